@@ -1,15 +1,15 @@
 //! A view compiled: its windows, its stored columns and the features read from them.
 
-use freshet_config::definitions::{Definitions, Function, Mode, PlanId, Window};
+use freshet_config::definitions::{Function, Mode, PlanId, Sql, View, Window};
 use freshet_config::time::{EventTime, Span};
 use freshet_config::value::DataType;
 
-/// What slices, rows and readers need to know of a view. Plain data; equal plans read each other's rows.
+/// What slices, rows and readers need to know of a view. Plain data; equal layouts read each other's rows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ViewPlan {
     pub name: String,
     pub mode: Mode,
-    /// Distinct windows, the furthest-reaching first.
+    /// Distinct windows; those of one offset follow each other, the longest first.
     pub windows: Vec<Window>,
     /// Stored columns: each a distinct expression over the source's columns.
     pub columns: Vec<ColumnPlan>,
@@ -28,6 +28,8 @@ pub struct ColumnPlan {
     pub min: bool,
     pub max: bool,
     pub last: bool,
+    /// Windows that some feature of this column uses: a bit per window of the plan.
+    pub windows: u64,
 }
 
 /// How one feature is read from the accumulators.
@@ -42,21 +44,153 @@ pub struct FeaturePlan {
     pub data_type: DataType,
 }
 
-impl ViewPlan {
-    /// The instant an answer for `at` speaks of: `at` itself, or the start of its tile.
-    pub fn effective_time(&self, at: EventTime) -> EventTime {
-        match self.mode {
-            Mode::Continuous => at,
-            Mode::Interval(tile) => floor(at, tile),
+/// Where a stored column's values come from: `of`, null where `filter` does not hold. Without `of` the filter is counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ColumnSource {
+    pub of: Option<Sql>,
+    pub filter: Option<Sql>,
+}
+
+/// Most distinct windows, and most stored columns, of one view.
+pub const MAX_WINDOWS: usize = 64;
+pub const MAX_COLUMNS: usize = 64;
+
+/// The distinct columns of a view, in order of first use. Counting all rows needs none.
+pub fn column_sources(view: &View) -> Vec<ColumnSource> {
+    let mut sources: Vec<ColumnSource> = Vec::new();
+    for aggregate in &view.aggregates {
+        let source = ColumnSource { of: aggregate.of.clone(), filter: aggregate.filter.clone() };
+        if source.names_a_column() && !sources.iter().any(|s| s.same_text(&source)) {
+            sources.push(source);
         }
+    }
+    sources
+}
+
+impl ColumnSource {
+    fn names_a_column(&self) -> bool {
+        self.of.is_some() || self.filter.is_some()
+    }
+
+    fn same_text(&self, other: &ColumnSource) -> bool {
+        fn text(sql: &Option<Sql>) -> Option<&str> {
+            sql.as_ref().map(|s| s.text.as_str())
+        }
+        text(&self.of) == text(&other.of) && text(&self.filter) == text(&other.filter)
     }
 }
 
-fn floor(at: EventTime, tile: Span) -> EventTime {
-    EventTime::from_micros(at.micros().div_euclid(tile.micros()) * tile.micros())
+impl ViewPlan {
+    /// Compiles a view whose columns ([`column_sources`]) have these types.
+    pub fn new(view: &View, types: &[DataType], plan_id: PlanId) -> ViewPlan {
+        let sources = column_sources(view);
+        let mut windows: Vec<Window> = view.aggregates.iter().flat_map(|a| a.windows.iter().copied()).collect();
+        windows.sort_by_key(|w| (std::cmp::Reverse(w.offset), std::cmp::Reverse(w.size)));
+        windows.dedup();
+        let mut plan = ViewPlan {
+            name: view.name.clone(),
+            mode: view.mode,
+            windows,
+            columns: types.iter().map(|t| ColumnPlan::unused(*t)).collect(),
+            features: Vec::new(),
+            plan_id,
+        };
+        for feature in &view.features {
+            let aggregate = &view.aggregates[feature.aggregate];
+            let source = ColumnSource { of: aggregate.of.clone(), filter: aggregate.filter.clone() };
+            let column = sources.iter().position(|s| s.same_text(&source));
+            let wanted = aggregate.windows[feature.window];
+            let window = plan.windows.iter().position(|w| *w == wanted).unwrap_or_default();
+            if let Some(column) = column {
+                plan.columns[column].require(aggregate.function, window);
+            }
+            let input = aggregate.of.is_some().then(|| column.map(|c| types[c])).flatten();
+            plan.features.push(FeaturePlan {
+                name: feature.name.clone(),
+                function: aggregate.function,
+                column,
+                window,
+                data_type: aggregate.function.output(input),
+            });
+        }
+        plan
+    }
+
+    /// The instant an answer for `at` speaks of: `at` itself, or the start of its tile.
+    pub fn effective_time(&self, at: EventTime) -> EventTime {
+        EventTime::from_micros(self.reference(at.micros()))
+    }
+
+    /// Whether equal event times must be told apart by position: `last` does, and so do strings, whose words in
+    /// memory have no order of their own.
+    pub fn keeps_positions(&self) -> bool {
+        self.columns.iter().any(|c| c.last || c.stored && c.data_type == DataType::String)
+    }
+
+    /// Identifies what rows look like: rows of another layout are not read.
+    pub fn layout_tag(&self) -> u32 {
+        let text = format!("1 {:?} {:?} {:?}", self.mode, self.windows, self.columns);
+        // FNV-1a, folded: part of the stored format, so not a hasher that may change.
+        let hash =
+            text.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
+        (hash ^ hash >> 32) as u32
+    }
+
+    /// T for continuous views, T' for tiled ones, in microseconds.
+    #[inline(always)]
+    fn reference(&self, at: i64) -> i64 {
+        match self.mode {
+            Mode::Continuous => at,
+            Mode::Interval(tile) => at.div_euclid(tile.micros()) * tile.micros(),
+        }
+    }
+
+    /// First microsecond that counts in window `w` at instant `at` (the laws: continuous is open below, tiled closed).
+    #[inline(always)]
+    pub fn lower(&self, w: usize, at: i64) -> i64 {
+        let window = &self.windows[w];
+        let edge = self.reference(at) + window.offset.micros() - window.size.micros();
+        edge + i64::from(self.mode == Mode::Continuous)
+    }
+
+    /// First microsecond that counts no more in a window of this offset at instant `at`.
+    #[inline(always)]
+    pub fn upper(&self, offset: Span, at: i64) -> i64 {
+        self.reference(at) + offset.micros() + i64::from(self.mode == Mode::Continuous)
+    }
+
+    /// First microsecond that any window may still see at `at` or later.
+    pub fn reach(&self, at: i64) -> i64 {
+        (0..self.windows.len()).map(|w| self.lower(w, at)).min().unwrap_or(at)
+    }
 }
 
-/// Index of a view in [`Definitions::views`].
-pub type ViewIndex = usize;
-#[allow(unused)]
-fn _keep(_: &Definitions) {}
+impl ColumnPlan {
+    fn unused(data_type: DataType) -> ColumnPlan {
+        ColumnPlan {
+            data_type,
+            stored: false,
+            sum: false,
+            squares: false,
+            min: false,
+            max: false,
+            last: false,
+            windows: 0,
+        }
+    }
+
+    fn require(&mut self, function: Function, window: usize) {
+        use Function::*;
+        self.windows |= 1 << window;
+        self.stored |= function != Count;
+        self.sum |= matches!(function, Sum | Mean | StddevSamp | StddevPop | VarSamp | VarPop);
+        self.squares |= matches!(function, StddevSamp | StddevPop | VarSamp | VarPop);
+        self.min |= function == Min;
+        self.max |= function == Max;
+        self.last |= function == Last;
+    }
+
+    pub fn in_window(&self, w: usize) -> bool {
+        self.windows >> w & 1 == 1
+    }
+}

@@ -1,0 +1,221 @@
+//! Exact lanes: sums and sums of squares that do not depend on order, and that subtraction undoes.
+//!
+//! Law: a lane is a plain integer. A double is `m * 2^e`; shifted to scale 2^-64 it is an integer of at most 127 bits
+//! while its exponent lies in a fixed range, and its square is one of at most 254 bits at scale 2^-128. Integers add
+//! exactly in any order, so a sum has the same bits however events were batched, split over workers or merged, and a
+//! slice that leaves a window can be subtracted without drift. Values outside the range go to a [`Wide`] accumulator,
+//! which is the same idea with more digits. Rounding happens once, when a feature is read.
+
+mod round;
+mod wide;
+
+pub use round::{mean, sum, variance_numerator};
+pub use wide::Wide;
+
+use freshet_config::value::DataType;
+
+/// How a column's values become lane integers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scale {
+    /// Integers as they are: sum at scale 1, squares at scale 1.
+    Integer,
+    /// Doubles: sum at scale 2^-64, squares at scale 2^-128.
+    Binary,
+}
+
+impl Scale {
+    /// The scale of a numeric column; `None` for types that are not summed.
+    pub fn of(data_type: DataType) -> Option<Scale> {
+        match data_type {
+            DataType::Int32 | DataType::Int64 => Some(Scale::Integer),
+            DataType::Float32 | DataType::Float64 => Some(Scale::Binary),
+            DataType::String | DataType::Bool | DataType::Timestamp => None,
+        }
+    }
+
+    /// Binary exponent of one unit of the sum.
+    pub fn exponent(self) -> i32 {
+        match self {
+            Scale::Integer => 0,
+            Scale::Binary => -64,
+        }
+    }
+}
+
+/// Sum and sum of squares of some values, as integers of the column's [`Scale`].
+///
+/// Arithmetic wraps, so intermediate states need no care: what was added can be subtracted in any order. The true
+/// values stay far inside: 2^64 events of the largest magnitude fit neither in memory nor in time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Moments {
+    pub sum: i128,
+    /// Low and high halves of the 256-bit sum of squares.
+    pub squares: [u128; 2],
+}
+
+/// A value as lane integers: what one event adds.
+#[derive(Clone, Copy, Debug)]
+pub struct Lane {
+    value: i128,
+    magnitude: u64,
+    shift: u32,
+}
+
+const MANTISSA: u64 = (1 << 52) - 1;
+/// Biased exponent of the smallest double whose last mantissa bit is worth 2^-64.
+const LOW_EXPONENT: u32 = 1011;
+/// Biased exponents above the low one that stay below 2^62.
+const EXPONENTS: u32 = 73;
+
+impl Lane {
+    /// The lane of a stored word, or `None` for a double outside the range of the lanes.
+    #[inline(always)]
+    pub fn of(word: u64, scale: Scale) -> Option<Lane> {
+        match scale {
+            Scale::Binary => Lane::double(word),
+            Scale::Integer => {
+                let value = word as i64;
+                Some(Lane { value: i128::from(value), magnitude: value.unsigned_abs(), shift: 0 })
+            }
+        }
+    }
+
+    /// One compare on the exponent decides for almost every double; zero and short mantissas take the cold way.
+    #[inline(always)]
+    fn double(bits: u64) -> Option<Lane> {
+        let shift = ((bits >> 52) as u32 & 0x7ff).wrapping_sub(LOW_EXPONENT);
+        if shift <= EXPONENTS {
+            Some(Lane::signed(bits & MANTISSA | 1 << 52, shift, bits))
+        } else {
+            Lane::unusual_double(bits)
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn unusual_double(bits: u64) -> Option<Lane> {
+        if bits << 1 == 0 {
+            return Some(Lane { value: 0, magnitude: 0, shift: 0 });
+        }
+        let exponent = (bits >> 52) as u32 & 0x7ff;
+        let below = LOW_EXPONENT.checked_sub(exponent)?;
+        let mantissa = bits & MANTISSA | 1 << 52;
+        if exponent > 0 && below < 53 && mantissa.trailing_zeros() >= below {
+            return Some(Lane::signed(mantissa >> below, 0, bits));
+        }
+        None
+    }
+
+    #[inline(always)]
+    fn signed(magnitude: u64, shift: u32, bits: u64) -> Lane {
+        let value = (u128::from(magnitude) << shift) as i128;
+        let sign = i128::from((bits as i64) >> 63);
+        Lane { value: (value ^ sign).wrapping_sub(sign), magnitude, shift }
+    }
+
+    #[inline(always)]
+    fn square(self) -> [u128; 2] {
+        let product = u128::from(self.magnitude) * u128::from(self.magnitude);
+        let shift = 2 * self.shift;
+        if shift >= 128 { [0, product << (shift - 128)] } else { [product << shift, (product >> 1) >> (127 - shift)] }
+    }
+}
+
+impl Moments {
+    #[inline(always)]
+    pub fn add_lane(&mut self, lane: Lane, squares: bool) {
+        self.sum = self.sum.wrapping_add(lane.value);
+        if squares {
+            add_wide(&mut self.squares, lane.square());
+        }
+    }
+
+    #[inline(always)]
+    pub fn sub_lane(&mut self, lane: Lane, squares: bool) {
+        self.sum = self.sum.wrapping_sub(lane.value);
+        if squares {
+            let square = lane.square();
+            let (low, borrow) = self.squares[0].overflowing_sub(square[0]);
+            self.squares = [low, self.squares[1].wrapping_sub(square[1]).wrapping_sub(u128::from(borrow))];
+        }
+    }
+
+    #[inline(always)]
+    pub fn add(&mut self, other: &Moments) {
+        self.sum = self.sum.wrapping_add(other.sum);
+        add_wide(&mut self.squares, other.squares);
+    }
+}
+
+#[inline(always)]
+fn add_wide(to: &mut [u128; 2], add: [u128; 2]) {
+    let (low, carry) = to[0].overflowing_add(add[0]);
+    *to = [low, to[1].wrapping_add(add[1]).wrapping_add(u128::from(carry))];
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use num_bigint::BigInt;
+
+    fn exact(bits: u64) -> Option<BigInt> {
+        // value * 2^64 as an integer, when it is one
+        let x = f64::from_bits(bits);
+        let exponent = (bits >> 52) as i32 & 0x7ff;
+        let mantissa = if exponent == 0 { bits & MANTISSA } else { bits & MANTISSA | 1 << 52 };
+        let shift = exponent.max(1) - 1075 + 64;
+        let m = BigInt::from(mantissa) * if x < 0.0 { -1 } else { 1 };
+        if shift >= 0 {
+            Some(m << shift as usize)
+        } else {
+            let s = (-shift) as usize;
+            let cut: BigInt = m.clone() >> s;
+            ((cut.clone() << s) == m).then_some(cut)
+        }
+    }
+
+    #[test]
+    fn lanes_hold_what_they_accept_exactly() {
+        let samples = [
+            0.0,
+            -0.0,
+            1.0,
+            -1.0,
+            0.01,
+            -123.45,
+            1e9,
+            4.6e18,
+            -4.6e18,
+            0.000244140625,
+            1.0 / 3.0,
+            5e-5,
+            2f64.powi(-64),
+        ];
+        for x in samples {
+            let Some(lane) = Lane::of(x.to_bits(), Scale::Binary) else { continue };
+            assert_eq!(Some(BigInt::from(lane.value)), exact(x.to_bits()), "{x}");
+            let mut m = Moments::default();
+            m.add_lane(lane, true);
+            let square = (BigInt::from(m.squares[1]) << 128usize) + BigInt::from(m.squares[0]);
+            assert_eq!(square, BigInt::from(lane.value) * BigInt::from(lane.value), "{x}");
+            m.sub_lane(lane, true);
+            assert_eq!(m, Moments::default());
+        }
+        for outside in [5e18, 1e300, 1e-300, 1e-10, f64::MIN_POSITIVE, -1e19] {
+            assert!(Lane::of(outside.to_bits(), Scale::Binary).is_none(), "{outside}");
+        }
+    }
+
+    #[test]
+    fn integer_squares_reach_the_ends() {
+        let mut m = Moments::default();
+        for v in [i64::MIN, i64::MAX, i64::MIN] {
+            m.add_lane(Lane::of(v as u64, Scale::Integer).unwrap(), true);
+        }
+        let min = BigInt::from(i64::MIN);
+        let max = BigInt::from(i64::MAX);
+        assert_eq!(BigInt::from(m.sum), &min + &min + &max);
+        let square = (BigInt::from(m.squares[1]) << 128usize) + BigInt::from(m.squares[0]);
+        assert_eq!(square, &min * &min * 2 + &max * &max);
+    }
+}

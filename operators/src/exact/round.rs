@@ -1,0 +1,113 @@
+//! The one rounding at the end: exact integers to the nearest double, ties to even.
+
+use super::Moments;
+
+/// The double nearest to `top * 2^exponent`, where bit 127 of `top` is set and its lowest bit is sticky.
+pub(super) fn nearest(top: u128, exponent: i32) -> f64 {
+    debug_assert!(top >> 127 == 1);
+    if exponent + 127 < -1022 {
+        // Subnormal: round at the unit 2^-1074 instead of at 53 bits.
+        let drop = -1074 - exponent;
+        if drop > 128 {
+            return 0.0;
+        }
+        let (kept, rest, half) =
+            if drop == 128 { (0, top, 1 << 127) } else { (top >> drop, top & ((1 << drop) - 1), 1u128 << (drop - 1)) };
+        let up = rest > half || (rest == half && kept & 1 == 1);
+        return f64::from_bits(kept as u64 + u64::from(up));
+    }
+    // `top as f64` rounds once; scaling by powers of two is exact or overflows to infinity.
+    let mut value = top as f64;
+    let mut left = exponent;
+    while left != 0 {
+        let step = left.clamp(-960, 960);
+        value *= 2f64.powi(step);
+        left -= step;
+    }
+    value
+}
+
+/// The double nearest to the little-endian integer `digits * 2^exponent`.
+pub(super) fn nearest_digits(digits: &[u32], exponent: i32) -> f64 {
+    let Some(last) = digits.iter().rposition(|d| *d != 0) else { return 0.0 };
+    let at = |i: usize| -> u128 { if i <= last { u128::from(digits[last - i]) } else { 0 } };
+    let lead = digits[last].leading_zeros();
+    let mut top = at(0) << 96 | at(1) << 64 | at(2) << 32 | at(3);
+    top = top << lead | (at(4) << lead) >> 32;
+    let rest = (at(4) << lead) as u32 != 0 || (5..=last).any(|i| at(i) != 0);
+    nearest(top | u128::from(rest), exponent + 32 * (last as i32 - 3) - lead as i32)
+}
+
+/// The sum rounded once.
+pub fn sum(moments: &Moments, unit: i32) -> f64 {
+    // An i128 rounds once; the unit is 1 or 2^-64, so nothing here can be subnormal.
+    moments.sum as f64 * 2f64.powi(unit)
+}
+
+/// `mean = rounded sum / n`.
+pub fn mean(sum: f64, n: u64) -> f64 {
+    sum / n as f64
+}
+
+/// `n * Q - S^2`, exact, rounded once: the numerator of every variance. Never negative.
+///
+/// Formula: var_pop = (n Q - S^2) / n^2, var_samp = (n Q - S^2) / (n (n - 1)), with S and Q the sums of values and squares.
+pub fn variance_numerator(moments: &Moments, n: u64, unit: i32) -> f64 {
+    let [low, high] = moments.squares;
+    let squares = [low as u64, (low >> 64) as u64, high as u64, (high >> 64) as u64];
+    let mut scaled = [0u64; 5];
+    let mut carry = 0u128;
+    for (digit, square) in scaled.iter_mut().zip(squares) {
+        let t = u128::from(square) * u128::from(n) + carry;
+        *digit = t as u64;
+        carry = t >> 64;
+    }
+    scaled[4] = carry as u64;
+    let square = square_of(moments.sum.unsigned_abs());
+    let mut borrow = false;
+    for (digit, sub) in scaled.iter_mut().zip(square) {
+        let (t, first) = digit.overflowing_sub(sub);
+        let (t, second) = t.overflowing_sub(u64::from(borrow));
+        *digit = t;
+        borrow = first | second;
+    }
+    // By Cauchy-Schwarz the difference of exact integers is never negative.
+    debug_assert!(!borrow);
+    let digits: Vec<u32> = scaled.iter().flat_map(|d| [*d as u32, (*d >> 32) as u32]).collect();
+    nearest_digits(&digits, 2 * unit)
+}
+
+/// A 128-bit square as five little-endian 64-bit digits (the fifth is zero).
+fn square_of(x: u128) -> [u64; 5] {
+    let (low, high) = (u128::from(x as u64), x >> 64);
+    let (ll, lh, hh) = (low * low, low * high, high * high);
+    let second = (ll >> 64) + (u128::from(lh as u64) << 1);
+    let third = (second >> 64) + ((lh >> 64) << 1) + u128::from(hh as u64);
+    let fourth = (third >> 64) + (hh >> 64);
+    [ll as u64, second as u64, third as u64, fourth as u64, (fourth >> 64) as u64]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounding_is_to_nearest_even_down_to_subnormals() {
+        for x in [1.0, 0.1, 1e300, 5e-324, 2.5e-310, f64::MAX, f64::MIN_POSITIVE, 123456.789] {
+            let bits = x.to_bits();
+            let exponent = ((bits >> 52) as i32).max(1) - 1075;
+            let mantissa = if bits >> 52 == 0 { bits } else { bits & ((1 << 52) - 1) | 1 << 52 };
+            let lead = u128::from(mantissa).leading_zeros();
+            assert_eq!(nearest(u128::from(mantissa) << lead, exponent - lead as i32), x);
+        }
+        // 2^53 + 1 is a tie and goes to even; a sticky bit below breaks it upwards.
+        let tie = ((1u128 << 53) + 1) << 74;
+        assert_eq!(nearest(tie, -74), 9007199254740992.0);
+        assert_eq!(nearest(tie | 1, -74), 9007199254740994.0);
+        // Half of the smallest subnormal is a tie to zero; anything more rounds up.
+        assert_eq!(nearest(1 << 127, -1075 - 127), 0.0);
+        assert_eq!(nearest(1 << 127 | 1, -1075 - 127), 5e-324);
+        assert_eq!(nearest_digits(&[0, 0, 1], -64), 1.0);
+        assert_eq!(nearest_digits(&[1, 0, 0, 0, 0, 1], -160), 1.0);
+    }
+}

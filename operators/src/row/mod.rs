@@ -1,0 +1,59 @@
+//! The row: a value and its known future.
+//!
+//! Law: between events a window's value changes only when slices leave or enter it, and those instants are known. So a
+//! row holds, per window, a core (the fold of the slices that count at every instant from `as_of` to the horizon) and
+//! the slices that leave or enter before the horizon; the reader only adds. A key with few slices carries all of them
+//! instead of cores and is exact for ever.
+//!
+//! ```text
+//! [version u8][kind u8][layout tag u32][as_of i64][dense: horizon - as_of, varint][number of slices, varint]
+//! dense, per window: [rows, varint], and if there are rows, per column of the window:
+//!     [nulls, varint], and if a value is left:
+//!     [summed doubles: values outside the lanes, varint][those: wide][lanes: sum][squares][min][max][last]
+//! per slice: [(time - time of the slice before) << 1 | has nulls, varint; the first from as_of, zigzag]
+//!     [nulls: varint]? [values of stored columns that are not null]
+//! ```
+//! Values: double 8 bytes, float 4, bool 1, integers and timestamps zigzag varint, strings varint length and bytes.
+
+pub(crate) mod codec;
+mod fold;
+mod read;
+
+pub use fold::Fold;
+pub use read::{Coverage, Reader, RowError, describe};
+
+use freshet_config::value::Value;
+
+/// How far a served value can be trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Status {
+    Present,
+    /// A key never seen, or an empty window (whose counts are 0 all the same).
+    MissingData,
+    /// Older than `serving_ttl`.
+    Expired,
+    /// The row does not cover the instant asked for.
+    Stale,
+    /// The value cannot be given, for example an integer sum that leaves its type.
+    Error,
+}
+
+impl Status {
+    /// The name in answers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Status::Present => "PRESENT",
+            Status::MissingData => "MISSING_DATA",
+            Status::Expired => "EXPIRED",
+            Status::Stale => "STALE",
+            Status::Error => "ERROR",
+        }
+    }
+}
+
+/// One feature as read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FeatureValue {
+    pub value: Value,
+    pub status: Status,
+}

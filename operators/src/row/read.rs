@@ -1,0 +1,247 @@
+//! Reading a row at an instant: cores, plus the slices that count then.
+
+use std::fmt;
+
+use freshet_config::definitions::Function;
+use freshet_config::time::EventTime;
+use freshet_config::value::Value;
+
+use super::codec::{Bytes, KIND_COMPLETE, KIND_DENSE, KIND_SPARSE, VERSION, unzigzag};
+use super::fold::Fold;
+use super::{FeatureValue, Status};
+use crate::exact::{Moments, Wide};
+use crate::view::ViewPlan;
+
+/// Why a row was not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RowError {
+    #[error("the row does not cover the instant asked for")]
+    NotCovered,
+    #[error("the row was written in format {0}, this build reads format {VERSION}")]
+    Version(u8),
+    #[error("the row was written for other definitions of the view")]
+    Layout,
+    #[error("the row's bytes are damaged")]
+    Damaged,
+}
+
+/// Reads rows of one view; holds the buffers between reads. One per thread and view.
+#[derive(Debug)]
+pub struct Reader {
+    tag: u32,
+    fold: Fold,
+    windows: Vec<Membership>,
+    words: Vec<u64>,
+    values: Vec<FeatureValue>,
+}
+
+/// Which event times count in a window: at the instant asked, and in the row's core.
+#[derive(Clone, Copy, Debug, Default)]
+struct Membership {
+    lower: i64,
+    upper: i64,
+    core_lower: i64,
+    core_upper: i64,
+}
+
+impl Reader {
+    pub fn new(plan: &ViewPlan) -> Reader {
+        Reader {
+            tag: plan.layout_tag(),
+            fold: Fold::new(plan),
+            windows: vec![Membership::default(); plan.windows.len()],
+            words: vec![0; plan.columns.len()],
+            values: Vec::new(),
+        }
+    }
+
+    /// Appends the view's features at instant `at`, in the plan's order. `row` is `None` for a key without a row.
+    ///
+    /// A key without a row is an empty window everywhere: counts are 0, all else null, and every status is
+    /// `MissingData`. A row that does not cover `at` gives nulls that are `Stale`; one that cannot be read, `Error`.
+    pub fn read(&mut self, plan: &ViewPlan, row: Option<&[u8]>, at: EventTime, out: &mut Vec<FeatureValue>) {
+        let Some(row) = row else {
+            out.extend(plan.features.iter().map(|feature| never_seen(feature.function)));
+            return;
+        };
+        match self.fold_row(plan, row, at.micros()) {
+            Ok(()) => self.fold.finish(plan, row, out),
+            Err(error) => {
+                let status = if error == RowError::NotCovered { Status::Stale } else { Status::Error };
+                out.extend(plan.features.iter().map(|_| FeatureValue { value: Value::Null, status }));
+            }
+        }
+    }
+
+    /// As [`Reader::read`], with the reason when the row does not answer.
+    pub fn try_read(&mut self, plan: &ViewPlan, row: &[u8], at: EventTime) -> Result<&[FeatureValue], RowError> {
+        self.fold_row(plan, row, at.micros())?;
+        self.values.clear();
+        self.fold.finish(plan, row, &mut self.values);
+        Ok(&self.values)
+    }
+
+    fn fold_row(&mut self, plan: &ViewPlan, row: &[u8], at: i64) -> Result<(), RowError> {
+        let mut bytes = Bytes::new(row);
+        let head = Head::read(&mut bytes, self.tag)?;
+        if !head.covers(at) {
+            return Err(RowError::NotCovered);
+        }
+        self.fold.reset();
+        for (w, m) in self.windows.iter_mut().enumerate() {
+            let offset = plan.windows[w].offset;
+            m.lower = plan.lower(w, at);
+            m.upper = plan.upper(offset, at);
+            m.core_lower = i64::MAX;
+            m.core_upper = i64::MIN;
+            if let Some(horizon) = head.horizon {
+                m.core_lower = plan.lower(w, horizon);
+                m.core_upper = plan.upper(offset, head.as_of);
+            }
+        }
+        let damaged = RowError::Damaged;
+        if head.horizon.is_some() {
+            for w in 0..plan.windows.len() {
+                self.core(plan, w, &mut bytes).ok_or(damaged)?;
+            }
+        }
+        let mut time = head.as_of;
+        for i in 0..head.slices {
+            time = self.slice(plan, i == 0, time, row, &mut bytes).ok_or(damaged)?;
+        }
+        if bytes.is_empty() { Ok(()) } else { Err(damaged) }
+    }
+
+    fn core(&mut self, plan: &ViewPlan, w: usize, bytes: &mut Bytes) -> Option<()> {
+        let rows = bytes.varint()?;
+        self.fold.set_rows(w, rows);
+        if rows == 0 {
+            return Some(());
+        }
+        for (c, column) in plan.columns.iter().enumerate().filter(|(_, column)| column.in_window(w)) {
+            let count = rows.checked_sub(bytes.varint()?)?;
+            if count == 0 {
+                continue;
+            }
+            let cell = self.fold.cell_mut(w, c);
+            cell.count = count;
+            if column.sum {
+                let outside = if column.data_type.is_float() { bytes.varint()? } else { 0 };
+                if outside > 0 {
+                    let (wide, rest) = Wide::read(bytes.rest())?;
+                    bytes.skip_to(rest);
+                    cell.wide = Some(Box::new(wide));
+                }
+                cell.moments = if outside < count { bytes.moments(column.squares)? } else { Moments::default() };
+            }
+            if column.min {
+                cell.min = bytes.word(column.data_type)?;
+            }
+            if column.max {
+                cell.max = bytes.word(column.data_type)?;
+            }
+            if column.last {
+                cell.last = bytes.word(column.data_type)?;
+                cell.last_of_core = true;
+            }
+        }
+        Some(())
+    }
+
+    #[inline(always)]
+    fn slice(&mut self, plan: &ViewPlan, first: bool, before: i64, row: &[u8], bytes: &mut Bytes) -> Option<i64> {
+        let step = bytes.varint()?;
+        let time =
+            if first { before.checked_sub(unzigzag(step >> 1))? } else { before.checked_add_unsigned(step >> 1)? };
+        let nulls = if step & 1 == 1 { bytes.varint()? } else { 0 };
+        for (c, column) in plan.columns.iter().enumerate() {
+            if column.stored && nulls >> c & 1 == 0 {
+                self.words[c] = bytes.word(column.data_type)?;
+            }
+        }
+        let (mut members, mut older) = (0u64, 0u64);
+        for (w, m) in self.windows.iter().enumerate() {
+            let inside = time >= m.lower && time < m.upper && !(time >= m.core_lower && time < m.core_upper);
+            members |= u64::from(inside) << w;
+            older |= u64::from(time < m.core_lower) << w;
+        }
+        if members != 0 {
+            self.fold.add(plan, members, older, nulls, &self.words, row);
+        }
+        Some(time)
+    }
+}
+
+fn never_seen(function: Function) -> FeatureValue {
+    let value = if function == Function::Count { Value::Int64(0) } else { Value::Null };
+    FeatureValue { value, status: Status::MissingData }
+}
+
+struct Head {
+    kind: u8,
+    as_of: i64,
+    /// Last instant answered for; `None` when all slices are in the row.
+    horizon: Option<i64>,
+    slices: u64,
+}
+
+impl Head {
+    fn read(bytes: &mut Bytes, tag: u32) -> Result<Head, RowError> {
+        let damaged = RowError::Damaged;
+        let version = bytes.byte().ok_or(damaged)?;
+        if version != VERSION {
+            return Err(RowError::Version(version));
+        }
+        let kind = bytes.byte().filter(|kind| *kind <= KIND_DENSE).ok_or(damaged)?;
+        if u32::from_le_bytes(bytes.array().ok_or(damaged)?) != tag {
+            return Err(RowError::Layout);
+        }
+        let as_of = i64::from_le_bytes(bytes.array().ok_or(damaged)?);
+        let horizon = match kind {
+            KIND_DENSE => Some(as_of.checked_add_unsigned(bytes.varint().ok_or(damaged)?).ok_or(damaged)?),
+            _ => None,
+        };
+        Ok(Head { kind, as_of, horizon, slices: bytes.varint().ok_or(damaged)? })
+    }
+
+    fn covers(&self, at: i64) -> bool {
+        match self.kind {
+            KIND_COMPLETE => true,
+            KIND_SPARSE => at >= self.as_of,
+            _ => at >= self.as_of && self.horizon.is_none_or(|horizon| at <= horizon),
+        }
+    }
+}
+
+/// The span a row answers for, for people and for the reader's clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Coverage {
+    /// First instant; `None`: any.
+    pub from: Option<EventTime>,
+    /// Last instant; `None`: any.
+    pub until: Option<EventTime>,
+    pub slices: u64,
+}
+
+/// What a row covers, without reading its values.
+pub fn describe(plan: &ViewPlan, row: &[u8]) -> Result<Coverage, RowError> {
+    let head = Head::read(&mut Bytes::new(row), plan.layout_tag())?;
+    Ok(Coverage {
+        from: (head.kind != KIND_COMPLETE).then(|| EventTime::from_micros(head.as_of)),
+        until: head.horizon.map(EventTime::from_micros),
+        slices: head.slices,
+    })
+}
+
+impl fmt::Display for Coverage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.from {
+            Some(from) => write!(f, "from {from} ")?,
+            None => f.write_str("from ever ")?,
+        }
+        match self.until {
+            Some(until) => write!(f, "to {until}"),
+            None => f.write_str("for ever"),
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Where things stand in a slice and in a core: sizes that come from the plan, computed once.
+
+use freshet_config::time::Span;
+use freshet_config::value::DataType;
+
+use crate::exact::Scale;
+use crate::view::ViewPlan;
+
+/// Low bits of a slice's first word that hold null flags; the time is above them.
+pub(super) const FLAG_BITS: u32 = 10;
+
+/// A slice is `stride` words: `[time << 10 | null flags][position]?[null word]?[value of each stored column]`.
+///
+/// Null flags are in the first word while they fit, else in a word of their own.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    pub plan: ViewPlan,
+    /// [`ViewPlan::layout_tag`], kept because every row carries it.
+    pub(super) tag: u32,
+    pub(super) stride: usize,
+    pub(super) has_position: bool,
+    pub(super) null_word: Option<usize>,
+    pub(super) columns: Vec<StoredColumn>,
+    /// Distinct window offsets; windows refer to them.
+    pub(super) edges: Vec<Span>,
+    pub(super) windows: Vec<StoredWindow>,
+    /// Words of all cores of a dense key.
+    pub(super) core_words: usize,
+    pub(super) extremes: Vec<Extreme>,
+    /// Columns with `last`.
+    pub(super) lasts: Vec<usize>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct StoredColumn {
+    pub data_type: DataType,
+    /// Which word of a slice holds the value; `None` when only nulls matter.
+    pub word: Option<usize>,
+    /// Set when sums are kept.
+    pub scale: Option<Scale>,
+    pub squares: bool,
+    pub is_string: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct StoredWindow {
+    /// Index into [`Layout::edges`].
+    pub edge: usize,
+    /// Word of the cores that counts rows.
+    pub rows: usize,
+    pub cells: Vec<Cell>,
+}
+
+/// What a window's core keeps of one column: `[count][sum 2 words]?[squares 4 words]?`.
+#[derive(Clone, Debug)]
+pub(super) struct Cell {
+    pub column: usize,
+    pub at: usize,
+}
+
+/// A suffix list of minima or maxima of one column, for the windows of one edge.
+#[derive(Clone, Debug)]
+pub(super) struct Extreme {
+    pub column: usize,
+    pub edge: usize,
+    pub is_max: bool,
+}
+
+impl Layout {
+    pub fn new(plan: ViewPlan) -> Layout {
+        let has_position = plan.keeps_positions();
+        let mut stride = 1 + usize::from(has_position);
+        let null_word = (plan.columns.len() > FLAG_BITS as usize).then_some(stride);
+        stride += usize::from(null_word.is_some());
+        let mut columns = Vec::new();
+        for column in &plan.columns {
+            let word = column.stored.then_some(stride);
+            stride += usize::from(column.stored);
+            columns.push(StoredColumn {
+                data_type: column.data_type,
+                word,
+                scale: if column.sum { Scale::of(column.data_type) } else { None },
+                squares: column.squares,
+                is_string: column.stored && column.data_type == DataType::String,
+            });
+        }
+        let mut edges: Vec<Span> = plan.windows.iter().map(|w| w.offset).collect();
+        edges.dedup();
+        let mut core_words = 0;
+        let mut windows = Vec::new();
+        for (w, window) in plan.windows.iter().enumerate() {
+            let rows = core_words;
+            core_words += 1;
+            let mut cells = Vec::new();
+            for (c, column) in columns.iter().enumerate().filter(|(c, _)| plan.columns[*c].in_window(w)) {
+                cells.push(Cell { column: c, at: core_words });
+                core_words += 1 + 2 * usize::from(column.scale.is_some()) + 4 * usize::from(column.squares);
+            }
+            let edge = edges.iter().position(|e| *e == window.offset).unwrap_or_default();
+            windows.push(StoredWindow { edge, rows, cells });
+        }
+        let mut extremes = Vec::new();
+        for (c, column) in plan.columns.iter().enumerate() {
+            for edge in 0..edges.len() {
+                if column.min {
+                    extremes.push(Extreme { column: c, edge, is_max: false });
+                }
+                if column.max {
+                    extremes.push(Extreme { column: c, edge, is_max: true });
+                }
+            }
+        }
+        let lasts = (0..plan.columns.len()).filter(|c| plan.columns[*c].last).collect();
+        let tag = plan.layout_tag();
+        Layout { plan, tag, stride, has_position, null_word, columns, edges, windows, core_words, extremes, lasts }
+    }
+
+    pub(super) fn has_strings(&self) -> bool {
+        self.columns.iter().any(|c| c.is_string)
+    }
+
+    /// The null bits of a slice, one per column.
+    #[inline(always)]
+    pub(super) fn nulls(&self, slice: &[u64]) -> u64 {
+        match self.null_word {
+            None => slice[0] & ((1 << FLAG_BITS) - 1),
+            Some(word) => slice[word],
+        }
+    }
+}
+
+#[inline(always)]
+pub(super) fn time_of(slice: &[u64]) -> i64 {
+    (slice[0] as i64) >> FLAG_BITS
+}
+
+/// The canonical order of slices: time, then position where it is kept, then the values' bits, then null flags.
+#[inline(always)]
+pub(super) fn order(a: &[u64], b: &[u64]) -> std::cmp::Ordering {
+    time_of(a).cmp(&time_of(b)).then_with(|| a[1..].cmp(&b[1..])).then_with(|| a[0].cmp(&b[0]))
+}
+
+/// A word that compares as the value does, as an unsigned integer. Not for strings.
+#[inline(always)]
+pub(crate) fn order_word(word: u64, data_type: DataType) -> u64 {
+    match data_type {
+        DataType::Float32 | DataType::Float64 => word ^ (((word as i64 >> 63) as u64) | 1 << 63),
+        _ => word ^ 1 << 63,
+    }
+}
+
+/// The word an [`order_word`] came from.
+#[inline(always)]
+pub(super) fn value_word(order: u64, data_type: DataType) -> u64 {
+    match data_type {
+        DataType::Float32 | DataType::Float64 => order ^ (((!order as i64 >> 63) as u64) | 1 << 63),
+        _ => order ^ 1 << 63,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn order_words_compare_as_values() {
+        let doubles = [-1e300, -2.0, -1.0, -1e-310, 0.0, 1e-310, 0.5, 1.0, 1e300];
+        for pair in doubles.windows(2) {
+            let word = |x: f64| order_word(x.to_bits(), DataType::Float64);
+            assert!(word(pair[0]) < word(pair[1]), "{pair:?}");
+            assert_eq!(value_word(word(pair[0]), DataType::Float64), pair[0].to_bits());
+        }
+        for pair in [i64::MIN, -7, -1, 0, 1, i64::MAX].windows(2) {
+            let word = |x: i64| order_word(x as u64, DataType::Int64);
+            assert!(word(pair[0]) < word(pair[1]));
+            assert_eq!(value_word(word(pair[0]), DataType::Int64), pair[0] as u64);
+        }
+    }
+}

@@ -1,0 +1,803 @@
+//! All keys of one view on one worker: find the key, add the slice, close the epoch, write its row.
+//!
+//! Law: the state is a function of the set of events admitted so far; the order within an epoch leaves no trace. Rows
+//! are written for the keys an epoch touched, and for dense keys whose lease would end before the next epochs could
+//! renew it. Decisions (becoming dense, lease lengths) are taken on the state at the close, so they do not depend on
+//! how many workers share the keys.
+
+use std::collections::VecDeque;
+
+use freshet_config::rows::RowBatch;
+
+use super::dense::{self, Dense};
+use super::layout::{FLAG_BITS, Layout, order, time_of};
+use super::slab::{Slab, prefetch};
+use super::strings::Strings;
+use crate::batch::{KeyedBatch, heap_bytes};
+use crate::row::codec;
+
+/// Policies that move cost around but never a value.
+#[derive(Clone, Copy, Debug)]
+pub struct Tuning {
+    /// Longest lease of a dense key, microseconds.
+    pub longest_lease_us: i64,
+    /// Slices a dense row should carry at most: fewer means shorter leases.
+    pub slice_budget: usize,
+    /// Leases reach at least this many times the last advance of the clock.
+    pub lead_epochs: i64,
+}
+
+impl Default for Tuning {
+    fn default() -> Tuning {
+        Tuning { longest_lease_us: 30 * 60_000_000, slice_budget: 32, lead_epochs: 2 }
+    }
+}
+
+/// Counters since the start, and sizes now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ViewStats {
+    pub events: u64,
+    /// Events older than any window when they came: they can change no answer any more.
+    pub expired_on_arrival: u64,
+    pub rows: u64,
+    pub refreshed_rows: u64,
+    pub dense_rows: u64,
+    /// Retractions of events that are not in the state.
+    pub unmatched_retractions: u64,
+    pub keys: u64,
+    pub dense_keys: u64,
+    pub state_bytes: u64,
+}
+
+/// The header of a key is one cache line: `[key][block | n | class | flags][inline slices: 6 words]`.
+const HEADER_WORDS: usize = 8;
+const INLINE_WORDS: usize = 6;
+/// Slices per class; class 0 is inline and depends on the stride.
+const CLASS_SLICES: [usize; 5] = [0, 4, 8, 16, 32];
+const LAST_CLASS: u8 = 4;
+const DENSE: u8 = 255;
+const TOUCHED: u8 = 1;
+/// Slices were dropped: the row is not exact before its `as_of`.
+const TRIMMED: u8 = 2;
+
+#[derive(Clone, Copy)]
+struct Meta {
+    block: u32,
+    count: u8,
+    class: u8,
+    flags: u8,
+}
+
+impl Meta {
+    #[inline(always)]
+    fn of(header: &[u64]) -> Meta {
+        let w = header[1];
+        Meta { block: w as u32, count: (w >> 32) as u8, class: (w >> 40) as u8, flags: (w >> 48) as u8 }
+    }
+
+    #[inline(always)]
+    fn word(self) -> u64 {
+        u64::from(self.block) | u64::from(self.count) << 32 | u64::from(self.class) << 40 | u64::from(self.flags) << 48
+    }
+}
+
+pub struct ViewStore {
+    layout: Layout,
+    tuning: Tuning,
+    /// Which columns of the group's batches feed this view's columns.
+    columns: Vec<usize>,
+    /// This view's bit in [`KeyedBatch::passes`].
+    bit: u32,
+    /// Whether keys are bytes in `key_bytes` rather than one word.
+    heap_keys: bool,
+    /// Open addressing: `hash tag << 32 | slot + 1`, 0 when empty.
+    table: Vec<u64>,
+    headers: Slab,
+    blocks: Vec<Slab>,
+    dense: Vec<Dense>,
+    free_dense: Vec<u32>,
+    key_bytes: Strings,
+    strings: Strings,
+    free_headers: usize,
+    forgot_keys: bool,
+    clock: i64,
+    /// How far the clock moved at the last close; leases reach `lead_epochs` times as far.
+    step: i64,
+    touched: Vec<u32>,
+    wheel: VecDeque<Vec<u32>>,
+    wheel_at: i64,
+    sweep_at: u32,
+    sweep_credit: i64,
+    stats: ViewStats,
+    slice: Vec<u64>,
+}
+
+/// Events looked up together, so that their cache misses overlap.
+const BLOCK: usize = 128;
+/// Ticks of the wheel, microseconds.
+const TICK: i64 = 1_000_000;
+const WHEEL_TICKS: i64 = 4096;
+/// Every key without news is looked at this often, to drop what expired.
+const SWEEP_PERIOD: i64 = 86_400_000_000;
+/// Rows are handed on in batches of about this size.
+const ROWS_BYTES: usize = 1 << 16;
+
+impl ViewStore {
+    /// `columns[c]` is the batch column of the view's column `c`; `clock` the instant before the first event.
+    pub fn new(layout: Layout, tuning: Tuning, columns: Vec<usize>, bit: u32, heap_keys: bool, clock: i64) -> Self {
+        let blocks = (1..=LAST_CLASS as usize).map(|c| Slab::new(CLASS_SLICES[c] * layout.stride)).collect();
+        ViewStore {
+            tuning,
+            columns,
+            bit,
+            heap_keys,
+            table: vec![0; 1 << 12],
+            headers: Slab::new(HEADER_WORDS),
+            blocks,
+            dense: Vec::new(),
+            free_dense: Vec::new(),
+            key_bytes: Strings::default(),
+            strings: Strings::default(),
+            free_headers: 0,
+            forgot_keys: false,
+            clock,
+            step: 0,
+            touched: Vec::new(),
+            wheel: VecDeque::new(),
+            wheel_at: clock / TICK,
+            sweep_at: 0,
+            sweep_credit: 0,
+            stats: ViewStats::default(),
+            slice: vec![0; layout.stride],
+            layout,
+        }
+    }
+
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    fn keys(&self) -> usize {
+        self.headers.len() as usize - self.free_headers
+    }
+
+    #[inline(always)]
+    fn class_slices(&self, class: u8) -> usize {
+        if class == 0 { INLINE_WORDS / self.layout.stride } else { CLASS_SLICES[class as usize] }
+    }
+
+    #[inline(always)]
+    fn key_matches(&self, slot: u32, batch: &KeyedBatch, i: usize) -> bool {
+        let key = self.headers.words(slot)[0];
+        if self.heap_keys {
+            self.key_bytes.with(key, |bytes| bytes == heap_bytes(&batch.heap, batch.key[i]))
+        } else {
+            key == batch.key[i]
+        }
+    }
+
+    /// The first slot with the hash's tag, made when absent. With `exact`, one whose key is the event's.
+    #[inline(always)]
+    fn find(&mut self, batch: &KeyedBatch, i: usize, exact: bool) -> u32 {
+        let tag = batch.hash[i] as u32;
+        let mask = self.table.len() - 1;
+        let mut at = tag as usize & mask;
+        loop {
+            let entry = self.table[at];
+            if entry == 0 {
+                let slot = self.new_key(batch, i);
+                self.table[at] = u64::from(tag) << 32 | u64::from(slot + 1);
+                return slot;
+            }
+            if (entry >> 32) as u32 == tag {
+                let slot = entry as u32 - 1;
+                if !exact || self.key_matches(slot, batch, i) {
+                    return slot;
+                }
+            }
+            at = (at + 1) & mask;
+        }
+    }
+
+    fn new_key(&mut self, batch: &KeyedBatch, i: usize) -> u32 {
+        let key =
+            if self.heap_keys { self.key_bytes.insert(heap_bytes(&batch.heap, batch.key[i])) } else { batch.key[i] };
+        let before = self.headers.len();
+        let slot = self.headers.alloc();
+        if self.headers.len() == before {
+            self.free_headers -= 1;
+        }
+        let header = self.headers.words_mut(slot);
+        header[0] = key;
+        // Once keys were dropped, a new one may be an old one whose early slices are gone.
+        header[1] = if self.forgot_keys { u64::from(TRIMMED) << 48 } else { 0 };
+        slot
+    }
+
+    #[cold]
+    fn grow_table(&mut self) {
+        let size = self.table.len() * 2;
+        for entry in std::mem::replace(&mut self.table, vec![0; size]) {
+            if entry != 0 {
+                self.place(entry);
+            }
+        }
+    }
+
+    fn place(&mut self, entry: u64) {
+        let mask = self.table.len() - 1;
+        let mut at = (entry >> 32) as usize & mask;
+        while self.table[at] != 0 {
+            at = (at + 1) & mask;
+        }
+        self.table[at] = entry;
+    }
+
+    /// Adds the events that pass this view's filter.
+    pub fn apply(&mut self, batch: &KeyedBatch) {
+        let mut chosen = [0u32; BLOCK];
+        let mut next = 0;
+        while next < batch.len() {
+            let mut count = 0;
+            while next < batch.len() && count < BLOCK {
+                chosen[count] = next as u32;
+                count += usize::from(batch.passes.get(next).is_none_or(|p| p >> self.bit & 1 == 1));
+                next += 1;
+            }
+            self.apply_block(batch, &chosen[..count]);
+        }
+    }
+
+    /// Looks the block up in stages, each asking for the memory the next one reads.
+    fn apply_block(&mut self, batch: &KeyedBatch, chosen: &[u32]) {
+        while (self.keys() + chosen.len()) * 8 > self.table.len() * 5 {
+            self.grow_table();
+        }
+        let mut slots = [0u32; BLOCK];
+        let mask = self.table.len() - 1;
+        for i in chosen {
+            prefetch(self.table.as_ptr().wrapping_add(batch.hash[*i as usize] as u32 as usize & mask));
+        }
+        for (slot, i) in slots.iter_mut().zip(chosen) {
+            *slot = self.find(batch, *i as usize, false);
+            prefetch(self.headers.address(*slot));
+        }
+        for (slot, i) in slots.iter_mut().zip(chosen) {
+            let i = *i as usize;
+            if !self.key_matches(*slot, batch, i) {
+                *slot = self.find(batch, i, true);
+            }
+            let meta = Meta::of(self.headers.words(*slot));
+            if meta.class == DENSE {
+                prefetch(&raw const self.dense[meta.block as usize]);
+            } else if meta.class > 0 {
+                let address = self.blocks[meta.class as usize - 1].address(meta.block);
+                let last = usize::from(meta.count).saturating_sub(1) * self.layout.stride;
+                prefetch(address.wrapping_add(last));
+            }
+        }
+        for slot in &slots[..chosen.len()] {
+            let meta = Meta::of(self.headers.words(*slot));
+            if meta.class == DENSE {
+                prefetch(self.dense[meta.block as usize].tail_address());
+            }
+        }
+        let reach = self.layout.plan.reach(self.clock);
+        for (slot, i) in slots.iter().zip(chosen) {
+            self.apply_event(*slot, batch, *i as usize, reach);
+        }
+    }
+
+    #[inline(always)]
+    fn apply_event(&mut self, slot: u32, batch: &KeyedBatch, i: usize, reach: i64) {
+        self.stats.events += 1;
+        if batch.time[i] < reach {
+            self.stats.expired_on_arrival += 1;
+            let header = self.headers.words_mut(slot);
+            header[1] |= u64::from(TRIMMED) << 48;
+            return;
+        }
+        let mut slice = std::mem::take(&mut self.slice);
+        self.build(batch, i, &mut slice);
+        let header = self.headers.words_mut(slot);
+        if Meta::of(header).flags & TOUCHED == 0 {
+            header[1] |= u64::from(TOUCHED) << 48;
+            self.touched.push(slot);
+        }
+        if batch.sign.get(i).is_some_and(|sign| *sign < 0) {
+            self.remove(slot, &slice);
+        } else {
+            self.add(slot, &slice);
+        }
+        self.slice = slice;
+    }
+
+    /// The slice of one event, in this view's layout.
+    #[inline(always)]
+    fn build(&mut self, batch: &KeyedBatch, i: usize, slice: &mut [u64]) {
+        let layout = &self.layout;
+        let group_nulls = batch.nulls.get(i).copied().unwrap_or(0);
+        let mut nulls = 0u64;
+        for (c, column) in layout.columns.iter().enumerate() {
+            let from = self.columns[c];
+            let null = group_nulls >> from & 1;
+            nulls |= null << c;
+            if let Some(word) = column.word {
+                slice[word] = match (null, column.is_string) {
+                    (1, _) => 0,
+                    (_, true) => self.strings.insert(heap_bytes(&batch.heap, batch.columns[from][i])),
+                    _ => batch.columns[from][i],
+                };
+            }
+        }
+        if layout.has_position {
+            slice[1] = batch.position.get(i).copied().unwrap_or(0);
+        }
+        let time = (batch.time[i] << FLAG_BITS) as u64;
+        match layout.null_word {
+            None => slice[0] = time | nulls,
+            Some(word) => {
+                slice[0] = time;
+                slice[word] = nulls;
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn add(&mut self, slot: u32, slice: &[u64]) {
+        let mut meta = Meta::of(self.headers.words(slot));
+        if meta.class != DENSE && usize::from(meta.count) == self.class_slices(meta.class) {
+            self.make_room(slot);
+            meta = Meta::of(self.headers.words(slot));
+        }
+        if meta.class == DENSE {
+            self.dense[meta.block as usize].push(&self.layout, slice);
+            return;
+        }
+        let stride = self.layout.stride;
+        let words = sparse_words_mut(&mut self.headers, &mut self.blocks, slot, meta);
+        let mut at = usize::from(meta.count) * stride;
+        while at > 0 && order(&words[at - stride..at], slice).is_gt() {
+            words.copy_within(at - stride..at, at);
+            at -= stride;
+        }
+        words[at..at + stride].copy_from_slice(slice);
+        self.headers.words_mut(slot)[1] += 1 << 32;
+    }
+
+    fn sparse_words(&self, slot: u32, meta: Meta) -> &[u64] {
+        let words = match meta.class {
+            0 => &self.headers.words(slot)[2..],
+            class => self.blocks[class as usize - 1].words(meta.block),
+        };
+        &words[..usize::from(meta.count) * self.layout.stride]
+    }
+
+    fn set_meta(&mut self, slot: u32, meta: Meta) {
+        self.headers.words_mut(slot)[1] = meta.word();
+    }
+
+    /// Takes back an event that was added before.
+    #[cold]
+    fn remove(&mut self, slot: u32, slice: &[u64]) {
+        let mut meta = Meta::of(self.headers.words(slot));
+        let found = if meta.class == DENSE {
+            self.dense[meta.block as usize].remove(&self.layout, slice, &mut self.strings)
+        } else {
+            let (layout, stride) = (&self.layout, self.layout.stride);
+            let held = self.sparse_words(slot, meta);
+            let place = held.chunks_exact(stride).position(|s| dense::same_slice(layout, s, slice, &self.strings));
+            if let Some(i) = place {
+                let end = held.len();
+                let words = sparse_words_mut(&mut self.headers, &mut self.blocks, slot, meta);
+                dense::release(&self.layout, &words[i * stride..][..stride], &mut self.strings);
+                words.copy_within((i + 1) * stride..end, i * stride);
+                meta.count -= 1;
+                self.set_meta(slot, meta);
+            }
+            place.is_some()
+        };
+        dense::release(&self.layout, slice, &mut self.strings);
+        self.stats.unmatched_retractions += u64::from(!found);
+    }
+
+    /// Drops slices that no window can reach; gives back a block that became too large.
+    fn trim(&mut self, slot: u32) {
+        let mut meta = Meta::of(self.headers.words(slot));
+        if meta.class == DENSE || meta.count == 0 {
+            return;
+        }
+        let reach = self.layout.plan.reach(self.clock);
+        let stride = self.layout.stride;
+        let words = sparse_words_mut(&mut self.headers, &mut self.blocks, slot, meta);
+        let end = usize::from(meta.count) * stride;
+        let dead = words[..end].chunks_exact(stride).take_while(|s| time_of(s) < reach).count();
+        if dead == 0 {
+            return;
+        }
+        if self.layout.has_strings() {
+            for slice in words[..dead * stride].chunks_exact(stride) {
+                dense::release(&self.layout, slice, &mut self.strings);
+            }
+        }
+        words.copy_within(dead * stride..end, 0);
+        meta.count -= dead as u8;
+        meta.flags |= TRIMMED;
+        self.set_meta(slot, meta);
+        if meta.class > 0 && usize::from(meta.count) <= self.class_slices(meta.class) / 4 {
+            let class = (0..meta.class).find(|c| self.class_slices(*c) >= usize::from(meta.count));
+            if let Some(class) = class {
+                self.resize(slot, class);
+            }
+        }
+    }
+
+    fn resize(&mut self, slot: u32, class: u8) {
+        let mut meta = Meta::of(self.headers.words(slot));
+        let words = self.sparse_words(slot, meta).to_vec();
+        let old = meta;
+        meta.class = class;
+        meta.block = if class > 0 { self.blocks[class as usize - 1].alloc() } else { 0 };
+        sparse_words_mut(&mut self.headers, &mut self.blocks, slot, meta)[..words.len()].copy_from_slice(&words);
+        self.set_meta(slot, meta);
+        if old.class > 0 {
+            self.blocks[old.class as usize - 1].release(old.block);
+        }
+    }
+
+    /// Full: trim, else the next class, else become dense.
+    #[inline(never)]
+    fn make_room(&mut self, slot: u32) {
+        self.trim(slot);
+        let meta = Meta::of(self.headers.words(slot));
+        if usize::from(meta.count) < self.class_slices(meta.class) {
+            return;
+        }
+        let larger = (meta.class + 1..=LAST_CLASS).find(|c| self.class_slices(*c) > usize::from(meta.count));
+        match larger {
+            Some(class) => self.resize(slot, class),
+            None => self.promote(slot),
+        }
+    }
+
+    fn promote(&mut self, slot: u32) {
+        let mut meta = Meta::of(self.headers.words(slot));
+        let mut dense = Dense::new(&self.layout, slot, self.clock, self.tuning.longest_lease_us);
+        for slice in self.sparse_words(slot, meta).chunks_exact(self.layout.stride) {
+            dense.push(&self.layout, slice);
+        }
+        if meta.class > 0 {
+            self.blocks[meta.class as usize - 1].release(meta.block);
+        }
+        meta.block = match self.free_dense.pop() {
+            Some(place) => {
+                self.dense[place as usize] = dense;
+                place
+            }
+            None => {
+                self.dense.push(dense);
+                self.dense.len() as u32 - 1
+            }
+        };
+        meta.class = DENSE;
+        meta.count = 0;
+        self.set_meta(slot, meta);
+    }
+
+    fn demote(&mut self, slot: u32) {
+        let mut meta = Meta::of(self.headers.words(slot));
+        let place = meta.block;
+        let empty = Dense::new(&self.layout, u32::MAX, self.clock, 0);
+        let dense = std::mem::replace(&mut self.dense[place as usize], empty);
+        self.free_dense.push(place);
+        let words = dense.live_words(&self.layout);
+        let count = words.len() / self.layout.stride;
+        meta.class = (0..=LAST_CLASS).find(|c| self.class_slices(*c) >= count).unwrap_or(LAST_CLASS);
+        meta.block = if meta.class > 0 { self.blocks[meta.class as usize - 1].alloc() } else { 0 };
+        meta.count = count as u8;
+        // A dense row was not exact before its `as_of`; neither is what follows it.
+        meta.flags |= TRIMMED;
+        sparse_words_mut(&mut self.headers, &mut self.blocks, slot, meta)[..words.len()].copy_from_slice(words);
+        self.set_meta(slot, meta);
+    }
+
+    /// Closes the epoch at instant `at` and hands on the rows it changed, in batches.
+    ///
+    /// With `emit` off (a backfill) the state advances and nothing is written; [`ViewStore::emit_all`] follows.
+    pub fn close(&mut self, at: i64, emit: bool, rows: &mut RowSink) {
+        // A lease that was long enough for one large step must be long enough for the next.
+        self.step =
+            (at - self.clock).max(self.step - self.step / 8).clamp(TICK, self.tuning.longest_lease_us.max(TICK));
+        let advanced = (at - self.clock).max(0);
+        self.clock = at;
+        let touched = std::mem::take(&mut self.touched);
+        self.encode_list(&touched, emit, rows);
+        for slot in &touched {
+            self.headers.words_mut(*slot)[1] &= !(u64::from(TOUCHED) << 48);
+        }
+        self.stats.rows += if emit { touched.len() as u64 } else { 0 };
+        self.touched = touched;
+        self.touched.clear();
+        if emit {
+            self.refresh(rows);
+        }
+        self.sweep(advanced);
+        rows.flush();
+    }
+
+    /// Rewrites dense keys whose lease ends too soon.
+    fn refresh(&mut self, rows: &mut RowSink) {
+        let edge = (self.clock + self.tuning.lead_epochs * self.step) / TICK;
+        let mut due = Vec::new();
+        while self.wheel_at <= edge {
+            self.wheel_at += 1;
+            let Some(places) = self.wheel.pop_front() else {
+                self.wheel_at = edge + 1;
+                break;
+            };
+            for place in places {
+                let dense = &mut self.dense[place as usize];
+                dense.armed = false;
+                if dense.slot == u32::MAX {
+                    continue;
+                }
+                if dense.lease / TICK <= edge {
+                    due.push(dense.slot);
+                } else {
+                    self.arm(place);
+                }
+            }
+        }
+        self.encode_list(&due, true, rows);
+        self.stats.rows += due.len() as u64;
+        self.stats.refreshed_rows += due.len() as u64;
+    }
+
+    fn encode_list(&mut self, slots: &[u32], emit: bool, rows: &mut RowSink) {
+        for (i, slot) in slots.iter().enumerate() {
+            self.prefetch_ahead(slots, i);
+            self.encode(*slot, emit, rows);
+        }
+    }
+
+    #[inline(always)]
+    fn prefetch_ahead(&self, slots: &[u32], i: usize) {
+        if let Some(slot) = slots.get(i + 24) {
+            prefetch(self.headers.address(*slot));
+        }
+        if let Some(slot) = slots.get(i + 16) {
+            let meta = Meta::of(self.headers.words(*slot));
+            if meta.class == DENSE {
+                let dense = &raw const self.dense[meta.block as usize];
+                for line in 0..size_of::<Dense>().div_ceil(64) {
+                    prefetch(dense.cast::<u8>().wrapping_add(64 * line));
+                }
+            } else if meta.class > 0 {
+                let address = self.blocks[meta.class as usize - 1].address(meta.block);
+                for word in (0..usize::from(meta.count) * self.layout.stride).step_by(8) {
+                    prefetch(address.wrapping_add(word));
+                }
+            }
+        }
+        if let Some(slot) = slots.get(i + 12) {
+            let meta = Meta::of(self.headers.words(*slot));
+            if meta.class == DENSE {
+                self.dense[meta.block as usize].part_addresses().into_iter().for_each(prefetch);
+            }
+        }
+        if let Some(slot) = slots.get(i + 6) {
+            let meta = Meta::of(self.headers.words(*slot));
+            if meta.class == DENSE {
+                self.dense[meta.block as usize].cursor_addresses(&self.layout).for_each(prefetch);
+            }
+        }
+    }
+
+    fn encode(&mut self, slot: u32, emit: bool, rows: &mut RowSink) {
+        let meta = Meta::of(self.headers.words(slot));
+        if meta.class == DENSE && self.encode_dense(slot, meta.block, emit, rows) {
+            return;
+        }
+        self.trim(slot);
+        if emit {
+            self.write_sparse(slot, rows);
+        }
+    }
+
+    fn write_sparse(&self, slot: u32, rows: &mut RowSink) {
+        let meta = Meta::of(self.headers.words(slot));
+        let words = self.sparse_words(slot, meta);
+        self.with_key(slot, |key| {
+            rows.push(key, |out| {
+                let kind = if meta.flags & TRIMMED == 0 { codec::KIND_COMPLETE } else { codec::KIND_SPARSE };
+                head(out, kind, self.layout.tag, self.clock);
+                codec::put_varint(out, u64::from(meta.count));
+                dense::put_slices(&self.layout, words, self.clock, &mut None, &self.strings, out);
+            });
+        });
+    }
+
+    /// `false` when the key became sparse instead.
+    fn encode_dense(&mut self, slot: u32, place: u32, emit: bool, rows: &mut RowSink) -> bool {
+        let (clock, lead) = (self.clock, self.tuning.lead_epochs * self.step);
+        let dense = &mut self.dense[place as usize];
+        dense.advance(&self.layout, clock, &mut self.strings);
+        if dense.live(&self.layout) <= CLASS_SLICES[LAST_CLASS as usize] / 2 {
+            self.demote(slot);
+            return false;
+        }
+        if !emit {
+            return true;
+        }
+        if dense.lease < clock + (dense.lease_length / 2).max(lead) {
+            dense.renew(&self.layout, clock + dense.lease_length.max(lead + TICK));
+        }
+        let dense = &self.dense[place as usize];
+        let mut slices = 0;
+        self.with_key(slot, |key| {
+            rows.push(key, |out| {
+                head(out, codec::KIND_DENSE, self.layout.tag, clock);
+                codec::put_varint(out, (dense.lease - clock) as u64);
+                slices = dense.encode(&self.layout, &self.strings, out).slices;
+            });
+        });
+        let budget = self.tuning.slice_budget;
+        let dense = &mut self.dense[place as usize];
+        if slices > budget + budget / 4 {
+            dense.lease_length = (dense.lease_length / 2).max(lead + TICK);
+        } else if slices < budget / 3 {
+            dense.lease_length = (dense.lease_length * 2).min(self.tuning.longest_lease_us);
+        }
+        self.stats.dense_rows += 1;
+        self.arm(place);
+        true
+    }
+
+    fn arm(&mut self, place: u32) {
+        let dense = &mut self.dense[place as usize];
+        if dense.armed {
+            return;
+        }
+        dense.armed = true;
+        let tick = (dense.lease / TICK - self.wheel_at).clamp(0, WHEEL_TICKS) as usize;
+        while self.wheel.len() <= tick {
+            self.wheel.push_back(Vec::new());
+        }
+        self.wheel[tick].push(place);
+    }
+
+    /// Writes one row per live key: the hand-over from a backfill to the live store.
+    pub fn emit_all(&mut self, rows: &mut RowSink) {
+        let slots: Vec<u32> = self.live_slots();
+        self.encode_list(&slots, true, rows);
+        self.stats.rows += slots.len() as u64;
+        rows.flush();
+    }
+
+    fn live_slots(&self) -> Vec<u32> {
+        self.table.iter().filter(|entry| **entry != 0).map(|entry| *entry as u32 - 1).collect()
+    }
+
+    /// A slow pass over silent keys: drops expired slices, and keys that hold nothing any more.
+    fn sweep(&mut self, advanced: i64) {
+        let total = self.headers.len();
+        if total == 0 {
+            return;
+        }
+        self.sweep_credit += advanced.saturating_mul(i64::from(total)) / SWEEP_PERIOD + 1;
+        let steps = self.sweep_credit.min(i64::from(total)) as u32;
+        self.sweep_credit = 0;
+        for _ in 0..steps {
+            let slot = self.sweep_at % total;
+            self.sweep_at = (slot + 1) % total;
+            if self.headers.words(slot)[1] == FREE {
+                continue;
+            }
+            self.trim(slot);
+            let meta = Meta::of(self.headers.words(slot));
+            if meta.class == 0 && meta.count == 0 && meta.flags & TOUCHED == 0 {
+                self.forget(slot);
+            }
+        }
+    }
+
+    fn forget(&mut self, slot: u32) {
+        let hash = self.with_key(slot, crate::batch::hash_key);
+        let mask = self.table.len() - 1;
+        let wanted = (hash & 0xffff_ffff) << 32 | u64::from(slot + 1);
+        let mut at = hash as u32 as usize & mask;
+        while self.table[at] != wanted {
+            if self.table[at] == 0 {
+                return;
+            }
+            at = (at + 1) & mask;
+        }
+        // Shift back what could not stand at its own place, so that probing needs no tombstones.
+        let mut hole = at;
+        loop {
+            at = (at + 1) & mask;
+            let entry = self.table[at];
+            if entry == 0 {
+                break;
+            }
+            let home = (entry >> 32) as usize & mask;
+            if (at.wrapping_sub(home) & mask) >= (at.wrapping_sub(hole) & mask) {
+                self.table[hole] = entry;
+                hole = at;
+            }
+        }
+        self.table[hole] = 0;
+        if self.heap_keys {
+            let key = self.headers.words(slot)[0];
+            self.key_bytes.remove(key);
+        }
+        self.headers.words_mut(slot)[1] = FREE;
+        self.headers.release(slot);
+        self.free_headers += 1;
+        self.forgot_keys = true;
+    }
+
+    fn with_key<R>(&self, slot: u32, read: impl FnOnce(&[u8]) -> R) -> R {
+        let key = self.headers.words(slot)[0];
+        if self.heap_keys { self.key_bytes.with(key, read) } else { read(&key.to_le_bytes()) }
+    }
+
+    pub fn stats(&self) -> ViewStats {
+        let fixed = self.table.len() * 8 + self.headers.bytes() + self.key_bytes.bytes() + self.strings.bytes();
+        let blocks: usize = self.blocks.iter().map(Slab::bytes).sum();
+        let dense: usize = self.dense.iter().map(Dense::bytes).sum();
+        let places = self.dense.capacity() * size_of::<Dense>();
+        ViewStats {
+            keys: self.keys() as u64,
+            dense_keys: (self.dense.len() - self.free_dense.len()) as u64,
+            state_bytes: (fixed + blocks + dense + places) as u64,
+            ..self.stats
+        }
+    }
+}
+
+/// A header whose key was dropped.
+const FREE: u64 = u64::MAX;
+
+/// All words of a sparse key's place, used or not.
+#[inline(always)]
+fn sparse_words_mut<'a>(headers: &'a mut Slab, blocks: &'a mut [Slab], slot: u32, meta: Meta) -> &'a mut [u64] {
+    match meta.class {
+        0 => &mut headers.words_mut(slot)[2..],
+        class => blocks[class as usize - 1].words_mut(meta.block),
+    }
+}
+
+#[inline(always)]
+fn head(out: &mut Vec<u8>, kind: u8, tag: u32, as_of: i64) {
+    out.extend_from_slice(&[codec::VERSION, kind]);
+    out.extend_from_slice(&tag.to_le_bytes());
+    out.extend_from_slice(&as_of.to_le_bytes());
+}
+
+/// Collects rows and hands them on in batches.
+pub struct RowSink<'a> {
+    batch: RowBatch,
+    hand_on: &'a mut dyn FnMut(RowBatch),
+}
+
+impl<'a> RowSink<'a> {
+    pub fn new(view: usize, epoch: freshet_config::time::Epoch, hand_on: &'a mut dyn FnMut(RowBatch)) -> RowSink<'a> {
+        RowSink { batch: RowBatch::new(view, epoch), hand_on }
+    }
+
+    #[inline(always)]
+    fn push(&mut self, key: &[u8], encode: impl FnOnce(&mut Vec<u8>)) {
+        self.batch.push(key, encode);
+        if self.batch.byte_len() >= ROWS_BYTES {
+            self.flush();
+        }
+    }
+
+    fn flush(&mut self) {
+        if !self.batch.is_empty() {
+            let empty = RowBatch::new(self.batch.view, self.batch.epoch);
+            (self.hand_on)(std::mem::replace(&mut self.batch, empty));
+        }
+    }
+}
