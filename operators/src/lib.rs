@@ -2,8 +2,13 @@
 //! The upper half holds the timely and differential operators, one per file.
 
 pub mod batch;
+pub mod enrich;
 pub mod exact;
 pub mod lookup;
+pub mod project;
+pub mod reference;
 pub mod row;
 pub mod slices;
+pub mod sql;
 pub mod view;
+pub mod windows;

@@ -1,0 +1,162 @@
+//! The naive evaluator: every feature from all events, by definition and nothing else.
+//!
+//! It is the oracle of the engine's tests, so it shares no code with the accumulators, keeps no state and saves no
+//! work. Sums are exact integers of any size; each result is rounded where the definition says, and only there:
+//!
+//! ```text
+//! sum          S rounded once to the nearest double, ties to even (then to float32 for a float32 column);
+//!              for integers exact, and an error where it does not fit the column's type
+//! mean         (S rounded once) / n
+//! var_pop      N / (n * n)        with N = n * Q - S^2, exact, rounded once; Q the sum of squares
+//! var_samp     N / (n * (n - 1))
+//! stddev_*     square root of var_*
+//! ```
+//!
+//! A float result that is not finite is an error.
+
+mod exact;
+
+use freshet_config::definitions::{Function, Mode, Window};
+use freshet_config::time::EventTime;
+use freshet_config::value::{DataType, Value};
+
+use crate::view::{FeaturePlan, ViewPlan};
+use exact::Sums;
+
+/// One event of one key.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReferenceEvent {
+    pub time: EventTime,
+    /// Orders events of equal time.
+    pub position: u64,
+    /// One per column of the plan; null when the event has none or the column's filter leaves it out.
+    pub values: Vec<Value>,
+}
+
+/// The features of one key at instant `at`, in the plan's order; the flag marks a value that cannot be given (and is
+/// null then). `events` are all events of the key, in any order.
+pub fn evaluate(plan: &ViewPlan, events: &[ReferenceEvent], at: EventTime) -> Vec<(Value, bool)> {
+    plan.features.iter().map(|feature| evaluate_feature(plan, feature, events, at)).collect()
+}
+
+fn evaluate_feature(
+    plan: &ViewPlan,
+    feature: &FeaturePlan,
+    events: &[ReferenceEvent],
+    at: EventTime,
+) -> (Value, bool) {
+    let Some(window) = plan.windows.get(feature.window) else { return (Value::Null, true) };
+    let mut counted: Vec<&ReferenceEvent> =
+        events.iter().filter(|event| counts(plan.mode, *window, event.time, at)).collect();
+    counted.sort_by_key(|event| (event.time, event.position));
+    let Some(column) = feature.column else {
+        return (Value::Int64(counted.len() as i64), false);
+    };
+    let Some(data_type) = plan.columns.get(column).map(|column| column.data_type) else { return (Value::Null, true) };
+    let values: Vec<Value> = counted
+        .iter()
+        .filter_map(|event| event.values.get(column))
+        .filter(|value| !value.is_null())
+        .map(one_zero)
+        .collect();
+    aggregate(feature.function, data_type, &values)
+}
+
+/// Whether an event at `time` counts for `window` at instant `at`.
+///
+/// Continuous: `(at - size + offset, at + offset]`. Interval: `[t - size + offset, t + offset)` with `t` the start of
+/// the tile that `at` lies in.
+fn counts(mode: Mode, window: Window, time: EventTime, at: EventTime) -> bool {
+    // In 128 bits no sum of an instant and spans can overflow.
+    let (time, at) = (i128::from(time.micros()), i128::from(at.micros()));
+    let (size, offset) = (i128::from(window.size.micros()), i128::from(window.offset.micros()));
+    match mode {
+        Mode::Continuous => at - size + offset < time && time <= at + offset,
+        Mode::Interval(tile) => {
+            let tile = i128::from(tile.micros()).max(1);
+            let start = at.div_euclid(tile) * tile;
+            start - size + offset <= time && time < start + offset
+        }
+    }
+}
+
+/// Minus zero counts as zero.
+fn one_zero(value: &Value) -> Value {
+    match value {
+        Value::Float32(0.0) => Value::Float32(0.0),
+        Value::Float64(0.0) => Value::Float64(0.0),
+        other => other.clone(),
+    }
+}
+
+/// `values` are in the order of (time, position) and not null.
+fn aggregate(function: Function, data_type: DataType, values: &[Value]) -> (Value, bool) {
+    let n = values.len();
+    if function == Function::Count {
+        return (Value::Int64(n as i64), false);
+    }
+    if n == 0 {
+        return (Value::Null, false);
+    }
+    match function {
+        Function::Count => (Value::Int64(n as i64), false),
+        Function::Last => given(values.last().cloned()),
+        Function::Min => given(values.iter().min_by(|a, b| compare(a, b)).cloned()),
+        Function::Max => given(values.iter().max_by(|a, b| compare(a, b)).cloned()),
+        Function::Sum | Function::Mean => match Sums::of(values) {
+            Some(sums) if function == Function::Sum => given(sum(&sums, data_type)),
+            Some(sums) => finite(sums.sum_rounded() / n as f64),
+            None => (Value::Null, true),
+        },
+        Function::VarPop | Function::VarSamp | Function::StddevPop | Function::StddevSamp => {
+            let sample = matches!(function, Function::VarSamp | Function::StddevSamp);
+            if sample && n == 1 {
+                return (Value::Null, false);
+            }
+            let Some(sums) = Sums::of(values) else { return (Value::Null, true) };
+            let divisor = if sample { n as f64 * (n - 1) as f64 } else { n as f64 * n as f64 };
+            let variance = sums.spread_rounded() / divisor;
+            let root = matches!(function, Function::StddevPop | Function::StddevSamp);
+            finite(if root { variance.sqrt() } else { variance })
+        }
+    }
+}
+
+fn given(value: Option<Value>) -> (Value, bool) {
+    match value {
+        Some(value) => (value, false),
+        None => (Value::Null, true),
+    }
+}
+
+fn finite(value: f64) -> (Value, bool) {
+    given(value.is_finite().then_some(Value::Float64(value)))
+}
+
+/// `None` where the sum cannot be given in the column's type.
+fn sum(sums: &Sums, data_type: DataType) -> Option<Value> {
+    match data_type {
+        DataType::Int32 => i32::try_from(sums.integer_sum()?).ok().map(Value::Int32),
+        DataType::Int64 => i64::try_from(sums.integer_sum()?).ok().map(Value::Int64),
+        DataType::Float32 => Some(sums.sum_rounded() as f32).filter(|sum| sum.is_finite()).map(Value::Float32),
+        DataType::Float64 => Some(sums.sum_rounded()).filter(|sum| sum.is_finite()).map(Value::Float64),
+        DataType::String | DataType::Bool | DataType::Timestamp => None,
+    }
+}
+
+/// Numbers and instants by value, false before true, strings by their bytes. Values of one column have one type.
+fn compare(left: &Value, right: &Value) -> std::cmp::Ordering {
+    match (left, right) {
+        (Value::Int32(a), Value::Int32(b)) => a.cmp(b),
+        (Value::Int64(a), Value::Int64(b)) => a.cmp(b),
+        (Value::Float32(a), Value::Float32(b)) => a.total_cmp(b),
+        (Value::Float64(a), Value::Float64(b)) => a.total_cmp(b),
+        (Value::String(a), Value::String(b)) => a.as_bytes().cmp(b.as_bytes()),
+        (Value::Bool(a), Value::Bool(b)) => a.cmp(b),
+        (Value::Timestamp(a), Value::Timestamp(b)) => a.cmp(b),
+        _ => std::cmp::Ordering::Equal,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,138 @@
+//! What is wrong with an expression, in words a definition's author understands.
+
+use datafusion_common::DataFusionError;
+use datafusion_sql::sqlparser::parser::ParserError;
+use datafusion_sql::sqlparser::tokenizer::{Location, TokenizerError};
+
+/// The sort of mistake, for stable diagnostic codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SqlErrorKind {
+    /// The text is not an expression, or too long or too deep to be read.
+    Syntax,
+    UnknownColumn,
+    UnknownFunction,
+    /// Types do not fit each other, the function, or the declared type.
+    Type,
+    /// The value would depend on more than the event: clocks, random numbers.
+    NonDeterministic,
+    /// SQL that is no scalar expression over one event: aggregates, windows, subqueries, placeholders.
+    Unsupported,
+}
+
+/// An expression that cannot be compiled, or that does not fit a batch.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct SqlError {
+    pub kind: SqlErrorKind,
+    /// One lower-case sentence without a full stop.
+    pub message: String,
+    /// What to do, such as ``did you mean `amount`?``.
+    pub hint: Option<String>,
+    /// Line and column within the expression's text, both from 1.
+    pub offset: Option<(usize, usize)>,
+}
+
+impl SqlError {
+    pub(super) fn new(kind: SqlErrorKind, message: impl Into<String>) -> SqlError {
+        SqlError { kind, message: message.into(), hint: None, offset: None }
+    }
+
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> SqlError {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Line 0 is the parser's word for "nowhere".
+    pub(super) fn at(mut self, location: Location) -> SqlError {
+        if location.line > 0 {
+            self.offset = Some((location.line as usize, location.column as usize));
+        }
+        self
+    }
+}
+
+impl From<TokenizerError> for SqlError {
+    fn from(error: TokenizerError) -> SqlError {
+        SqlError::new(SqlErrorKind::Syntax, sentence(&error.message)).at(error.location)
+    }
+}
+
+impl From<ParserError> for SqlError {
+    fn from(error: ParserError) -> SqlError {
+        match error {
+            ParserError::TokenizerError(text) | ParserError::ParserError(text) => {
+                let (message, location) = split_location(&text);
+                SqlError { offset: location, ..SqlError::new(SqlErrorKind::Syntax, sentence(message)) }
+            }
+            ParserError::RecursionLimitExceeded => {
+                SqlError::new(SqlErrorKind::Syntax, "the expression is nested too deeply")
+                    .hint("split it into computed columns")
+            }
+        }
+    }
+}
+
+/// Planning errors. Names were checked before, so what is left is a matter of types or of unsupported SQL.
+impl From<DataFusionError> for SqlError {
+    fn from(error: DataFusionError) -> SqlError {
+        let kind = match error.find_root() {
+            DataFusionError::NotImplemented(_) => SqlErrorKind::Unsupported,
+            DataFusionError::SQL(..) => SqlErrorKind::Syntax,
+            _ => SqlErrorKind::Type,
+        };
+        SqlError::new(kind, sentence(&describe(&error)))
+    }
+}
+
+/// The innermost message without the library's headings.
+pub(super) fn describe(error: &DataFusionError) -> String {
+    let text = match error.find_root() {
+        DataFusionError::Plan(text)
+        | DataFusionError::NotImplemented(text)
+        | DataFusionError::Execution(text)
+        | DataFusionError::Internal(text) => text.clone(),
+        DataFusionError::ArrowError(error, _) => error.to_string(),
+        other => other.to_string(),
+    };
+    sentence(text.split(DataFusionError::BACK_TRACE_SEP).next().unwrap_or_default())
+}
+
+/// Splits the parser's ` at Line: 1, Column: 5` off its message.
+fn split_location(text: &str) -> (&str, Option<(usize, usize)>) {
+    let parsed = text.rsplit_once(" at Line: ").and_then(|(message, place)| {
+        let (line, column) = place.split_once(", Column: ")?;
+        Some((message, (line.trim().parse().ok()?, column.trim().parse().ok()?)))
+    });
+    match parsed {
+        Some((message, place)) => (message, Some(place)),
+        None => (text, None),
+    }
+}
+
+/// One lower-case sentence without a full stop: the first line, its first word lowered unless it is a name.
+fn sentence(text: &str) -> String {
+    let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or("the expression cannot be used").trim();
+    let line = line.trim_end_matches(['.', ':']);
+    // Libraries write two sentences where one says it: the rest is advice about their own interfaces.
+    let line = line.split(". ").next().unwrap_or(line);
+    let mut letters = line.chars();
+    match (letters.next(), letters.clone().next()) {
+        (Some(first), Some(second)) if first.is_uppercase() && !second.is_uppercase() => {
+            first.to_lowercase().chain(letters).collect()
+        }
+        _ => line.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn library_messages_become_sentences() {
+        assert_eq!(sentence("Cannot coerce this. Try that.\n\tmore"), "cannot coerce this");
+        assert_eq!(sentence("SQL is large."), "SQL is large");
+        assert_eq!(split_location("Expected: x at Line: 2, Column: 7"), ("Expected: x", Some((2, 7))));
+        assert_eq!(split_location("Expected: x at Line: many"), ("Expected: x at Line: many", None));
+    }
+}

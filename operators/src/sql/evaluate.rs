@@ -1,0 +1,93 @@
+//! One expression over one batch: a row that fails becomes null and is counted, the others are not touched by it.
+//!
+//! The kernels fail a batch as a whole. A batch that fails is halved until the failing rows stand alone, so `k` bad
+//! rows of `n` cost `k log n` evaluations. Rows are independent, so where a batch is cut never shows in a value.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, new_empty_array, new_null_array};
+use arrow::compute::{CastOptions, cast_with_options, concat, nullif};
+use arrow::datatypes::{DataType, Float32Type, Float64Type};
+use arrow::error::ArrowError;
+use datafusion_common::DataFusionError;
+use datafusion_physical_expr::PhysicalExpr;
+
+use super::error::describe;
+
+/// A column computed for a batch.
+#[derive(Clone, Debug)]
+pub struct Evaluated {
+    /// One value per row of the batch; null where the row failed.
+    pub array: ArrayRef,
+    /// How many rows failed: division by zero, overflow, a cast of text that is no number, a result that is not finite.
+    pub failed_rows: usize,
+    /// Why the first of them failed.
+    pub first_failure: Option<String>,
+}
+
+impl Evaluated {
+    fn failed(array: ArrayRef, failed_rows: usize, why: String) -> Evaluated {
+        let first_failure = (failed_rows > 0).then_some(why);
+        Evaluated { array, failed_rows, first_failure }
+    }
+}
+
+/// Evaluates and casts to `target`; `Err` only when Arrow cannot put the parts together again.
+pub(super) fn evaluate(
+    expression: &Arc<dyn PhysicalExpr>,
+    target: &DataType,
+    batch: &RecordBatch,
+) -> Result<Evaluated, ArrowError> {
+    let rows = batch.num_rows();
+    if rows == 0 {
+        return Ok(Evaluated { array: new_empty_array(target), failed_rows: 0, first_failure: None });
+    }
+    match evaluate_whole(expression, target, batch) {
+        Ok(array) => refuse_non_finite(array),
+        Err(error) if rows == 1 => Ok(Evaluated::failed(new_null_array(target, 1), 1, describe(&error))),
+        Err(_) => {
+            let half = rows / 2;
+            let left = evaluate(expression, target, &batch.slice(0, half))?;
+            let right = evaluate(expression, target, &batch.slice(half, rows - half))?;
+            Ok(Evaluated {
+                array: concat(&[left.array.as_ref(), right.array.as_ref()])?,
+                failed_rows: left.failed_rows + right.failed_rows,
+                first_failure: left.first_failure.or(right.first_failure),
+            })
+        }
+    }
+}
+
+fn evaluate_whole(
+    expression: &Arc<dyn PhysicalExpr>,
+    target: &DataType,
+    batch: &RecordBatch,
+) -> Result<ArrayRef, DataFusionError> {
+    let array = expression.evaluate(batch)?.into_array(batch.num_rows())?;
+    if array.data_type() == target {
+        return Ok(array);
+    }
+    let strict = CastOptions { safe: false, ..CastOptions::default() };
+    Ok(cast_with_options(&array, target, &strict)?)
+}
+
+/// Feature columns hold no NaN, no infinity and one zero: NaN and infinities fail their row, -0.0 becomes 0.0.
+fn refuse_non_finite(array: ArrayRef) -> Result<Evaluated, ArrowError> {
+    let (array, wrong): (ArrayRef, BooleanArray) = match array.data_type() {
+        DataType::Float64 => {
+            let floats = array.as_primitive::<Float64Type>();
+            let wrong = BooleanArray::from_unary(floats, |value: f64| !value.is_finite());
+            (Arc::new(floats.unary::<_, Float64Type>(|value| value + 0.0)), wrong)
+        }
+        DataType::Float32 => {
+            let floats = array.as_primitive::<Float32Type>();
+            let wrong = BooleanArray::from_unary(floats, |value: f32| !value.is_finite());
+            (Arc::new(floats.unary::<_, Float32Type>(|value| value + 0.0)), wrong)
+        }
+        _ => return Ok(Evaluated { array, failed_rows: 0, first_failure: None }),
+    };
+    // Null rows carry the nulls of `array`, so they are not counted.
+    let failed_rows = wrong.true_count();
+    let array = if failed_rows == 0 { array } else { nullif(&array, &wrong)? };
+    Ok(Evaluated::failed(array, failed_rows, "the result is not a finite number".to_string()))
+}

@@ -1,0 +1,192 @@
+//! Scalar SQL over Arrow batches: computed columns, filters and the arguments of aggregates.
+//!
+//! An expression sees the columns of one event and nothing else: no clock, no randomness, no other row. So its value
+//! is a function of the event alone, the same live, in a backfill and for a training row, and in any cut of batches.
+//! Columns are found by exact name, functions in any case. Integer arithmetic never wraps: a row that overflows,
+//! divides by zero or cannot be cast gets null and is counted.
+
+mod check;
+mod error;
+mod evaluate;
+mod functions;
+mod limits;
+mod parse;
+mod plan;
+mod types;
+
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
+use arrow::compute::prep_null_mask_filter;
+use arrow::datatypes::{DataType as ArrowType, Schema};
+use datafusion_physical_expr::PhysicalExpr;
+use datafusion_physical_expr::utils::collect_columns;
+use freshet_config::definitions::arrow_type;
+use freshet_config::value::DataType;
+
+pub use error::{SqlError, SqlErrorKind};
+pub use evaluate::Evaluated;
+pub use limits::{MAX_DEPTH, MAX_TEXT_BYTES};
+
+/// A compiled expression; cheap to clone and to share between threads.
+#[derive(Clone, Debug)]
+pub struct Expression {
+    physical: Arc<dyn PhysicalExpr>,
+    /// The Arrow form of one of our seven types.
+    data_type: ArrowType,
+    nullable: bool,
+    /// Ascending.
+    columns: Vec<usize>,
+    /// Name and type of each of `columns`, to refuse a batch of another shape.
+    inputs: Vec<(String, ArrowType)>,
+}
+
+impl Expression {
+    /// Compiles `text` over the columns of `schema`, with the type SQL gives it.
+    pub fn compile(text: &str, schema: &Schema) -> Result<Expression, SqlError> {
+        let (physical, sql_type) = plan_text(text, schema)?;
+        match types::canonical(&sql_type) {
+            Some(target) => Expression::assemble(physical, target, schema),
+            None if sql_type == ArrowType::Null => {
+                Err(SqlError::new(SqlErrorKind::Type, "the expression is always null and has no type")
+                    .hint("write `cast(null as double)` or another type"))
+            }
+            None => Err(SqlError::new(
+                SqlErrorKind::Type,
+                format!("the expression gives {}, which no column can hold", plan::type_name(&sql_type)),
+            )
+            .hint(format!("cast it to one of {}", type_list()))),
+        }
+    }
+
+    /// Compiles `text` as a column of type `target`. SQL's type must fit it without loss: a narrower number into a
+    /// wider one, a written number into any type that holds it exactly.
+    pub fn compile_typed(text: &str, schema: &Schema, target: DataType) -> Result<Expression, SqlError> {
+        let (physical, sql_type) = plan_text(text, schema)?;
+        if types::fits(&physical, &sql_type, target) {
+            return Expression::assemble(physical, target, schema);
+        }
+        let message = format!("the expression gives {}, not {target}", plan::type_name(&sql_type));
+        let error = SqlError::new(SqlErrorKind::Type, message);
+        Err(match types::canonical(&sql_type) {
+            Some(_) => error.hint(format!("write `cast(... as {})`, or change the declared type", sql_name(target))),
+            None => error,
+        })
+    }
+
+    fn assemble(physical: Arc<dyn PhysicalExpr>, target: DataType, schema: &Schema) -> Result<Expression, SqlError> {
+        let nullable = physical.nullable(schema)?;
+        let mut columns: Vec<usize> = collect_columns(&physical).iter().map(|column| column.index()).collect();
+        columns.sort_unstable();
+        let inputs = columns.iter().map(|&index| {
+            let field = schema.field(index);
+            (field.name().clone(), field.data_type().clone())
+        });
+        let inputs = inputs.collect();
+        Ok(Expression { physical, data_type: arrow_type(target), nullable, columns, inputs })
+    }
+
+    /// The type of every evaluated array: the Arrow form of one of our seven types.
+    pub fn data_type(&self) -> &ArrowType {
+        &self.data_type
+    }
+
+    /// Whether a row that evaluates can be null. A row that fails is null in any case.
+    pub fn nullable(&self) -> bool {
+        self.nullable
+    }
+
+    /// Indices of the input columns it reads, ascending.
+    pub fn columns(&self) -> &[usize] {
+        &self.columns
+    }
+
+    /// One value per row of `batch`. An error means that the batch does not have the columns compiled for; a row that
+    /// fails is null and counted.
+    pub fn evaluate(&self, batch: &RecordBatch) -> Result<Evaluated, SqlError> {
+        self.check_batch(batch)?;
+        evaluate::evaluate(&self.physical, &self.data_type, batch)
+            .map_err(|error| SqlError::new(SqlErrorKind::Type, format!("the batch cannot be put together: {error}")))
+    }
+
+    fn check_batch(&self, batch: &RecordBatch) -> Result<(), SqlError> {
+        for (&index, (name, data_type)) in self.columns.iter().zip(&self.inputs) {
+            let found = batch.columns().get(index).map(|column| column.data_type());
+            if found != Some(data_type) {
+                let found = found.map_or("missing".to_string(), plan::type_name);
+                let message =
+                    format!("column `{name}` of the batch is {found}, not {}", plan::type_name(data_type));
+                return Err(SqlError::new(SqlErrorKind::Type, message));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A compiled condition on events.
+#[derive(Clone, Debug)]
+pub struct Predicate {
+    expression: Expression,
+}
+
+/// Which events of a batch pass.
+#[derive(Clone, Debug)]
+pub struct Selection {
+    /// One bit per row, never null.
+    pub passes: BooleanArray,
+    /// Rows for which the condition could not be computed; they do not pass.
+    pub failed_rows: usize,
+    /// Why the first of them failed.
+    pub first_failure: Option<String>,
+}
+
+/// Compiles a condition over the columns of `schema`; it must be boolean.
+pub fn predicate(text: &str, schema: &Schema) -> Result<Predicate, SqlError> {
+    let (physical, sql_type) = plan_text(text, schema)?;
+    if sql_type != ArrowType::Boolean {
+        let message = format!("a filter must be true or false, this gives {}", plan::type_name(&sql_type));
+        return Err(SqlError::new(SqlErrorKind::Type, message).hint("compare it, such as `... > 0`"));
+    }
+    Ok(Predicate { expression: Expression::assemble(physical, DataType::Bool, schema)? })
+}
+
+impl Predicate {
+    /// Indices of the input columns it reads, ascending.
+    pub fn columns(&self) -> &[usize] {
+        self.expression.columns()
+    }
+
+    /// Null counts as false: the event does not pass.
+    pub fn evaluate(&self, batch: &RecordBatch) -> Result<Selection, SqlError> {
+        let evaluated = self.expression.evaluate(batch)?;
+        let answers = evaluated.array.as_boolean();
+        let passes = if answers.null_count() > 0 { prep_null_mask_filter(answers) } else { answers.clone() };
+        Ok(Selection { passes, failed_rows: evaluated.failed_rows, first_failure: evaluated.first_failure })
+    }
+}
+
+/// The executable expression and the type SQL gives it.
+fn plan_text(text: &str, schema: &Schema) -> Result<(Arc<dyn PhysicalExpr>, ArrowType), SqlError> {
+    let parsed = parse::parse(text)?;
+    check::check(&parsed, schema)?;
+    let physical = plan::plan(parsed, schema)?;
+    let sql_type = physical.data_type(schema)?;
+    Ok((physical, sql_type))
+}
+
+/// What SQL calls our type in a cast.
+fn sql_name(data_type: DataType) -> &'static str {
+    match data_type {
+        DataType::Int32 => "int",
+        DataType::Int64 => "bigint",
+        DataType::Float32 => "real",
+        DataType::Float64 => "double",
+        DataType::String => "varchar",
+        DataType::Bool => "boolean",
+        DataType::Timestamp => "timestamp",
+    }
+}
+
+fn type_list() -> String {
+    DataType::ALL.map(sql_name).join(", ")
+}

@@ -1,0 +1,118 @@
+//! Syntax tree to executable expression: resolve, coerce, fold, simplify, and make integer arithmetic checked.
+
+use std::sync::Arc;
+
+use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::datatypes::{DataType, Schema};
+use datafusion_common::tree_node::{Transformed, TreeNode};
+use datafusion_common::{DFSchema, DataFusionError, Result, ScalarValue};
+use datafusion_expr::execution_props::ExecutionProps;
+use datafusion_expr::simplify::SimplifyContext;
+use datafusion_expr::{BinaryExpr, Cast, Expr, ExprSchemable, Operator};
+use datafusion_optimizer::simplify_expressions::ExprSimplifier;
+use datafusion_physical_expr::expressions::BinaryExpr as PhysicalBinary;
+use datafusion_physical_expr::{PhysicalExpr, create_physical_expr};
+use datafusion_sql::planner::{ParserOptions, PlannerContext, SqlToRel};
+use datafusion_sql::sqlparser::ast;
+
+use super::error::{SqlError, SqlErrorKind, describe};
+use super::functions::SCALARS;
+
+/// Plans an expression whose names [`super::check`] has found.
+pub(super) fn plan(expression: ast::Expr, schema: &Schema) -> std::result::Result<Arc<dyn PhysicalExpr>, SqlError> {
+    let columns = DFSchema::try_from(schema.clone())?;
+    let logical = resolve(expression, &columns)?;
+    let simplifier =
+        ExprSimplifier::new(SimplifyContext::builder().with_schema(Arc::new(columns.clone())).build());
+    let logical = simplifier.coerce(logical, &columns)?;
+    let logical = check_negations(logical, &columns)?;
+    // Before the simplifier, which folds constants with wrapping arithmetic.
+    let logical = fold_constants(logical)?;
+    let logical = simplifier.simplify(logical)?;
+    Ok(checked(&logical, &columns)?)
+}
+
+/// Columns keep their case; strings are plain `Utf8`, as everywhere else in the engine.
+fn resolve(expression: ast::Expr, columns: &DFSchema) -> Result<Expr> {
+    let options = ParserOptions::new().with_enable_ident_normalization(false).with_map_string_types_to_utf8view(false);
+    SqlToRel::new_with_options(&*SCALARS, options).sql_to_expr(expression, columns, &mut PlannerContext::new())
+}
+
+/// `-x` as `0 - x` for integers: negation alone would wrap around at the smallest one.
+fn check_negations(expression: Expr, columns: &DFSchema) -> Result<Expr> {
+    let rewritten = expression.transform_up(|node| match node {
+        Expr::Negative(inner) => {
+            let data_type = inner.get_type(columns)?;
+            if !data_type.is_signed_integer() {
+                return Ok(Transformed::no(Expr::Negative(inner)));
+            }
+            let zero = Expr::Literal(ScalarValue::new_zero(&data_type)?, None);
+            Ok(Transformed::yes(Expr::BinaryExpr(BinaryExpr::new(Box::new(zero), Operator::Minus, inner))))
+        }
+        node => Ok(Transformed::no(node)),
+    })?;
+    Ok(rewritten.data)
+}
+
+/// Computes arithmetic on constants; one that fails fails for every event, so it is a mistake in the definition.
+fn fold_constants(expression: Expr) -> std::result::Result<Expr, SqlError> {
+    let folded = expression.transform_up(|node| {
+        let constant = match &node {
+            Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+                is_arithmetic(*op) && is_literal(left) && is_literal(right)
+            }
+            Expr::Cast(Cast { expr, .. }) => is_literal(expr),
+            _ => false,
+        };
+        if !constant {
+            return Ok(Transformed::no(node));
+        }
+        Ok(Transformed::yes(Expr::Literal(evaluate_constant(&node)?, None)))
+    });
+    folded.map(|folded| folded.data).map_err(|error| {
+        SqlError::new(SqlErrorKind::Type, format!("a constant part cannot be computed: {}", describe(&error)))
+    })
+}
+
+fn is_literal(expression: &Expr) -> bool {
+    matches!(expression, Expr::Literal(..))
+}
+
+fn is_arithmetic(operator: Operator) -> bool {
+    matches!(
+        operator,
+        Operator::Plus | Operator::Minus | Operator::Multiply | Operator::Divide | Operator::Modulo
+    )
+}
+
+fn evaluate_constant(expression: &Expr) -> Result<ScalarValue> {
+    let physical = checked(expression, &DFSchema::empty())?;
+    let one_row = RecordBatch::try_new_with_options(
+        Arc::new(Schema::empty()),
+        Vec::new(),
+        &RecordBatchOptions::new().with_row_count(Some(1)),
+    )?;
+    let value = physical.evaluate(&one_row)?.into_array(1)?;
+    ScalarValue::try_from_array(&value, 0)
+}
+
+/// The executable form, in which integer overflow is an error instead of a wrong number.
+fn checked(expression: &Expr, columns: &DFSchema) -> Result<Arc<dyn PhysicalExpr>, DataFusionError> {
+    let physical = create_physical_expr(expression, columns, &ExecutionProps::new(), &Default::default())?;
+    let rewritten = physical.transform_up(|node| match node.downcast_ref::<PhysicalBinary>() {
+        Some(binary) if is_arithmetic(*binary.op()) => {
+            let exact = PhysicalBinary::new(binary.left().clone(), *binary.op(), binary.right().clone());
+            Ok(Transformed::yes(Arc::new(exact.with_fail_on_overflow(true)) as Arc<dyn PhysicalExpr>))
+        }
+        _ => Ok(Transformed::no(node)),
+    })?;
+    Ok(rewritten.data)
+}
+
+/// The type name a message shows: ours where there is one.
+pub(super) fn type_name(data_type: &DataType) -> String {
+    match freshet_config::definitions::column_type(data_type) {
+        Some(known) => known.name().to_string(),
+        None => data_type.to_string(),
+    }
+}

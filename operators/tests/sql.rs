@@ -1,0 +1,434 @@
+//! Expressions as definitions use them: values, types, refusals, failing rows, and independence of batches.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Float32Array, Float64Array, Int32Array, Int64Array, RecordBatch,
+    StringArray, TimestampMicrosecondArray,
+};
+use arrow::compute::concat;
+use arrow::datatypes::{Float32Type, Float64Type, Int32Type, Int64Type, Schema, SchemaRef, TimestampMicrosecondType};
+use freshet_config::definitions::{Column, arrow_schema, arrow_type};
+use freshet_config::time::EventTime;
+use freshet_config::value::DataType;
+use freshet_operators::sql::{Expression, MAX_DEPTH, MAX_TEXT_BYTES, SqlError, SqlErrorKind, predicate};
+use proptest::prelude::*;
+
+fn schema() -> SchemaRef {
+    let column = |(name, data_type): (&str, DataType)| Column { name: name.to_string(), data_type };
+    let columns = [
+        ("amount", DataType::Float64),
+        ("n", DataType::Int64),
+        ("small", DataType::Int32),
+        ("ratio", DataType::Float32),
+        ("country", DataType::String),
+        ("ok", DataType::Bool),
+        ("ts", DataType::Timestamp),
+        ("userId", DataType::Int64),
+    ];
+    arrow_schema(&columns.map(column))
+}
+
+fn instant(text: &str) -> i64 {
+    EventTime::parse(text).unwrap().micros()
+}
+
+fn batch() -> RecordBatch {
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(Float64Array::from(vec![Some(10.5), None, Some(-1.0), Some(0.0)])),
+        Arc::new(Int64Array::from(vec![Some(1), Some(2), Some(0), Some(i64::MAX)])),
+        Arc::new(Int32Array::from(vec![Some(7), Some(-7), None, Some(i32::MIN)])),
+        Arc::new(Float32Array::from(vec![Some(0.5), Some(0.25), None, Some(2.0)])),
+        Arc::new(StringArray::from(vec![Some("de"), Some("fr"), None, Some("12")])),
+        Arc::new(BooleanArray::from(vec![Some(true), Some(false), None, Some(true)])),
+        Arc::new(TimestampMicrosecondArray::from(vec![
+            Some(instant("2024-01-01T00:00:00Z")),
+            Some(instant("2023-12-31T23:59:59.999999Z")),
+            Some(instant("2024-01-01T00:00:00.000001Z")),
+            None,
+        ])),
+        Arc::new(Int64Array::from(vec![5, 6, 7, 8])),
+    ];
+    RecordBatch::try_new(schema(), columns).unwrap()
+}
+
+fn compile(text: &str) -> Expression {
+    Expression::compile(text, &schema()).unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+fn refusal(text: &str) -> SqlError {
+    match Expression::compile(text, &schema()) {
+        Ok(expression) => panic!("{text} compiled to {expression:?}"),
+        Err(error) => error,
+    }
+}
+
+fn floats(text: &str) -> Vec<Option<f64>> {
+    compile(text).evaluate(&batch()).unwrap().array.as_primitive::<Float64Type>().iter().collect()
+}
+
+fn integers(text: &str) -> Vec<Option<i64>> {
+    compile(text).evaluate(&batch()).unwrap().array.as_primitive::<Int64Type>().iter().collect()
+}
+
+fn booleans(text: &str) -> Vec<Option<bool>> {
+    compile(text).evaluate(&batch()).unwrap().array.as_boolean().iter().collect()
+}
+
+fn strings(text: &str) -> Vec<Option<String>> {
+    let evaluated = compile(text).evaluate(&batch()).unwrap();
+    evaluated.array.as_string::<i32>().iter().map(|value| value.map(str::to_string)).collect()
+}
+
+#[test]
+fn values_follow_sql() {
+    assert_eq!(floats("amount * 2"), [Some(21.0), None, Some(-2.0), Some(0.0)]);
+    assert_eq!(floats("coalesce(amount, 0.5)"), [Some(10.5), Some(0.5), Some(-1.0), Some(0.0)]);
+    assert_eq!(integers("case when n > 1 then n else -1 end"), [Some(-1), Some(2), Some(-1), Some(i64::MAX)]);
+    assert_eq!(booleans("country in ('de', 'at')"), [Some(true), Some(false), None, Some(false)]);
+    assert_eq!(booleans("country like 'd%' or ok"), [Some(true), Some(false), None, Some(true)]);
+    assert_eq!(
+        strings("upper(country) || '-' || cast(n as varchar)"),
+        [Some("DE-1".into()), Some("FR-2".into()), None, Some("12-9223372036854775807".into())]
+    );
+    assert_eq!(strings("substr(country, 1, 1)")[0], Some("d".into()));
+    assert_eq!(integers("userId + 1"), [Some(6), Some(7), Some(8), Some(9)]);
+    assert_eq!(floats("ABS(amount)")[2], Some(1.0));
+}
+
+#[test]
+fn timestamps_compare_with_text_as_instants() {
+    assert_eq!(booleans("ts > '2024-01-01T00:00:00Z'"), [Some(false), Some(false), Some(true), None]);
+    assert_eq!(booleans("ts >= '2024-01-01T02:00:00+02:00'"), [Some(true), Some(false), Some(true), None]);
+    assert_eq!(booleans("ts < timestamp '2024-01-01 00:00:00'"), [Some(false), Some(true), Some(false), None]);
+    assert_eq!(booleans("ts >= timestamp '2023-12-31' + interval '1 day'"), [Some(true), Some(false), Some(true), None]);
+    assert_eq!(booleans("extract(hour from ts) = 0"), [Some(true), Some(false), Some(true), None]);
+    let day = compile("date_trunc('day', ts)").evaluate(&batch()).unwrap();
+    let day: Vec<_> = day.array.as_primitive::<TimestampMicrosecondType>().iter().collect();
+    assert_eq!(day[1], Some(instant("2023-12-31T00:00:00Z")));
+}
+
+#[test]
+fn results_have_one_of_our_types() {
+    for (text, expected) in [
+        ("amount", DataType::Float64),
+        ("n + 1", DataType::Int64),
+        ("small", DataType::Int32),
+        ("ratio", DataType::Float32),
+        ("upper(country)", DataType::String),
+        ("cast(country as varchar)", DataType::String),
+        ("arrow_cast(country, 'LargeUtf8')", DataType::String),
+        ("arrow_cast(country, 'Utf8View')", DataType::String),
+        ("arrow_cast(small, 'Int16')", DataType::Int32),
+        ("character_length(country)", DataType::Int32),
+        ("n > 0", DataType::Bool),
+        ("ts", DataType::Timestamp),
+        ("to_timestamp(n)", DataType::Timestamp),
+        ("cast(ts as date)", DataType::Timestamp),
+        ("ts at time zone 'Europe/Berlin'", DataType::Timestamp),
+        ("cast(amount as decimal(10, 2))", DataType::Float64),
+        ("1", DataType::Int64),
+        ("'x'", DataType::String),
+    ] {
+        let expression = compile(text);
+        assert_eq!(expression.data_type(), &arrow_type(expected), "{text}");
+        let evaluated = expression.evaluate(&batch()).unwrap();
+        assert_eq!(evaluated.array.data_type(), &arrow_type(expected), "{text}");
+        assert_eq!(evaluated.array.len(), 4, "{text}");
+    }
+    for text in ["interval '1 day'", "ts - ts", "null", "named_struct('a', 1)"] {
+        assert_eq!(refusal(text).kind, SqlErrorKind::Type, "{text}");
+    }
+}
+
+#[test]
+fn declared_types_take_what_fits_without_loss() {
+    for (text, target) in [
+        ("small", DataType::Int64),
+        ("small", DataType::Float64),
+        ("ratio", DataType::Float64),
+        ("1", DataType::Float64),
+        ("1", DataType::Int32),
+        ("-3", DataType::Float32),
+        ("0.1", DataType::Float32),
+        ("null", DataType::String),
+        ("case when ok then 1 else 0 end", DataType::Int32),
+        ("case when ok then 1 else 0 end", DataType::Float64),
+        ("case when ok then 1 end", DataType::Int32),
+        ("'2024-01-01T00:00:00Z'", DataType::Timestamp),
+        ("cast(amount as decimal(10, 2))", DataType::Float64),
+        ("n", DataType::Int64),
+    ] {
+        let expression = Expression::compile_typed(text, &schema(), target).unwrap_or_else(|e| panic!("{text}: {e}"));
+        let evaluated = expression.evaluate(&batch()).unwrap();
+        assert_eq!(evaluated.array.data_type(), &arrow_type(target), "{text}");
+        assert_eq!(evaluated.failed_rows, 0, "{text}");
+    }
+    for (text, target) in [
+        ("n", DataType::Int32),
+        ("n", DataType::Float64),
+        ("n + 1", DataType::Float64),
+        ("amount", DataType::Int64),
+        ("amount", DataType::Float32),
+        ("3000000000", DataType::Int32),
+        ("9007199254740993", DataType::Float64),
+        ("1.5", DataType::Int64),
+        ("n", DataType::String),
+        ("country", DataType::Int64),
+        ("'5'", DataType::Int64),
+        ("'yesterday'", DataType::Timestamp),
+        ("case when ok then 1 else n end", DataType::Int32),
+        ("ok", DataType::Int64),
+    ] {
+        let error = Expression::compile_typed(text, &schema(), target).unwrap_err();
+        assert_eq!(error.kind, SqlErrorKind::Type, "{text}");
+        assert!(error.message.contains(target.name()), "{text}: {error}");
+    }
+    let error = Expression::compile_typed("n", &schema(), DataType::Int32).unwrap_err();
+    assert_eq!(error.message, "the expression gives int64, not int32");
+    assert_eq!(error.hint.unwrap(), "write `cast(... as int)`, or change the declared type");
+    let typed = Expression::compile_typed("0.1", &schema(), DataType::Float32).unwrap();
+    assert_eq!(typed.evaluate(&batch()).unwrap().array.as_primitive::<Float32Type>().value(0), 0.1f32);
+}
+
+#[test]
+fn unknown_names_get_a_suggestion_and_a_place() {
+    let error = refusal("n > 0 and\n  amuont > 0");
+    assert_eq!((error.kind, error.message.as_str()), (SqlErrorKind::UnknownColumn, "unknown column `amuont`"));
+    assert_eq!(error.hint.unwrap(), "did you mean `amount`?");
+    assert_eq!(error.offset, Some((2, 3)));
+
+    let error = refusal("userid + 1");
+    assert_eq!(error.hint.unwrap(), "did you mean `userId`?");
+    let error = refusal("country = \"de\"");
+    assert_eq!(error.hint.unwrap(), "double quotes name a column; write a string as 'de'");
+    let error = refusal("t.amount");
+    assert_eq!((error.kind, error.hint.unwrap().as_str()), (SqlErrorKind::UnknownColumn, "columns are not qualified: write `amount`"));
+
+    let error = refusal("1 + flor(amount)");
+    assert_eq!((error.kind, error.message.as_str()), (SqlErrorKind::UnknownFunction, "unknown function `flor`"));
+    assert_eq!(error.hint.unwrap(), "did you mean `floor`?");
+    assert_eq!(error.offset, Some((1, 5)));
+}
+
+#[test]
+fn what_is_no_expression_over_one_event_is_refused() {
+    for text in ["now()", "NOW()", "random()", "uuid()", "current_date", "current_timestamp", "current_time", "today()"] {
+        assert_eq!(refusal(text).kind, SqlErrorKind::NonDeterministic, "{text}");
+        assert_eq!(refusal(&format!("ok and {text} is null")).kind, SqlErrorKind::NonDeterministic, "{text}");
+    }
+    for text in [
+        "sum(amount)",
+        "count(*)",
+        "max(amount, 1)",
+        "row_number() over (order by n)",
+        "abs(amount) over ()",
+        "(select 1)",
+        "n in (select 1)",
+        "exists (select 1)",
+        "n = any (select 1)",
+        "$1 + n",
+        "n = ?",
+        "*",
+        "repeat(country, 1000000000)",
+        "lpad(country, n)",
+        "lpad(country, 1000000000)",
+        "version()",
+    ] {
+        assert_eq!(refusal(text).kind, SqlErrorKind::Unsupported, "{text}: {}", refusal(text));
+    }
+    assert_eq!(strings("lpad(country, 4, '.')")[0], Some("..de".into()));
+}
+
+#[test]
+fn mistakes_of_type_are_found_before_any_event() {
+    for text in ["country + 1 + ok", "not amount", "amount and ok", "upper(1, 2)", "ok > 5 * ts"] {
+        let error = refusal(text);
+        assert_eq!(error.kind, SqlErrorKind::Type, "{text}: {error}");
+        assert!(!error.message.contains('\n') && !error.message.ends_with('.'), "{error}");
+    }
+    assert_eq!(refusal("n + 1 / 0").message, "a constant part cannot be computed: divide by zero error");
+    assert_eq!(refusal("9223372036854775807 + 1 - 1 > n").kind, SqlErrorKind::Type);
+    let error = predicate("amount", &schema()).unwrap_err();
+    assert_eq!((error.kind, error.message.as_str()), (SqlErrorKind::Type, "a filter must be true or false, this gives float64"));
+}
+
+#[test]
+fn broken_text_is_a_syntax_error_with_a_place() {
+    for text in ["", "   ", "-- nothing", "amount >", "amount > 0 garbage", "(amount", "amount)", "'open", "a ; b", "select 1"] {
+        assert!(
+            matches!(refusal(text).kind, SqlErrorKind::Syntax | SqlErrorKind::UnknownColumn),
+            "{text}: {:?}",
+            refusal(text)
+        );
+    }
+    let error = refusal("amount > 0\n garbage");
+    assert_eq!((error.kind, error.offset), (SqlErrorKind::Syntax, Some((2, 2))));
+    assert_eq!(refusal("amount + + )").offset, Some((1, 12)));
+}
+
+/// Each text is one that would exhaust a stack if it reached the parser, the planner or a destructor.
+#[test]
+fn deep_and_long_texts_are_refused() {
+    let many = 7_000;
+    for text in [
+        format!("{}1{}", "(".repeat(many), ")".repeat(many)),
+        "(".repeat(10_000),
+        format!("n{}", "+n".repeat(many)),
+        format!("{}ok", "not ".repeat(3_000)),
+        format!("{}n", "- ".repeat(many)),
+        format!("n{}", "[1]".repeat(5_000)),
+        format!("n{}", "::int".repeat(3_000)),
+        format!("n{}", " is null".repeat(1_500)),
+        format!("case when ok then n {} end", "+then".repeat(3_000)),
+        format!("case n{} end", "+end".repeat(3_000)),
+        format!("{}1", "case when ok then ".repeat(800)),
+        format!("{}n{}", "abs(".repeat(3_000), ")".repeat(3_000)),
+        format!("n.{}", "n.".repeat(5_000)),
+        format!("{}n", "ok and ".repeat(2_000)),
+        "x".repeat(MAX_TEXT_BYTES + 1),
+    ] {
+        let error = refusal(&text);
+        assert_eq!(error.kind, SqlErrorKind::Syntax, "{error}");
+    }
+}
+
+/// The bounds leave room for what people write, and what they let through runs on an ordinary stack.
+#[test]
+fn wide_and_fairly_deep_texts_work() {
+    let listed = (0..1_000).map(|code| format!("'{code}'")).collect::<Vec<_>>().join(", ");
+    assert_eq!(booleans(&format!("country in ({listed})")), [Some(false), Some(false), None, Some(true)]);
+    let branches = (0..300).map(|code| format!("when n = {code} then {code} + 1 ")).collect::<String>();
+    assert_eq!(integers(&format!("case {branches} else -1 end")), [Some(2), Some(3), Some(1), Some(-1)]);
+    let chain = format!("userId{}", " + userId".repeat(MAX_DEPTH));
+    assert_eq!(integers(&chain)[0], Some(5 * (MAX_DEPTH as i64 + 1)));
+    let nested = format!("{}userId{}", "(".repeat(MAX_DEPTH - 8), ")".repeat(MAX_DEPTH - 8));
+    assert_eq!(integers(&nested)[0], Some(5));
+    let calls = format!("{}userId{}", "abs(".repeat(MAX_DEPTH / 2), ")".repeat(MAX_DEPTH / 2));
+    assert_eq!(integers(&calls)[0], Some(5));
+}
+
+#[test]
+fn a_failing_row_is_null_and_counted_and_harms_no_other() {
+    for (text, expected, why) in [
+        ("10 / n", vec![Some(10), Some(5), None, Some(0)], "divide by zero error"),
+        ("n + 1", vec![Some(2), Some(3), Some(1), None], "arithmetic overflow: Overflow happened on: 9223372036854775807 + 1"),
+        ("n * 2", vec![Some(2), Some(4), Some(0), None], "arithmetic overflow: Overflow happened on: 9223372036854775807 * 2"),
+        ("-2 - n", vec![Some(-3), Some(-4), Some(-2), None], "arithmetic overflow: Overflow happened on: -2 - 9223372036854775807"),
+    ] {
+        let evaluated = compile(text).evaluate(&batch()).unwrap();
+        let values: Vec<_> = evaluated.array.as_primitive::<Int64Type>().iter().collect();
+        assert_eq!(values, expected, "{text}");
+        assert_eq!(evaluated.failed_rows, 1, "{text}");
+        assert_eq!(evaluated.first_failure.as_deref(), Some(why), "{text}");
+    }
+    let negated = compile("-small").evaluate(&batch()).unwrap();
+    assert_eq!(negated.array.as_primitive::<Int32Type>().iter().collect::<Vec<_>>(), [Some(-7), Some(7), None, None]);
+    assert_eq!(negated.failed_rows, 1);
+    let parsed = compile("cast(country as bigint)").evaluate(&batch()).unwrap();
+    assert_eq!(parsed.array.as_primitive::<Int64Type>().iter().collect::<Vec<_>>(), [None, None, None, Some(12)]);
+    assert_eq!(parsed.failed_rows, 2);
+    assert!(parsed.first_failure.unwrap().contains("'de'"));
+}
+
+#[test]
+fn floats_are_finite_with_one_zero() {
+    let evaluated = compile("1 / amount").evaluate(&batch()).unwrap();
+    let values: Vec<_> = evaluated.array.as_primitive::<Float64Type>().iter().collect();
+    assert_eq!(values, [Some(1.0 / 10.5), None, Some(-1.0), None]);
+    assert_eq!((evaluated.failed_rows, evaluated.first_failure.as_deref()), (1, Some("the result is not a finite number")));
+    let zero = floats("-amount")[3].unwrap();
+    assert!(zero == 0.0 && zero.is_sign_positive());
+    assert_eq!(compile("amount / 1e-320").evaluate(&batch()).unwrap().failed_rows, 2);
+}
+
+#[test]
+fn a_filter_lets_null_and_failure_fall() {
+    let filter = predicate("10 / n > 4 and country <> 'xx'", &schema()).unwrap();
+    let selection = filter.evaluate(&batch()).unwrap();
+    assert_eq!(selection.passes.null_count(), 0);
+    assert_eq!(selection.passes.iter().map(|pass| pass.unwrap()).collect::<Vec<_>>(), [true, true, false, false]);
+    assert_eq!(selection.failed_rows, 1);
+    assert_eq!(filter.columns(), [1, 4]);
+    let null = predicate("ok", &schema()).unwrap().evaluate(&batch()).unwrap();
+    assert_eq!(null.passes.iter().map(|pass| pass.unwrap()).collect::<Vec<_>>(), [true, false, false, true]);
+    assert_eq!(null.failed_rows, 0);
+}
+
+#[test]
+fn a_batch_of_another_shape_is_refused() {
+    let expression = compile("amount + n");
+    assert_eq!(expression.columns(), [0, 1]);
+    assert!(expression.nullable());
+    assert!(!compile("1").nullable());
+    assert_eq!(compile("1").columns(), [] as [usize; 0]);
+    let error = expression.evaluate(&batch().project(&[0]).unwrap()).unwrap_err();
+    assert_eq!(error.message, "column `n` of the batch is missing, not int64");
+    let error = expression.evaluate(&batch().project(&[0, 4]).unwrap()).unwrap_err();
+    assert_eq!(error.message, "column `n` of the batch is string, not int64");
+    assert_eq!(expression.evaluate(&batch().slice(0, 0)).unwrap().array.len(), 0);
+    let empty = Schema::empty();
+    assert_eq!(Expression::compile("n", &empty).unwrap_err().hint.unwrap(), "none is defined");
+}
+
+/// Expressions whose kernels take shortcuts that depend on the other rows of a batch.
+const TRICKY: [&str; 12] = [
+    "10 / n",
+    "n + userId",
+    "n <> 0 and 10 / n > 1",
+    "n = 0 or 10 / n > 1",
+    "ok and 100 / small > 3",
+    "case when n <> 0 then 100 / n else small end",
+    "coalesce(amount / n, 100 / small)",
+    "cast(country as int) + small",
+    "amount / n",
+    "nullif(n, 0) % small",
+    "-small * small",
+    "country in ('1', '2') and cast(country as int) / small > 0",
+];
+
+proptest! {
+    #[test]
+    fn the_cut_of_batches_never_shows(
+        rows in prop::collection::vec(
+            (
+                prop::option::of(prop::sample::select(vec![0.0, -0.0, 1.5, -2.0, 1e308])),
+                prop::option::of(prop::sample::select(vec![0i64, 1, -3, i64::MAX, i64::MIN])),
+                prop::option::of(prop::sample::select(vec![0i32, 1, -3, i32::MAX, i32::MIN])),
+                prop::option::of(prop::sample::select(vec!["1", "2", "x", ""])),
+                prop::option::of(any::<bool>()),
+            ),
+            1..24,
+        ),
+        text in prop::sample::select(TRICKY.to_vec()),
+    ) {
+        let count = rows.len();
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(rows.iter().map(|row| row.0).collect::<Float64Array>()),
+            Arc::new(rows.iter().map(|row| row.1).collect::<Int64Array>()),
+            Arc::new(rows.iter().map(|row| row.2).collect::<Int32Array>()),
+            Arc::new(Float32Array::from(vec![None; count])),
+            Arc::new(rows.iter().map(|row| row.3).collect::<StringArray>()),
+            Arc::new(rows.iter().map(|row| row.4).collect::<BooleanArray>()),
+            Arc::new(TimestampMicrosecondArray::from(vec![0; count])),
+            Arc::new(Int64Array::from(vec![1; count])),
+        ];
+        let batch = RecordBatch::try_new(schema(), columns).unwrap();
+        let expression = compile(text);
+        let whole = expression.evaluate(&batch).unwrap();
+        let single: Vec<_> = (0..count).map(|row| expression.evaluate(&batch.slice(row, 1)).unwrap()).collect();
+        let arrays: Vec<&dyn Array> = single.iter().map(|one| one.array.as_ref()).collect();
+        prop_assert_eq!(&whole.array, &concat(&arrays).unwrap());
+        prop_assert_eq!(whole.failed_rows, single.iter().map(|one| one.failed_rows).sum::<usize>());
+        prop_assert_eq!(whole.first_failure, single.into_iter().find_map(|one| one.first_failure));
+    }
+
+    /// No text may do worse than be refused.
+    #[test]
+    fn no_text_panics(text in "[a-z0-9 ()'\",.+*/<>=\\[\\]$?:|&!;{}-]{0,60}|(n|amount|case|when|then|end|\\(|\\)|and|'x'|,|\\+| ){0,30}") {
+        if let Ok(expression) = Expression::compile(&text, &schema()) {
+            let evaluated = expression.evaluate(&batch()).unwrap();
+            prop_assert_eq!(evaluated.array.len(), 4);
+        }
+    }
+}
