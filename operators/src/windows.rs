@@ -1,0 +1,144 @@
+//! The keyed operator: one per (source, entity) group, all its views inside.
+//!
+//! Law: it acts on closed epochs only, in order. Events of an epoch wait until the frontier has passed it; then they
+//! are applied, the epoch is closed at the instant it is numbered by, and the rows it changed leave with it. There is
+//! no clock inside: an idle stretch moves the instant with the frontier, so that leases are renewed in time.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use freshet_config::rows::RowBatch;
+use freshet_config::time::Epoch;
+use timely::container::{Accountable, NoopBuilder};
+use timely::dataflow::Stream;
+use timely::dataflow::channels::pact::DistributorPact;
+use timely::dataflow::operators::generic::Operator;
+
+use crate::batch::{BatchShape, KeyedBatch, Scatter};
+use crate::slices::{RowSink, ViewStats, ViewStore};
+
+/// Rows as a stream carries them.
+#[derive(Clone, Debug, Default)]
+pub struct Rows(pub RowBatch);
+
+impl Accountable for Rows {
+    fn record_count(&self) -> i64 {
+        self.0.len() as i64
+    }
+}
+
+/// What the engine tells the operators of a worker, and what they tell it.
+#[derive(Debug, Default)]
+pub struct Control {
+    /// First epoch whose rows are written. Before it a backfill only builds state; when it closes, every live key gets
+    /// its row.
+    pub emit_from: Epoch,
+    /// Latest figures per view, by the view's index in the definitions.
+    pub stats: BTreeMap<usize, ViewStats>,
+}
+
+/// One view of the group: its index in the definitions, and its state.
+pub struct GroupView {
+    pub view: usize,
+    pub store: ViewStore,
+}
+
+/// Events exchanged between workers in batches of at most this many.
+const EXCHANGE_EVENTS: usize = 4096;
+/// Figures are published when the instant moved by this much, microseconds.
+const PUBLISH_EVERY: u64 = 1_000_000;
+
+/// Keeps the windows of a group and emits the rows each epoch changes.
+pub fn windows<'s>(
+    events: Stream<'s, u64, KeyedBatch>,
+    shape: BatchShape,
+    views: Vec<GroupView>,
+    control: Rc<RefCell<Control>>,
+) -> Stream<'s, u64, Rows> {
+    let pact = DistributorPact(move |peers| Scatter::new(shape, peers, EXCHANGE_EVENTS));
+    events.unary_frontier::<NoopBuilder<Rows>, _, _, _>(pact, "Windows", move |capability, _| {
+        let mut capability = Some(capability);
+        let mut waiting: BTreeMap<u64, Vec<KeyedBatch>> = BTreeMap::new();
+        let mut group = Group { views, control, emitting: false, published_us: 0 };
+        move |(input, frontier), output| {
+            input.for_each(|time, batch| {
+                waiting.entry(*time.time()).or_default().push(std::mem::take(batch));
+            });
+            let open = frontier.frontier().first().copied();
+            let mut closed = None;
+            while let Some(entry) = waiting.first_entry() {
+                let epoch = *entry.key();
+                if open.is_some_and(|open| epoch >= open) {
+                    break;
+                }
+                let Some(capability) = capability.as_mut() else { break };
+                if *capability.time() < epoch {
+                    capability.downgrade(&epoch);
+                }
+                for batch in entry.remove() {
+                    group.views.iter_mut().for_each(|view| view.store.apply(&batch));
+                }
+                let mut session = output.session_with_builder(&*capability);
+                group.close(epoch, &mut |rows| session.give_container(&mut Rows(rows)));
+                closed = Some(epoch);
+            }
+            // Idle time passes as well: everything below the open epoch is complete.
+            if let (Some(open), Some(capability)) = (open, capability.as_mut())
+                && let Some(idle) = open.checked_sub(1)
+                && closed.is_none_or(|closed| closed < idle)
+                && *capability.time() < open
+            {
+                if *capability.time() < idle {
+                    capability.downgrade(&idle);
+                }
+                let mut session = output.session_with_builder(&*capability);
+                group.close(idle, &mut |rows| session.give_container(&mut Rows(rows)));
+            }
+            match open {
+                Some(open) => {
+                    if let Some(capability) = capability.as_mut().filter(|c| *c.time() < open) {
+                        capability.downgrade(&open);
+                    }
+                }
+                None => {
+                    capability = None;
+                    group.publish();
+                }
+            }
+        }
+    })
+}
+
+struct Group {
+    views: Vec<GroupView>,
+    control: Rc<RefCell<Control>>,
+    emitting: bool,
+    published_us: u64,
+}
+
+impl Group {
+    fn close(&mut self, epoch: u64, hand_on: &mut dyn FnMut(RowBatch)) {
+        let number = Epoch::from_micros(epoch);
+        let emit = number >= self.control.borrow().emit_from;
+        let first = emit && !std::mem::replace(&mut self.emitting, emit);
+        for GroupView { view, store } in &mut self.views {
+            let mut rows = RowSink::new(*view, number, hand_on);
+            store.close(number.instant().micros(), emit && !first, &mut rows);
+            if first {
+                store.emit_all(&mut rows);
+            }
+        }
+        if epoch.saturating_sub(self.published_us) >= PUBLISH_EVERY {
+            self.published_us = epoch;
+            self.publish();
+        }
+    }
+
+    fn publish(&self) {
+        let mut control = self.control.borrow_mut();
+        for GroupView { view, store } in &self.views {
+            control.stats.insert(*view, store.stats());
+        }
+    }
+}
