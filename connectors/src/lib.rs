@@ -3,7 +3,7 @@
 pub mod events;
 // pub mod files;
 pub mod json;
-// pub mod kafka;
+pub mod kafka;
 pub mod ledger;
 pub mod log;
 pub mod position;
