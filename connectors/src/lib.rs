@@ -1,7 +1,7 @@
 //! Freshet: connectors.
 
 pub mod events;
-// pub mod files;
+pub mod files;
 pub mod json;
 pub mod kafka;
 pub mod ledger;

@@ -137,10 +137,6 @@ impl Rows {
         &mut self.rules
     }
 
-    pub fn len(&self) -> usize {
-        self.count
-    }
-
     /// Checks the row and appends it. `record_time` bounds its event time; history has none.
     pub fn accept(&mut self, row: &Row, record_time: Option<EventTime>) -> Result<(), Refusal> {
         self.check(row, record_time)?;
