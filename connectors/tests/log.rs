@@ -180,6 +180,25 @@ fn a_record_too_large_leaves_nothing_behind() {
 }
 
 #[test]
+fn after_a_failed_write_nothing_more_is_taken_and_what_was_there_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let (inside, aside) = (dir.path().join("log"), dir.path().join("aside"));
+    let log = small(&inside);
+    log.append(&payloads(0, 8), T).unwrap();
+    fs::rename(&inside, &aside).unwrap();
+    // This one needs a new segment, whose folder is gone.
+    let error = log.append(&payloads(8, 9), T).unwrap_err();
+    assert!(matches!(error, LogError::Io { .. }), "{error}");
+    let error = log.append(&payloads(8, 9), T).unwrap_err();
+    assert!(error.to_string().contains("took no more records after a failed write"), "{error}");
+    assert_eq!(log.end_offset(), 8);
+    drop(log);
+    let log = small(&aside);
+    assert_holds(&log, 0, 8);
+    assert_eq!(log.append(&payloads(8, 9), T).unwrap(), 8);
+}
+
+#[test]
 fn concurrent_appends_keep_their_order_and_a_tailing_reader_sees_each_once() {
     const THREADS: u64 = 8;
     const EACH: u64 = 40;

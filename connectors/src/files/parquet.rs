@@ -35,7 +35,8 @@ fn builder(path: &Path) -> Result<Result<Builder, FileProblem>, FileError> {
     if bytes == 0 {
         return Ok(Err(problem("is empty: not even an empty table is that small in parquet".to_string())));
     }
-    Ok(Builder::try_new(file).map_err(|error| problem(format!("is not a whole parquet file ({error})"))))
+    let footer = survive(|| Builder::try_new(file).map_err(|error| error.to_string()));
+    Ok(footer.map_err(|error| problem(format!("is not a whole parquet file ({error})"))))
 }
 
 fn problems(path: &Path, schema: &Schema, columns: &[Column]) -> Vec<FileProblem> {
@@ -82,12 +83,12 @@ impl ParquetChunks {
             groups.push(first);
             first = first.saturating_add(group.num_rows().max(0) as u64);
         }
-        let reader = builder
+        let builder = builder
             .with_projection(mask)
             .with_batch_size(CHUNK_ROWS)
-            .with_offset(usize::try_from(skip).unwrap_or(usize::MAX))
-            .build()
-            .map_err(|error| damaged(path, error))?;
+            .with_offset(usize::try_from(skip).unwrap_or(usize::MAX));
+        let reader =
+            survive(|| builder.build().map_err(|error| error.to_string())).map_err(|error| damaged(path, error))?;
         let schema = arrow_schema(&rules.columns);
         Ok(ParquetChunks { path: path.to_path_buf(), reader, rules, schema, groups, next_row: skip })
     }
@@ -161,10 +162,18 @@ fn damaged(path: &Path, error: impl ToString) -> FileError {
     FileError::Damaged { path: path.to_path_buf(), message: error.to_string() }
 }
 
+/// Makes an error of a panic: the parquet library asserts on some damaged pages instead of refusing them. A build that
+/// aborts on panic ends there all the same; what was decoded when it unwound is not touched again.
+fn survive<T>(read: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    let damage = |_| Err("its pages are damaged beyond what the parquet library can name".to_string());
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)).unwrap_or_else(damage)
+}
+
 impl Chunks for ParquetChunks {
     fn next_chunk(&mut self) -> Result<Option<Chunk>, FileError> {
-        let Some(read) = self.reader.next() else { return Ok(None) };
-        let chunk = self.chunk(&read.map_err(|error| damaged(&self.path, error))?)?;
+        let read = survive(|| self.reader.next().transpose().map_err(|error| error.to_string()));
+        let Some(read) = read.map_err(|error| damaged(&self.path, error))? else { return Ok(None) };
+        let chunk = self.chunk(&read)?;
         self.next_row = chunk.next_row;
         Ok(Some(chunk))
     }
