@@ -1,0 +1,180 @@
+//! Parquet: the needed columns, in batches.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, BooleanArray, RecordBatch, RecordBatchOptions};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::{Schema, SchemaRef};
+use freshet_config::definitions::{Column, arrow_schema};
+use freshet_config::value::MAX_KEY_STRING_BYTES;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+
+use super::convert::{Faults, convert, converts};
+use super::{CHUNK_ROWS, Chunk, Chunks, FileError, FileProblem, missing_column, shown_name};
+use crate::events::Rejection;
+use crate::row::Rules;
+
+type Builder = ParquetRecordBatchReaderBuilder<File>;
+
+/// What keeps the file from being read, if anything does.
+pub(super) fn check(path: &Path, columns: &[Column]) -> Result<Vec<FileProblem>, FileError> {
+    Ok(match builder(path)? {
+        Err(problem) => vec![problem],
+        Ok(builder) => problems(path, builder.schema(), columns),
+    })
+}
+
+/// Reads the footer. What the inner error names is the file's fault.
+fn builder(path: &Path) -> Result<Result<Builder, FileProblem>, FileError> {
+    let file = File::open(path).map_err(FileError::io(path))?;
+    let bytes = file.metadata().map_err(FileError::io(path))?.len();
+    let problem = |message: String| FileProblem { file: path.to_path_buf(), message };
+    if bytes == 0 {
+        return Ok(Err(problem("is empty: not even an empty table is that small in parquet".to_string())));
+    }
+    let footer = survive(|| Builder::try_new(file).map_err(|error| error.to_string()));
+    Ok(footer.map_err(|error| problem(format!("is not a whole parquet file ({error})"))))
+}
+
+fn problems(path: &Path, schema: &Schema, columns: &[Column]) -> Vec<FileProblem> {
+    let wrong = |column: &Column| -> Option<String> {
+        let Column { name, data_type } = column;
+        let mut fields = schema.fields().iter().filter(|field| field.name() == name);
+        let Some(field) = fields.next() else {
+            return Some(missing_column(name, schema.fields().iter().map(|field| field.name().as_str())));
+        };
+        if fields.next().is_some() {
+            return Some(format!("has more than one column `{name}`"));
+        }
+        let found = field.data_type();
+        (!converts(found, *data_type))
+            .then(|| format!("has column `{name}` as {found}, which does not convert to {data_type} exactly"))
+    };
+    let problem = |message| FileProblem { file: path.to_path_buf(), message };
+    columns.iter().filter_map(wrong).map(problem).collect()
+}
+
+pub(super) struct ParquetChunks {
+    path: PathBuf,
+    reader: ParquetRecordBatchReader,
+    rules: Rules,
+    schema: SchemaRef,
+    /// Per row group the number of its first row.
+    groups: Vec<u64>,
+    next_row: u64,
+}
+
+impl ParquetChunks {
+    pub fn open(path: &Path, rules: Rules, skip: u64) -> Result<ParquetChunks, FileError> {
+        let builder = builder(path)?.map_err(|problem| FileError::Unusable(vec![problem]))?;
+        let problems = problems(path, builder.schema(), &rules.columns);
+        if !problems.is_empty() {
+            return Err(FileError::Unusable(problems));
+        }
+        let wanted = |name: &String| rules.columns.iter().any(|column| &column.name == name);
+        let roots = builder.schema().fields().iter().enumerate().filter(|(_, field)| wanted(field.name()));
+        let mask = ProjectionMask::roots(builder.parquet_schema(), roots.map(|(root, _)| root));
+        let mut groups = Vec::new();
+        let mut first = 0u64;
+        for group in builder.metadata().row_groups() {
+            groups.push(first);
+            first = first.saturating_add(group.num_rows().max(0) as u64);
+        }
+        let builder = builder
+            .with_projection(mask)
+            .with_batch_size(CHUNK_ROWS)
+            .with_offset(usize::try_from(skip).unwrap_or(usize::MAX));
+        let reader =
+            survive(|| builder.build().map_err(|error| error.to_string())).map_err(|error| damaged(path, error))?;
+        let schema = arrow_schema(&rules.columns);
+        Ok(ParquetChunks { path: path.to_path_buf(), reader, rules, schema, groups, next_row: skip })
+    }
+
+    fn chunk(&self, read: &RecordBatch) -> Result<Chunk, FileError> {
+        let mut faults = Faults::new();
+        let mut arrays = Vec::with_capacity(self.rules.columns.len());
+        for column in &self.rules.columns {
+            let array = read
+                .column_by_name(&column.name)
+                .ok_or_else(|| damaged(&self.path, format!("column `{}` is gone", column.name)))?;
+            arrays.push(convert(array, column, &mut faults).map_err(|error| damaged(&self.path, error))?);
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(read.num_rows()));
+        let batch = RecordBatch::try_new_with_options(self.schema.clone(), arrays, &options)
+            .map_err(|error| damaged(&self.path, error))?;
+        check_required(&batch, &self.rules, &mut faults);
+        let numbers = (0..read.num_rows()).zip(self.next_row..);
+        let rows = numbers.filter(|(index, _)| !faults.contains_key(index)).map(|(_, number)| number).collect();
+        let batch = if faults.is_empty() {
+            batch
+        } else {
+            let keep: BooleanArray = (0..batch.num_rows()).map(|index| Some(!faults.contains_key(&index))).collect();
+            filter_record_batch(&batch, &keep).map_err(|error| damaged(&self.path, error))?
+        };
+        let rejections = faults.into_iter().map(|(index, refusal)| Rejection {
+            code: refusal.code,
+            place: self.place(self.next_row + index as u64),
+            message: refusal.message,
+            record_time: None,
+            payload_excerpt: String::new(),
+        });
+        let rejections = rejections.collect();
+        Ok(Chunk { batch, rows, rejections, next_row: self.next_row + read.num_rows() as u64 })
+    }
+
+    /// Groups and their rows count from 0, as parquet tools show them.
+    fn place(&self, row: u64) -> String {
+        let group = self.groups.partition_point(|first| *first <= row).saturating_sub(1);
+        let first = self.groups.get(group).copied().unwrap_or(0);
+        format!("{}, row group {group}, row {}", shown_name(&self.path), row - first)
+    }
+}
+
+/// Notes rows without an event time or a usable key.
+fn check_required(batch: &RecordBatch, rules: &Rules, faults: &mut Faults) {
+    if let Some(index) = rules.event_time {
+        for row in nulls(batch.column(index)) {
+            faults.entry(row).or_insert_with(|| rules.missing_time(index));
+        }
+    }
+    for &index in &rules.keys {
+        let column = batch.column(index);
+        for row in nulls(column) {
+            faults.entry(row).or_insert_with(|| rules.missing_key(index));
+        }
+        let Some(texts) = column.as_string_opt::<i32>() else { continue };
+        for (row, text) in texts.iter().enumerate() {
+            if let Some(text) = text.filter(|text| text.len() > MAX_KEY_STRING_BYTES) {
+                faults.entry(row).or_insert_with(|| rules.long_key(index, text.len()));
+            }
+        }
+    }
+}
+
+fn nulls(array: &Arc<dyn Array>) -> Vec<usize> {
+    if array.null_count() == 0 { Vec::new() } else { (0..array.len()).filter(|row| array.is_null(*row)).collect() }
+}
+
+fn damaged(path: &Path, error: impl ToString) -> FileError {
+    FileError::Damaged { path: path.to_path_buf(), message: error.to_string() }
+}
+
+/// Makes an error of a panic: the parquet library asserts on some damaged pages instead of refusing them. A build that
+/// aborts on panic ends there all the same; what was decoded when it unwound is not touched again.
+fn survive<T>(read: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    let damage = |_| Err("its pages are damaged beyond what the parquet library can name".to_string());
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)).unwrap_or_else(damage)
+}
+
+impl Chunks for ParquetChunks {
+    fn next_chunk(&mut self) -> Result<Option<Chunk>, FileError> {
+        let read = survive(|| self.reader.next().transpose().map_err(|error| error.to_string()));
+        let Some(read) = read.map_err(|error| damaged(&self.path, error))? else { return Ok(None) };
+        let chunk = self.chunk(&read)?;
+        self.next_row = chunk.next_row;
+        Ok(Some(chunk))
+    }
+}

@@ -1,0 +1,255 @@
+//! Reading a topic: every partition from an offset of our own, in order.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use freshet_config::time::EventTime;
+use rdkafka::client::ClientContext;
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError as NativeError, RDKafkaErrorCode};
+use rdkafka::message::Message;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use super::{KafkaError, KafkaOptions};
+use crate::position::MAX_PARTITIONS;
+
+/// A record of a topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KafkaMessage {
+    pub partition: i32,
+    pub offset: i64,
+    /// The record's own timestamp, which lateness is judged against. Only brokers older than 0.10 send none.
+    pub record_time: Option<EventTime>,
+    /// `None` for a tombstone.
+    pub payload: Option<Vec<u8>>,
+}
+
+/// How the connection does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KafkaState {
+    /// What went wrong since a record last came; librdkafka is trying again.
+    pub trouble: Option<String>,
+}
+
+/// A topic with its partitions, read by one thread.
+pub struct KafkaSource {
+    consumer: BaseConsumer<Watch>,
+    brokers: String,
+    topic: String,
+    partitions: i32,
+    timeout: Duration,
+    /// An error met behind records that had to be given out first.
+    pending: Option<KafkaError>,
+}
+
+/// Keeps what librdkafka reports beside the records.
+#[derive(Default)]
+struct Watch {
+    state: Mutex<KafkaState>,
+}
+
+impl Watch {
+    fn set(&self, trouble: Option<String>) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).trouble = trouble;
+    }
+}
+
+impl ClientContext for Watch {
+    fn error(&self, error: NativeError, reason: &str) {
+        tracing::warn!(%error, reason, "kafka is in trouble; trying again");
+        self.set(Some(reason.to_string()));
+    }
+}
+
+impl ConsumerContext for Watch {}
+
+impl KafkaSource {
+    /// Connects and looks the topic up.
+    pub fn connect(brokers: &str, topic: &str, options: &KafkaOptions) -> Result<KafkaSource, KafkaError> {
+        let mut config = ClientConfig::new();
+        config.set("group.id", "freshet");
+        for (name, value) in &options.settings {
+            config.set(name, value);
+        }
+        config
+            .set("bootstrap.servers", brokers)
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            .set("auto.offset.reset", "error")
+            .set("isolation.level", "read_committed")
+            .set("allow.auto.create.topics", "false");
+        let consumer: BaseConsumer<Watch> =
+            config.create_with_context(Watch::default()).map_err(KafkaError::Settings)?;
+        let (brokers, topic) = (brokers.to_string(), topic.to_string());
+        let timeout = options.timeout;
+        let mut source = KafkaSource { consumer, brokers, topic, partitions: 0, timeout, pending: None };
+        source.partitions = source.look_up()?;
+        Ok(source)
+    }
+
+    /// The number of partitions.
+    fn look_up(&self) -> Result<i32, KafkaError> {
+        let metadata = self.consumer.fetch_metadata(Some(&self.topic), self.timeout).map_err(|error| {
+            KafkaError::Unreachable { brokers: self.brokers.clone(), timeout: self.timeout, error: error.to_string() }
+        })?;
+        let found = metadata.topics().iter().find(|topic| topic.name() == self.topic);
+        let missing = || KafkaError::NoTopic { brokers: self.brokers.clone(), topic: self.topic.clone() };
+        let found = found.ok_or_else(missing)?;
+        match found.error().map(RDKafkaErrorCode::from) {
+            None => {}
+            Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => return Err(missing()),
+            Some(error) => return Err(self.topic_error("look up", error)),
+        }
+        let partitions = found.partitions().len();
+        match i32::try_from(partitions) {
+            Ok(0) => Err(missing()),
+            Ok(count) if partitions <= MAX_PARTITIONS => Ok(count),
+            _ => Err(KafkaError::TooManyPartitions { topic: self.topic.clone(), partitions }),
+        }
+    }
+
+    pub fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    /// Partitions are numbered from 0 to this, excluded.
+    pub fn partitions(&self) -> i32 {
+        self.partitions
+    }
+
+    /// Reads all partitions from the given offsets on; those not named from their oldest record on.
+    pub fn assign(&mut self, next: &BTreeMap<i32, i64>) -> Result<(), KafkaError> {
+        for (&partition, &offset) in next {
+            self.check_offset(partition, offset)?;
+        }
+        let mut list = TopicPartitionList::new();
+        for partition in 0..self.partitions {
+            let offset = next.get(&partition).map_or(Offset::Beginning, |offset| Offset::Offset(*offset));
+            list.add_partition_offset(&self.topic, partition, offset)
+                .map_err(|error| self.topic_error("assign", error))?;
+        }
+        self.pending = None;
+        self.consumer.assign(&list).map_err(|error| self.topic_error("assign", error))
+    }
+
+    fn check_offset(&self, partition: i32, offset: i64) -> Result<(), KafkaError> {
+        let topic = self.topic.clone();
+        if !(0..self.partitions).contains(&partition) {
+            return Err(KafkaError::NoPartition { topic, partition, last: self.partitions - 1 });
+        }
+        let (first, end) = self.watermarks(partition)?;
+        if (first..=end).contains(&offset) {
+            Ok(())
+        } else {
+            Err(KafkaError::OffsetGone { topic, partition, offset, first, end })
+        }
+    }
+
+    fn watermarks(&self, partition: i32) -> Result<(i64, i64), KafkaError> {
+        self.consumer
+            .fetch_watermarks(&self.topic, partition, self.timeout)
+            .map_err(|error| self.topic_error("read the ends of", error))
+    }
+
+    /// Per partition the offset that its next record will get: what lag is measured against.
+    pub fn end_offsets(&self) -> Result<BTreeMap<i32, i64>, KafkaError> {
+        (0..self.partitions).map(|partition| Ok((partition, self.watermarks(partition)?.1))).collect()
+    }
+
+    /// Per partition the first offset whose record is at or after `at`; its end when there is none.
+    pub fn offsets_for_time(&self, at: EventTime) -> Result<BTreeMap<i32, i64>, KafkaError> {
+        // Kafka counts milliseconds: rounding up keeps records before `at` out.
+        let millis = at.micros().div_euclid(1_000) + i64::from(at.micros().rem_euclid(1_000) != 0);
+        let mut list = TopicPartitionList::new();
+        for partition in 0..self.partitions {
+            list.add_partition_offset(&self.topic, partition, Offset::Offset(millis.max(0)))
+                .map_err(|error| self.topic_error("look offsets up in", error))?;
+        }
+        let found = self
+            .consumer
+            .offsets_for_times(list, self.timeout)
+            .map_err(|error| self.topic_error("look offsets up in", error))?;
+        let mut offsets = BTreeMap::new();
+        for element in found.elements() {
+            element.error().map_err(|error| self.topic_error("look offsets up in", error))?;
+            let offset = match element.offset() {
+                Offset::Offset(offset) => offset,
+                _ => self.watermarks(element.partition())?.1,
+            };
+            offsets.insert(element.partition(), offset);
+        }
+        Ok(offsets)
+    }
+
+    /// The next records, at most `max`: waits up to `timeout` for the first, then takes what is at hand.
+    ///
+    /// Connections lost and found are librdkafka's affair and show in [`KafkaSource::state`]; an error is something
+    /// that waiting does not mend. Records read before it are given out first.
+    pub fn poll(&mut self, max: usize, timeout: Duration) -> Result<Vec<KafkaMessage>, KafkaError> {
+        if let Some(error) = self.pending.take() {
+            return Err(error);
+        }
+        let deadline = Instant::now().checked_add(timeout);
+        let mut messages = Vec::new();
+        while messages.len() < max {
+            let wait = match deadline {
+                _ if !messages.is_empty() => Duration::ZERO,
+                Some(deadline) => deadline.saturating_duration_since(Instant::now()),
+                None => timeout,
+            };
+            match self.consumer.poll(wait) {
+                None => break,
+                Some(Ok(message)) => messages.push(owned(&message)),
+                Some(Err(error)) => match self.lasting(&error) {
+                    Some(lasting) if messages.is_empty() => return Err(lasting),
+                    lasting @ Some(_) => {
+                        self.pending = lasting;
+                        break;
+                    }
+                    None => self.consumer.context().set(Some(error.to_string())),
+                },
+            }
+        }
+        if !messages.is_empty() {
+            self.consumer.context().set(None);
+        }
+        Ok(messages)
+    }
+
+    /// The error, if waiting does not mend it.
+    fn lasting(&self, error: &NativeError) -> Option<KafkaError> {
+        use RDKafkaErrorCode as Code;
+        match error.rdkafka_error_code()? {
+            Code::AutoOffsetReset
+            | Code::OffsetOutOfRange
+            | Code::UnknownTopic
+            | Code::UnknownTopicOrPartition
+            | Code::UnknownPartition
+            | Code::TopicAuthorizationFailed
+            | Code::Authentication
+            | Code::SaslAuthenticationFailed
+            | Code::Fatal => Some(self.topic_error("go on reading", error)),
+            _ => None,
+        }
+    }
+
+    pub fn state(&self) -> KafkaState {
+        self.consumer.context().state.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn topic_error(&self, action: &'static str, error: impl ToString) -> KafkaError {
+        KafkaError::Topic { action, topic: self.topic.clone(), error: error.to_string() }
+    }
+}
+
+fn owned(message: &impl Message) -> KafkaMessage {
+    let millis = message.timestamp().to_millis().filter(|millis| *millis >= 0);
+    KafkaMessage {
+        partition: message.partition(),
+        offset: message.offset(),
+        record_time: millis.map(|millis| EventTime::from_micros(millis.saturating_mul(1_000))),
+        payload: message.payload().map(<[u8]>::to_vec),
+    }
+}
