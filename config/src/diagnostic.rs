@@ -107,6 +107,10 @@ impl std::error::Error for Diagnostics {}
 
 /// The candidate closest to `name`, when it is close enough to be a slip of the keyboard.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    // Longer names are no slip, and comparing costs the product of the lengths.
+    if name.len() > 128 {
+        return None;
+    }
     candidates
         .into_iter()
         .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))

@@ -1,0 +1,116 @@
+//! A directory of definition files -> [`Definitions`]: which files count, in which order, and what cannot be read.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::definitions::Definitions;
+use crate::diagnostic::{Diagnostic, Diagnostics, Place};
+use crate::resolve::parse;
+use crate::yaml::{MAX_FILE_BYTES, too_large};
+
+/// Deepest nesting of directories that is followed.
+const MAX_DIRECTORIES: usize = 16;
+/// Most files one directory of definitions may hold.
+const MAX_FILES: usize = 10_000;
+
+/// Reads every `*.yaml` and `*.yml` of a directory and of those in it, in the order of names. Hidden files and
+/// directories and directories called `tests` are left out. Places name files as seen from the directory.
+pub fn load(dir: &Path) -> Result<Definitions, Diagnostics> {
+    let mut errors = Diagnostics::default();
+    let mut found = Vec::new();
+    collect(dir, dir, 0, &mut found, &mut errors);
+    if found.is_empty() && errors.is_empty() {
+        let message = format!("the directory `{}` holds no definition files", dir.display());
+        errors.push(at(dir, dir, "DEF-FILE", message).hint("add files ending in .yaml, or name another directory"));
+    }
+    let mut files = Vec::new();
+    for path in &found {
+        match read(path) {
+            Ok(Some(text)) => files.push((shown(dir, path), text)),
+            Ok(None) => {
+                let bytes = fs::metadata(path).map_or(MAX_FILE_BYTES as u64 + 1, |file| file.len());
+                errors.push(too_large(&Arc::from(shown(dir, path)), bytes));
+            }
+            Err(error) => errors.push(unreadable(dir, path, &error)),
+        }
+    }
+    // With files missing, names would be called unknown that are not.
+    errors.into_result(files).and_then(|files| parse(&files))
+}
+
+fn collect(root: &Path, dir: &Path, depth: usize, found: &mut Vec<PathBuf>, errors: &mut Diagnostics) {
+    if depth > MAX_DIRECTORIES {
+        let message = format!("directories are nested deeper than {MAX_DIRECTORIES} levels");
+        errors.push(at(root, dir, "DEF-SIZE", message).hint("a symbolic link may lead back to a directory above it"));
+        return;
+    }
+    let entries = match fs::read_dir(dir).and_then(Iterator::collect::<io::Result<Vec<_>>>) {
+        Ok(entries) => entries,
+        Err(error) => return errors.push(unreadable(root, dir, &error)),
+    };
+    let mut paths: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).collect();
+    paths.sort();
+    for path in paths {
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        if name.starts_with('.') {
+            continue;
+        }
+        if path.is_dir() {
+            if name != "tests" {
+                collect(root, &path, depth + 1, found, errors);
+            }
+        } else if name.ends_with(".yaml") || name.ends_with(".yml") {
+            if found.len() == MAX_FILES {
+                let message = format!("the directory holds more than {MAX_FILES} definition files");
+                return errors.push(at(root, root, "DEF-SIZE", message));
+            }
+            found.push(path);
+        }
+    }
+}
+
+/// The text of a file; `None` when it is larger than a definition file may be.
+fn read(path: &Path) -> io::Result<Option<String>> {
+    let file = File::open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    file.take(MAX_FILE_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    if bytes.len() > MAX_FILE_BYTES {
+        return Ok(None);
+    }
+    let utf8 = |error: std::string::FromUtf8Error| {
+        let message = format!("it is not UTF-8 at byte {}", error.utf8_error().valid_up_to());
+        io::Error::new(io::ErrorKind::InvalidData, message)
+    };
+    String::from_utf8(bytes).map(Some).map_err(utf8)
+}
+
+fn unreadable(root: &Path, path: &Path, error: &io::Error) -> Diagnostic {
+    let (what, hint) = match error.kind() {
+        io::ErrorKind::NotFound => ("there is no such file or directory".to_string(), "check the path"),
+        io::ErrorKind::PermissionDenied => ("reading it is not permitted".to_string(), "check its permissions"),
+        io::ErrorKind::NotADirectory => {
+            ("it is not a directory".to_string(), "name the directory that holds the files")
+        }
+        io::ErrorKind::InvalidData => (error.to_string(), "save it as UTF-8"),
+        _ => (error.to_string(), "check the path"),
+    };
+    at(root, path, "DEF-FILE", format!("cannot read `{}`: {what}", path.display())).hint(hint)
+}
+
+fn at(root: &Path, path: &Path, code: &'static str, message: String) -> Diagnostic {
+    let place = Place { file: shown(root, path).into(), line: 0, column: 0 };
+    Diagnostic::new(&place, code, message)
+}
+
+/// A path as seen from the directory of definitions; the directory itself in full.
+fn shown(root: &Path, path: &Path) -> String {
+    match path.strip_prefix(root) {
+        Ok(inner) if !inner.as_os_str().is_empty() => inner.display().to_string(),
+        _ => path.display().to_string(),
+    }
+}
