@@ -12,11 +12,13 @@ pub struct Shape {
     /// The code of errors of shape: `DEF-YAML`, `CFG-SHAPE`.
     pub code: &'static str,
     pub errors: Diagnostics,
+    /// The field being decoded, for messages.
+    field: Option<String>,
 }
 
 impl Shape {
     pub fn new(code: &'static str) -> Shape {
-        Shape { code, errors: Diagnostics::default() }
+        Shape { code, errors: Diagnostics::default(), field: None }
     }
 
     /// Records an error of shape.
@@ -29,7 +31,15 @@ impl Shape {
     }
 
     fn expected<T>(&mut self, node: &Node, what: &str) -> Option<T> {
-        self.refuse(&node.place, format!("expected {what}, found {}", node.kind()), None);
+        self.mismatch(node, what, None)
+    }
+
+    fn mismatch<T>(&mut self, node: &Node, what: &str, hint: Option<&str>) -> Option<T> {
+        let message = match &self.field {
+            Some(field) => format!("`{field}` takes {what}, not {}", node.kind()),
+            None => format!("expected {what}, found {}", node.kind()),
+        };
+        self.refuse(&node.place, message, hint.map(str::to_string));
         None
     }
 }
@@ -72,11 +82,7 @@ impl Decode for String {
     fn decode(node: &Node, shape: &mut Shape) -> Option<String> {
         match &node.content {
             Content::Text(text) => Some(text.clone()),
-            Content::Bool(_) | Content::Number(_) => {
-                let message = format!("expected text, found {}", node.kind());
-                shape.refuse(&node.place, message, Some("put it in quotes".to_string()));
-                None
-            }
+            Content::Bool(_) | Content::Number(_) => shape.mismatch(node, "text", Some("put it in quotes")),
             _ => shape.expected(node, "text"),
         }
     }
@@ -226,6 +232,7 @@ impl<T: Decode> Decode for Pairs<T> {
         let mut entries = Vec::with_capacity(nodes.len());
         for (key, value) in nodes {
             let key = At { value: key.text.clone(), place: key.place.clone() };
+            shape.field = Some(shorten(&key.value));
             entries.extend(T::decode(value, shape).map(|value| (key, value)));
         }
         (entries.len() == nodes.len()).then(|| Pairs { entries, place: node.place.clone() })
@@ -267,7 +274,7 @@ impl<'n> Fields<'n> {
                         true => "it takes none".to_string(),
                         false => suggestion(&key.text, known.iter().copied()),
                     };
-                    let message = format!("unknown field `{}` in {} {word}", shorten(&key.text), article(word));
+                    let message = format!("unknown field `{}` in {}", shorten(&key.text), fields.title());
                     shape.refuse(&key.place, message, Some(hint));
                     fields.sound = false;
                 }
@@ -284,15 +291,30 @@ impl<'n> Fields<'n> {
             _ => &[],
         };
         let value = match entries.iter().find(|(key, _)| key.text == name) {
-            Some((_, node)) => T::decode(node, shape),
+            Some((_, node)) => {
+                let outer = shape.field.replace(name.to_string());
+                let value = T::decode(node, shape);
+                shape.field = outer;
+                value
+            }
             None => T::absent().or_else(|| {
-                let message = format!("{} {} needs the field `{name}`", article(self.word), self.word);
-                shape.refuse(&self.node.place, message, None);
+                shape.refuse(&self.node.place, format!("{} needs the field `{name}`", self.title()), None);
                 None
             }),
         };
         self.sound &= value.is_some();
         value
+    }
+
+    /// The record in messages: by its name where it has one.
+    fn title(&self) -> String {
+        if let Content::Map(entries) = &self.node.content
+            && let Some((_, Node { content: Content::Text(name), .. })) =
+                entries.iter().find(|(key, _)| key.text == "name")
+        {
+            return format!("{} `{}`", self.word, shorten(name));
+        }
+        format!("{} {}", article(self.word), self.word)
     }
 
     /// Whether nothing was wrong with any field.

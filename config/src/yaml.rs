@@ -83,7 +83,7 @@ fn refusal(file: &Arc<str>, text: &str, error: &Error) -> Diagnostic {
                 return too_deep();
             }
             let diagnostic = Diagnostic::new(&place, "DEF-YAML", format!("the file is not valid YAML: {detail}"));
-            match line_starts_with_tab(text, place.line) {
+            match detail.contains("tab") || line_starts_with_tab(text, place.line) {
                 true => diagnostic.hint("indent with spaces: YAML does not allow tabs"),
                 false => diagnostic,
             }

@@ -64,8 +64,7 @@ pub fn aggregates(
         let message = format!("{owner} has {count} aggregates, more than the {MAX_AGGREGATES} allowed");
         errors.push(Diagnostic::new(&written.place, "DEF-SIZE", message).hint("split it into several views"));
     }
-    let what = format!("feature of {owner}");
-    let mut once = Once::new(&what);
+    let mut once = Once::of("feature", owner);
     for raw in &written.items {
         let user = format!("aggregate `{}` of {owner}", shorten(&raw.name.value));
         check_name(&format!("an aggregate of {owner}"), &raw.name, errors);
@@ -178,7 +177,7 @@ fn window(user: &str, written: &At<RawWindow>, mode: Option<Mode>, errors: &mut 
         errors.push(Diagnostic::new(&spelled.place, "DEF-WINDOW", message).hint("write a span, such as 365d"));
         return None;
     }
-    let size = positive_span(&what, "DEF-WINDOW", spelled, errors)?;
+    let size = positive_span((&what, ""), "DEF-WINDOW", spelled, errors)?;
     if text.len() > MAX_WINDOW_CHARS {
         let message = format!("{what} `{}` is spelled with more than {MAX_WINDOW_CHARS} characters", shorten(text));
         errors.push(Diagnostic::new(&spelled.place, "DEF-WINDOW", message).hint(format!("write {size}")));
@@ -188,7 +187,7 @@ fn window(user: &str, written: &At<RawWindow>, mode: Option<Mode>, errors: &mut 
         multiple(&what, text, size, step, spelled, errors)?;
     }
     if let Some(offset) = offset {
-        let span = read_span(&format!("{user}: the offset"), "DEF-WINDOW", offset, errors)?;
+        let span = read_span((&format!("{user}: the offset"), ""), "DEF-WINDOW", offset, errors)?;
         if span != Span::ZERO {
             let message = format!("{user}: the offset `{}` is not supported yet", shorten(&offset.value.0));
             errors.push(Diagnostic::new(&offset.place, "DEF-WINDOW", message).hint("leave the offset out"));

@@ -40,14 +40,20 @@ fn refuse_name(what: &str, name: &At<String>, sound: bool, first: &str, letters:
 
 /// The first place of each name of one kind; a second one is an error naming both.
 pub struct Once<'a> {
-    /// What the names belong to: `view`, ``column of source `transactions` ``.
+    /// What the names are: `view`, `column`.
     what: &'a str,
+    /// What they belong to, if anything: `` of source `transactions` ``.
+    of: String,
     seen: BTreeMap<String, Place>,
 }
 
 impl<'a> Once<'a> {
     pub fn new(what: &'a str) -> Once<'a> {
-        Once { what, seen: BTreeMap::new() }
+        Once { what, of: String::new(), seen: BTreeMap::new() }
+    }
+
+    pub fn of(what: &'a str, owner: &str) -> Once<'a> {
+        Once { what, of: format!(" of {owner}"), seen: BTreeMap::new() }
     }
 
     /// Whether the name is new. A repeated one is recorded as an error.
@@ -56,11 +62,16 @@ impl<'a> Once<'a> {
             self.seen.insert(name.to_string(), place.clone());
             return true;
         };
-        let (shown, what) = (shorten(name), self.what);
-        let message = format!("the {what} `{shown}` is defined twice, first at {first} and again here");
+        let (shown, what, of) = (shorten(name), self.what, &self.of);
+        let message = format!("the {what} `{shown}`{of} is defined twice, first at {first} and again here");
         errors.push(Diagnostic::new(place, "DEF-DUP", message).hint("rename or remove one of the two"));
         false
     }
+}
+
+/// Whether a message may propose this name: one that is refused itself is no help, nor are its characters.
+pub fn proposable(name: &&str) -> bool {
+    name.len() <= MAX_NAME_CHARS && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 /// The definitions of one kind, ordered by name. `T`: what later checks need to know of each.
@@ -117,7 +128,7 @@ impl<T> Section<T> {
             None => {
                 if self.complete {
                     let message = format!("unknown {} `{}` in {user}", self.what, shorten(name));
-                    let hint = suggestion(name, self.names.keys().map(String::as_str));
+                    let hint = suggestion(name, self.names.keys().map(String::as_str).filter(proposable));
                     errors.push(Diagnostic::new(place, "DEF-REF", message).hint(hint));
                 }
                 None

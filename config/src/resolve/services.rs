@@ -18,8 +18,7 @@ pub fn service(raw: RawService, views: &Section<ViewShape>, errors: &mut Diagnos
         let message = format!("{owner} has no features");
         errors.push(Diagnostic::new(&raw.features.place, "DEF-ARG", message).hint("list features, such as VIEW.*"));
     }
-    let what = format!("entry of {owner}");
-    let (mut once, mut seen) = (Once::new(&what), BTreeSet::new());
+    let (mut once, mut seen) = (Once::of("entry", &owner), BTreeSet::new());
     let mut features = Vec::new();
     for entry in &raw.features.items {
         if once.insert(&entry.value, &entry.place, errors) {

@@ -6,7 +6,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::raw::{RawComputed, RawEnrich, RawFiles, RawSource, RawStream};
 use crate::resolve::limits::{DEFAULT_LATENESS, MAX_COLUMNS};
 use crate::resolve::names::{Once, Section, check_column};
-use crate::resolve::spans::{bounded_span, read_sql};
+use crate::resolve::spans::{bounded_span, of, read_sql};
 use crate::resolve::tables::{Columns, DimensionShape, KnownColumn, columns, list, read_type};
 use crate::time::Span;
 use crate::value::DataType;
@@ -38,12 +38,11 @@ pub fn source(
     let dedup_key = raw.dedup_key.as_ref().map(|name| dedup_key(&owner, name, &schema, errors));
     let tie_breaker = raw.tie_breaker.as_ref().map(|name| tie_breaker(&owner, name, &schema, errors));
     let lateness = match &raw.lateness {
-        Some(written) => bounded_span(&format!("the lateness of {owner}"), "DEF-LATE", written, errors),
+        Some(written) => bounded_span(("the lateness", &of(&owner)), "DEF-LATE", written, errors),
         None => Some(DEFAULT_LATENESS),
     };
 
-    let what = format!("column of {owner}");
-    let mut once = Once::new(&what);
+    let mut once = Once::of("column", &owner);
     for (name, _) in &raw.schema.entries {
         once.insert(&name.value, &name.place, errors);
     }

@@ -6,48 +6,74 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::resolve::limits::{MAX_SPAN, MAX_SQL_BYTES};
 use crate::time::{EventTime, Span, TimeError};
 
+/// What a message says around a value: ``the lateness``, the value, `` of source `x` ``.
+pub type Subject<'a> = (&'a str, &'a str);
+
+/// The second half of a [`Subject`].
+pub fn of(owner: &str) -> String {
+    format!(" of {owner}")
+}
+
 /// Reads a span. A number without a unit and one that is no span get different words.
-pub fn read_span(what: &str, code: &'static str, written: &At<Spelled>, errors: &mut Diagnostics) -> Option<Span> {
+pub fn read_span(
+    subject: Subject<'_>,
+    code: &'static str,
+    written: &At<Spelled>,
+    errors: &mut Diagnostics,
+) -> Option<Span> {
+    let (what, of) = subject;
     let text = &written.value.0;
     let unitless = !text.is_empty() && text.trim_start_matches('-').parse::<f64>().is_ok();
     let diagnostic = match Span::parse(text) {
         Ok(span) => return Some(span),
         Err(_) if unitless => {
             let shown = shorten(text);
-            Diagnostic::new(&written.place, code, format!("{what} `{shown}` has no unit"))
-                .hint(format!("write a unit w, d, h, m, s, ms or us, such as {}m", shown.trim_start_matches('-')))
+            Diagnostic::new(&written.place, code, format!("{what} `{shown}`{of} has no unit"))
+                .hint("write a unit w, d, h, m, s, ms or us, such as 10m or 30s")
         }
-        Err(_) => Diagnostic::new(&written.place, code, format!("{what}: {}", TimeError::Span(shorten(text)))),
+        Err(_) => Diagnostic::new(&written.place, code, format!("{what}{of}: {}", TimeError::Span(shorten(text)))),
     };
     errors.push(diagnostic);
     None
 }
 
 /// Reads a span that must be longer than nothing and at most [`MAX_SPAN`].
-pub fn positive_span(what: &str, code: &'static str, written: &At<Spelled>, errors: &mut Diagnostics) -> Option<Span> {
-    let span = read_span(what, code, written, errors)?;
+pub fn positive_span(
+    subject: Subject<'_>,
+    code: &'static str,
+    written: &At<Spelled>,
+    errors: &mut Diagnostics,
+) -> Option<Span> {
+    let span = read_span(subject, code, written, errors)?;
+    let (what, of) = subject;
     let shown = shorten(&written.value.0);
     if span <= Span::ZERO {
-        let message = format!("{what} `{shown}` is not longer than zero");
+        let message = format!("{what} `{shown}`{of} is not longer than zero");
         errors.push(Diagnostic::new(&written.place, code, message).hint("write a positive span, such as 10m"));
         return None;
     }
-    within_cap(what, code, span, written, errors)
+    within_cap(subject, code, span, written, errors)
 }
 
 /// Reads a span from zero to [`MAX_SPAN`].
-pub fn bounded_span(what: &str, code: &'static str, written: &At<Spelled>, errors: &mut Diagnostics) -> Option<Span> {
-    let span = read_span(what, code, written, errors)?;
+pub fn bounded_span(
+    subject: Subject<'_>,
+    code: &'static str,
+    written: &At<Spelled>,
+    errors: &mut Diagnostics,
+) -> Option<Span> {
+    let span = read_span(subject, code, written, errors)?;
+    let (what, of) = subject;
     if span < Span::ZERO {
-        let message = format!("{what} `{}` is negative", shorten(&written.value.0));
+        let message = format!("{what} `{}`{of} is negative", shorten(&written.value.0));
         errors.push(Diagnostic::new(&written.place, code, message).hint("write zero or a positive span, such as 1h"));
         return None;
     }
-    within_cap(what, code, span, written, errors)
+    within_cap(subject, code, span, written, errors)
 }
 
 fn within_cap(
-    what: &str,
+    subject: Subject<'_>,
     code: &'static str,
     span: Span,
     written: &At<Spelled>,
@@ -56,7 +82,9 @@ fn within_cap(
     if span <= MAX_SPAN {
         return Some(span);
     }
-    let message = format!("{what} `{}` is longer than the {MAX_SPAN} (10 years) allowed", shorten(&written.value.0));
+    let (what, of) = subject;
+    let message =
+        format!("{what} `{}`{of} is longer than the {MAX_SPAN} (10 years) allowed", shorten(&written.value.0));
     errors.push(Diagnostic::new(&written.place, code, message).hint("write a shorter span"));
     None
 }

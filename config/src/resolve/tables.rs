@@ -5,7 +5,7 @@ use crate::definitions::{Column, Dimension, Entity};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place, nearest, suggestion};
 use crate::raw::{RawDimension, RawEntity};
 use crate::resolve::limits::{MAX_COLUMNS, MAX_KEYS};
-use crate::resolve::names::{Once, check_column};
+use crate::resolve::names::{Once, check_column, proposable};
 use crate::resolve::sources::{files, stream};
 use crate::value::DataType;
 
@@ -33,7 +33,7 @@ impl Columns {
     pub fn find(&self, name: &At<String>, user: &str, errors: &mut Diagnostics) -> Option<(usize, &KnownColumn)> {
         let found = self.position(&name.value).and_then(|index| Some((index, self.columns.get(index)?)));
         if found.is_none() && self.complete {
-            let names = self.columns.iter().map(|column| column.name.as_str());
+            let names = self.columns.iter().map(|column| column.name.as_str()).filter(proposable);
             let message = format!("no column `{}` for {user}", shorten(&name.value));
             let mut hint = format!("the columns are {}", list(names.clone()));
             if let Some(near) = nearest(&name.value, names) {
@@ -53,7 +53,7 @@ impl Columns {
 
 /// Names for a message, at most 24 of them.
 pub fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    let all: Vec<&str> = names.collect();
+    let all: Vec<&str> = names.filter(proposable).collect();
     match all.len() {
         0 => "none".to_string(),
         n if n > 24 => format!("{} and {} more", all[..24].join(", "), n - 24),
@@ -112,11 +112,13 @@ fn elsewhere(name: &str) -> Option<DataType> {
     })
 }
 
-fn key_type(user: &str, data_type: Option<DataType>, place: &Place, errors: &mut Diagnostics) {
-    if let Some(data_type) = data_type.filter(|t| !t.is_key()) {
+/// The type, unless it cannot be a key's, which is recorded.
+fn key_type(user: &str, data_type: DataType, place: &Place, errors: &mut Diagnostics) -> Option<DataType> {
+    if !data_type.is_key() {
         let message = format!("{user} is {data_type}, and a float cannot be a key");
         errors.push(Diagnostic::new(place, "DEF-TYPE", message).hint("use an integer, string, bool or timestamp"));
     }
+    data_type.is_key().then_some(data_type)
 }
 
 fn key_count(owner: &str, count: usize, place: &Place, errors: &mut Diagnostics) {
@@ -134,8 +136,7 @@ pub fn entity(raw: RawEntity, errors: &mut Diagnostics) -> (Columns, Option<Enti
     for (name, written) in raw.keys.entries.iter().take(MAX_KEYS) {
         check_column(&format!("a key of {owner}"), name, errors);
         let user = format!("key `{}` of {owner}", shorten(&name.value));
-        let data_type = read_type(&user, written, errors);
-        key_type(&user, data_type, &written.place, errors);
+        let data_type = read_type(&user, written, errors).and_then(|t| key_type(&user, t, &written.place, errors));
         keys.columns.push(KnownColumn { name: name.value.clone(), data_type });
     }
     let entity = keys.typed().map(|keys| Entity { name: raw.name.value, keys });
@@ -180,8 +181,7 @@ fn dimension_key(owner: &str, raw: &RawDimension, columns: &Columns, errors: &mu
     let written = &raw.key.0;
     let place = written.first().map_or(&raw.name.place, |first| &first.place);
     key_count(owner, written.len(), place, errors);
-    let what = format!("key column of {owner}");
-    let mut once = Once::new(&what);
+    let mut once = Once::of("key column", owner);
     let mut key = Vec::new();
     for name in written.iter().take(MAX_KEYS) {
         let user = format!("the key of {owner}");
@@ -189,7 +189,9 @@ fn dimension_key(owner: &str, raw: &RawDimension, columns: &Columns, errors: &mu
             continue;
         }
         if let Some((index, column)) = columns.find(name, &user, errors) {
-            key_type(&format!("column `{}`, {user},", column.name), column.data_type, &name.place, errors);
+            if let Some(data_type) = column.data_type {
+                key_type(&format!("column `{}`, {user},", column.name), data_type, &name.place, errors);
+            }
             key.push(index);
         }
     }

@@ -7,7 +7,7 @@ use crate::raw::{RawMode, RawView};
 use crate::resolve::aggregates::{ViewColumns, aggregates};
 use crate::resolve::names::Section;
 use crate::resolve::sources::SourceShape;
-use crate::resolve::spans::{positive_span, read_instant, read_sql};
+use crate::resolve::spans::{of, positive_span, read_instant, read_sql};
 use crate::resolve::tables::{Columns, list};
 use crate::time::Span;
 
@@ -42,7 +42,7 @@ pub fn view(
     let ttl = raw
         .serving_ttl
         .as_ref()
-        .map(|written| positive_span(&format!("the serving_ttl of {owner}"), "DEF-ARG", written, errors));
+        .map(|written| positive_span(("the serving_ttl", &of(&owner)), "DEF-ARG", written, errors));
     let start = raw
         .feature_start
         .as_ref()
@@ -141,7 +141,7 @@ fn mode(owner: &str, written: Option<&At<RawMode>>, errors: &mut Diagnostics) ->
     let Some(written) = written else { return Some(Mode::Continuous) };
     let word = match &written.value {
         RawMode::Interval(step) => {
-            return positive_span(&format!("the interval of {owner}"), "DEF-WINDOW", step, errors).map(Mode::Interval);
+            return positive_span(("the interval", &of(owner)), "DEF-WINDOW", step, errors).map(Mode::Interval);
         }
         RawMode::Word(word) if word == "continuous" => return Some(Mode::Continuous),
         RawMode::Word(word) => word,

@@ -65,7 +65,7 @@ fn engine(raw: RawEngine, settings: &mut EngineSettings, errors: &mut Diagnostic
     if let Some(written) = raw.data_dir {
         set(&mut settings.data_dir, path("engine.data_dir", &written, errors));
     }
-    if let Some(span) = raw.epoch.as_ref().and_then(|written| read_span("engine.epoch", CODE, written, errors)) {
+    if let Some(span) = raw.epoch.as_ref().and_then(|written| read_span(("engine.epoch", ""), CODE, written, errors)) {
         match (EPOCHS.contains(&span), raw.epoch) {
             (false, Some(written)) => {
                 let message = format!("engine.epoch `{}` is out of range", shorten(&written.value.0));
@@ -117,15 +117,14 @@ fn http(raw: RawHttp, settings: &mut HttpSettings, errors: &mut Diagnostics) {
 
 fn kafka(raw: RawKafka, errors: &mut Diagnostics) -> KafkaSettings {
     let mut brokers = Vec::new();
-    for written in &raw.brokers.0 {
+    for written in &raw.brokers.value.0 {
         for broker in written.value.split(',').map(str::trim) {
             brokers.extend(host_and_port("kafka.brokers", broker, None, written, errors));
         }
     }
-    if raw.brokers.0.is_empty() {
-        let place = raw.group.as_ref().map(|group| group.place.clone()).unwrap_or_default();
-        let message = "kafka.brokers is empty";
-        errors.push(Diagnostic::new(&place, CODE, message).hint("write `host:port` of at least one broker"));
+    if raw.brokers.value.0.is_empty() {
+        let hint = "write `host:port` of at least one broker";
+        refuse(&raw.brokers, "kafka.brokers is empty".to_string(), hint, errors);
     }
     let group = raw.group.filter(|written| {
         let empty = written.value.trim().is_empty();

@@ -35,7 +35,7 @@ record! {
 
 record! {
     pub struct RawKafka = "section [kafka]" {
-        brokers: OneOrMany<At<String>>,
+        brokers: At<OneOrMany<At<String>>>,
         group: Option<At<String>>,
         options: Option<Pairs<At<Spelled>>>,
     }
