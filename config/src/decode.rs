@@ -4,7 +4,7 @@
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
-use crate::diagnostic::{Diagnostic, Diagnostics, Place, suggestion};
+use crate::diagnostic::{Diagnostic, Diagnostics, Place, nearest, suggestion};
 use crate::tree::{Content, Node};
 
 /// Collects errors of shape, under the code of the kind of file being read.
@@ -260,12 +260,14 @@ pub struct Fields<'n> {
     /// What the record is called in messages: `source`, `aggregate`.
     word: &'static str,
     sound: bool,
+    /// Known fields that an unknown one was probably meant to be: not reported as missing on top.
+    misspelled: Vec<&'static str>,
 }
 
 impl<'n> Fields<'n> {
     /// Opens a record with these fields; every other one is refused. Nothing at all reads as a record without fields.
     pub fn open(node: &'n Node, word: &'static str, known: &[&'static str], shape: &mut Shape) -> Option<Fields<'n>> {
-        let mut fields = Fields { node, word, sound: true };
+        let mut fields = Fields { node, word, sound: true, misspelled: Vec::new() };
         match &node.content {
             Content::Null => {}
             Content::Map(entries) => {
@@ -277,6 +279,7 @@ impl<'n> Fields<'n> {
                     let message = format!("unknown field `{}` in {}", shorten(&key.text), fields.title());
                     shape.refuse(&key.place, message, Some(hint));
                     fields.sound = false;
+                    fields.misspelled.extend(nearest(&key.text, known.iter().copied()));
                 }
             }
             _ => return shape.expected(node, &format!("{} {word} (a map)", article(word))),
@@ -297,6 +300,7 @@ impl<'n> Fields<'n> {
                 shape.field = outer;
                 value
             }
+            None if self.misspelled.contains(&name) => T::absent(),
             None => T::absent().or_else(|| {
                 shape.refuse(&self.node.place, format!("{} needs the field `{name}`", self.title()), None);
                 None
@@ -323,16 +327,23 @@ impl<'n> Fields<'n> {
     }
 }
 
-/// `a` or `an`.
+/// `a`, `an`, or `the` for what there is one of: a section of the settings.
 pub fn article(word: &str) -> &'static str {
+    if word.ends_with(']') {
+        return "the";
+    }
     if word.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" }
 }
 
-/// Text from a file as messages show it: at most 80 characters, control characters escaped.
+/// Text from a file as messages show it between backticks: at most 80 characters, control characters escaped, no backtick.
 pub fn shorten(text: &str) -> String {
     let mut shown = String::new();
     for c in text.chars().take(80) {
-        if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
+        match c {
+            '`' => shown.push('\''),
+            c if c.is_control() => shown.extend(c.escape_default()),
+            c => shown.push(c),
+        }
     }
     if text.chars().nth(80).is_some() {
         shown.push('…');

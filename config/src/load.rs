@@ -114,3 +114,81 @@ fn shown(root: &Path, path: &Path) -> String {
         _ => path.display().to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ENTITY: &str = "entities:\n  - {name: NAME, keys: {id: int64}}\n";
+
+    fn write(dir: &Path, name: &str, text: &[u8]) {
+        let path = dir.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    fn lines(dir: &Path) -> Vec<String> {
+        let root = dir.display().to_string();
+        let errors = load(dir).unwrap_err();
+        errors.iter().map(|error| error.to_string().replace(&root, "DIR")).collect()
+    }
+
+    #[test]
+    fn files_are_found_in_directories_and_hidden_and_test_ones_are_left_out() {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, entity) in [("b.yaml", "b"), ("a/deep/c.yml", "c"), ("a/z.yaml", "z")] {
+            write(dir.path(), name, ENTITY.replace("NAME", entity).as_bytes());
+        }
+        for name in [".git/x.yaml", "tests/case.yaml", "a/tests/case.yaml", ".hidden.yaml", "README.md", "yaml"] {
+            write(dir.path(), name, b"not: [definitions");
+        }
+        let names: Vec<String> = load(dir.path()).unwrap().entities.into_iter().map(|e| e.name).collect();
+        assert_eq!(names, ["b", "c", "z"]);
+    }
+
+    #[test]
+    fn places_name_files_as_seen_from_the_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), "a/one.yaml", ENTITY.replace("NAME", "card").as_bytes());
+        write(dir.path(), "two.yml", ENTITY.replace("NAME", "card").as_bytes());
+        assert_eq!(
+            lines(dir.path()),
+            ["two.yml:2:12: the entity `card` is defined twice, first at a/one.yaml:2:12 and again here [DEF-DUP]; \
+              rename or remove one of the two"]
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_said() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(
+            lines(dir.path()),
+            ["DIR: the directory `DIR` holds no definition files [DEF-FILE]; \
+              add files ending in .yaml, or name another directory"]
+        );
+        assert_eq!(
+            lines(&dir.path().join("nowhere")),
+            ["DIR: cannot read `DIR`: there is no such file or directory [DEF-FILE]; check the path"]
+        );
+        write(dir.path(), "latin.yaml", b"entities: \xe9");
+        write(dir.path(), "large.yaml", &vec![b'#'; MAX_FILE_BYTES + 1]);
+        assert_eq!(
+            lines(dir.path()),
+            [
+                "large.yaml: the file holds 4194305 bytes, more than the 4194304 a definition file may [DEF-SIZE]; \
+                 split it into several files",
+                "latin.yaml: cannot read `DIR/latin.yaml`: it is not UTF-8 at byte 10 [DEF-FILE]; save it as UTF-8",
+            ]
+        );
+        let file = dir.path().join("latin.yaml");
+        assert!(load(&file).unwrap_err().to_string().contains("it is not a directory [DEF-FILE]"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_to_a_directory_above_ends() {
+        let dir = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(dir.path(), dir.path().join("loop")).unwrap();
+        assert!(lines(dir.path())[0].contains("nested deeper than 16 levels [DEF-SIZE]"));
+    }
+}

@@ -189,10 +189,15 @@ impl Settings {
     pub fn parse(file: &str, text: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<Settings, Diagnostics> {
         let mut shape = Shape::new("CFG-SHAPE");
         let mut tree = self::toml::read(&file.into(), text, &mut shape.errors);
-        environment::interpolate(&mut tree, variable, &mut shape.errors);
+        if !shape.errors.is_empty() {
+            // What was read around an error of syntax is not what was meant.
+            return shape.errors.into_result(Settings::default());
+        }
+        let mut written = environment::Written::new();
+        environment::interpolate(&mut tree, variable, &mut written, &mut shape.errors);
         let raw = raw::RawSettings::decode(&tree, &mut shape);
         let mut errors = shape.errors;
         let settings = raw.map(|raw| check::settings(raw, &mut errors)).unwrap_or_default();
-        errors.into_result(settings)
+        environment::masked(errors, &written).into_result(settings)
     }
 }
