@@ -55,7 +55,8 @@ pub fn aggregates(
     columns: &ViewColumns<'_>,
     errors: &mut Diagnostics,
 ) -> Outcome {
-    let mut outcome = Outcome { complete: !written.broken, ..Outcome::default() };
+    let complete = !written.broken && written.items.len() <= MAX_AGGREGATES;
+    let mut outcome = Outcome { complete, ..Outcome::default() };
     let count = written.items.len();
     if count == 0 && !written.broken {
         errors.push(Diagnostic::new(&written.place, "DEF-ARG", format!("{owner} has no aggregates")));
@@ -65,7 +66,7 @@ pub fn aggregates(
         errors.push(Diagnostic::new(&written.place, "DEF-SIZE", message).hint("split it into several views"));
     }
     let mut once = Once::of("feature", owner);
-    for raw in &written.items {
+    for raw in written.items.iter().take(MAX_AGGREGATES) {
         let user = format!("aggregate `{}` of {owner}", shorten(&raw.name.value));
         check_name(&format!("an aggregate of {owner}"), &raw.name, errors);
         let windows = windows(&user, raw, mode, errors);

@@ -20,16 +20,16 @@ pub fn service(raw: RawService, views: &Section<ViewShape>, errors: &mut Diagnos
     }
     let (mut once, mut seen) = (Once::of("entry", &owner), BTreeSet::new());
     let mut features = Vec::new();
-    for entry in &raw.features.items {
+    for entry in raw.features.items.iter().take(MAX_FEATURES) {
         if once.insert(&entry.value, &entry.place, errors) {
             let named = named_features(&owner, entry, views, errors);
             features.extend(named.into_iter().filter(|f| seen.insert((f.view, f.feature))));
         }
     }
-    if features.len() > MAX_FEATURES {
-        let message = format!("{owner} has {} features, more than the {MAX_FEATURES} allowed", features.len());
+    let count = features.len().max(raw.features.items.len());
+    if count > MAX_FEATURES {
+        let message = format!("{owner} has {count} features, more than the {MAX_FEATURES} allowed");
         errors.push(Diagnostic::new(&raw.features.place, "DEF-SIZE", message).hint("split it into several services"));
-        features.truncate(MAX_FEATURES);
     }
     let description = raw.description.map(|text| text.0);
     Some(Service { name: raw.name.value, features, description, place: raw.name.place })

@@ -92,9 +92,10 @@ impl fmt::Debug for KafkaSettings {
 }
 
 /// `[store]`
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum StoreSettings {
     /// In the process, rebuilt when it starts.
+    #[default]
     Memory,
     Scylla {
         /// `host:port` of each node to start from, at least one; port 9042 unless written.
@@ -140,12 +141,6 @@ impl Default for HttpSettings {
             max_batch: 1_000,
             max_in_flight: 512,
         }
-    }
-}
-
-impl Default for StoreSettings {
-    fn default() -> StoreSettings {
-        StoreSettings::Memory
     }
 }
 
