@@ -107,10 +107,17 @@ impl std::error::Error for Diagnostics {}
 
 /// The candidate closest to `name`, when it is close enough to be a slip of the keyboard.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    // Longer names are no slip, and comparing costs the product of the lengths.
+    if name.len() > 128 {
+        return None;
+    }
+    let slip = (name.len() / 3).max(1);
     candidates
         .into_iter()
+        // The distance in characters is at least the difference in length; most candidates end here.
+        .filter(|candidate| candidate.chars().count().abs_diff(name.chars().count()) <= slip)
         .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
-        .filter(|(distance, _)| *distance <= (name.len() / 3).max(1))
+        .filter(|(distance, _)| *distance <= slip)
         .min()
         .map(|(_, candidate)| candidate)
 }

@@ -1,11 +1,25 @@
 //! What a user declares, and the few value types everything else shares.
 //!
-//! A definition's way through this crate: YAML text -> [`raw`] form (shape only, every field with its position)
-//! -> [`resolve`] (names, types, windows; all errors at once) -> [`definitions`] (plain data that later stages trust).
-//! Nothing here reads a clock, opens a socket or starts a thread; the only I/O is reading definition files.
+//! A definition's way through this crate: YAML text -> a tree of values with their places -> raw form (shape only)
+//! -> resolved (names, types, windows; all errors at once) -> [`definitions`] (plain data that later stages trust).
+//! Settings take the same way from TOML. Nothing here reads a clock, opens a socket or starts a thread; the only I/O
+//! is reading definition and settings files.
 
+mod decode;
 pub mod definitions;
 pub mod diagnostic;
+mod load;
+mod raw;
+pub mod resolve;
 pub mod rows;
+mod schema;
+pub mod settings;
 pub mod time;
+mod tree;
 pub mod value;
+mod yaml;
+
+pub use load::load;
+pub use resolve::parse;
+pub use schema::json_schema;
+pub use settings::Settings;

@@ -1,0 +1,194 @@
+//! A directory of definition files -> [`Definitions`]: which files count, in which order, and what cannot be read.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::definitions::Definitions;
+use crate::diagnostic::{Diagnostic, Diagnostics, Place};
+use crate::resolve::parse;
+use crate::yaml::{MAX_FILE_BYTES, too_large};
+
+/// Deepest nesting of directories that is followed.
+const MAX_DIRECTORIES: usize = 16;
+/// Most files one directory of definitions may hold.
+const MAX_FILES: usize = 10_000;
+
+/// Reads every `*.yaml` and `*.yml` of a directory and of those in it, in the order of names. Hidden files and
+/// directories and directories called `tests` are left out. Places name files as seen from the directory.
+pub fn load(dir: &Path) -> Result<Definitions, Diagnostics> {
+    let mut errors = Diagnostics::default();
+    let mut found = Vec::new();
+    collect(dir, dir, 0, &mut found, &mut errors);
+    if found.is_empty() && errors.is_empty() {
+        let message = format!("the directory `{}` holds no definition files", dir.display());
+        errors.push(at(dir, dir, "DEF-FILE", message).hint("add files ending in .yaml, or name another directory"));
+    }
+    let mut files = Vec::new();
+    for path in &found {
+        match read(path) {
+            Ok(Some(text)) => files.push((shown(dir, path), text)),
+            Ok(None) => {
+                let bytes = fs::metadata(path).map_or(MAX_FILE_BYTES as u64 + 1, |file| file.len());
+                errors.push(too_large(&Arc::from(shown(dir, path)), bytes));
+            }
+            Err(error) => errors.push(unreadable(dir, path, &error)),
+        }
+    }
+    // With files missing, names would be called unknown that are not.
+    errors.into_result(files).and_then(|files| parse(&files))
+}
+
+fn collect(root: &Path, dir: &Path, depth: usize, found: &mut Vec<PathBuf>, errors: &mut Diagnostics) {
+    if depth > MAX_DIRECTORIES {
+        let message = format!("directories are nested deeper than {MAX_DIRECTORIES} levels");
+        errors.push(at(root, dir, "DEF-SIZE", message).hint("a symbolic link may lead back to a directory above it"));
+        return;
+    }
+    let entries = match fs::read_dir(dir).and_then(Iterator::collect::<io::Result<Vec<_>>>) {
+        Ok(entries) => entries,
+        Err(error) => return errors.push(unreadable(root, dir, &error)),
+    };
+    let mut paths: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).collect();
+    paths.sort();
+    for path in paths {
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        if name.starts_with('.') {
+            continue;
+        }
+        if path.is_dir() {
+            if name != "tests" {
+                collect(root, &path, depth + 1, found, errors);
+            }
+        } else if name.ends_with(".yaml") || name.ends_with(".yml") {
+            if found.len() == MAX_FILES {
+                let message = format!("the directory holds more than {MAX_FILES} definition files");
+                return errors.push(at(root, root, "DEF-SIZE", message));
+            }
+            found.push(path);
+        }
+    }
+}
+
+/// The text of a file; `None` when it is larger than a definition file may be.
+fn read(path: &Path) -> io::Result<Option<String>> {
+    let file = File::open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    file.take(MAX_FILE_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    if bytes.len() > MAX_FILE_BYTES {
+        return Ok(None);
+    }
+    let utf8 = |error: std::string::FromUtf8Error| {
+        let message = format!("it is not UTF-8 at byte {}", error.utf8_error().valid_up_to());
+        io::Error::new(io::ErrorKind::InvalidData, message)
+    };
+    String::from_utf8(bytes).map(Some).map_err(utf8)
+}
+
+fn unreadable(root: &Path, path: &Path, error: &io::Error) -> Diagnostic {
+    let (what, hint) = match error.kind() {
+        io::ErrorKind::NotFound => ("there is no such file or directory".to_string(), "check the path"),
+        io::ErrorKind::PermissionDenied => ("reading it is not permitted".to_string(), "check its permissions"),
+        io::ErrorKind::NotADirectory => {
+            ("it is not a directory".to_string(), "name the directory that holds the files")
+        }
+        io::ErrorKind::InvalidData => (error.to_string(), "save it as UTF-8"),
+        _ => (error.to_string(), "check the path"),
+    };
+    at(root, path, "DEF-FILE", format!("cannot read `{}`: {what}", path.display())).hint(hint)
+}
+
+fn at(root: &Path, path: &Path, code: &'static str, message: String) -> Diagnostic {
+    let place = Place { file: shown(root, path).into(), line: 0, column: 0 };
+    Diagnostic::new(&place, code, message)
+}
+
+/// A path as seen from the directory of definitions; the directory itself in full.
+fn shown(root: &Path, path: &Path) -> String {
+    match path.strip_prefix(root) {
+        Ok(inner) if !inner.as_os_str().is_empty() => inner.display().to_string(),
+        _ => path.display().to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ENTITY: &str = "entities:\n  - {name: NAME, keys: {id: int64}}\n";
+
+    fn write(dir: &Path, name: &str, text: &[u8]) {
+        let path = dir.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    fn lines(dir: &Path) -> Vec<String> {
+        let root = dir.display().to_string();
+        let errors = load(dir).unwrap_err();
+        errors.iter().map(|error| error.to_string().replace(&root, "DIR")).collect()
+    }
+
+    #[test]
+    fn files_are_found_in_directories_and_hidden_and_test_ones_are_left_out() {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, entity) in [("b.yaml", "b"), ("a/deep/c.yml", "c"), ("a/z.yaml", "z")] {
+            write(dir.path(), name, ENTITY.replace("NAME", entity).as_bytes());
+        }
+        for name in [".git/x.yaml", "tests/case.yaml", "a/tests/case.yaml", ".hidden.yaml", "README.md", "yaml"] {
+            write(dir.path(), name, b"not: [definitions");
+        }
+        let names: Vec<String> = load(dir.path()).unwrap().entities.into_iter().map(|e| e.name).collect();
+        assert_eq!(names, ["b", "c", "z"]);
+    }
+
+    #[test]
+    fn places_name_files_as_seen_from_the_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), "a/one.yaml", ENTITY.replace("NAME", "card").as_bytes());
+        write(dir.path(), "two.yml", ENTITY.replace("NAME", "card").as_bytes());
+        assert_eq!(
+            lines(dir.path()),
+            ["two.yml:2:12: the entity `card` is defined twice, first at a/one.yaml:2:12 and again here [DEF-DUP]; \
+              rename or remove one of the two"]
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_said() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(
+            lines(dir.path()),
+            ["DIR: the directory `DIR` holds no definition files [DEF-FILE]; \
+              add files ending in .yaml, or name another directory"]
+        );
+        assert_eq!(
+            lines(&dir.path().join("nowhere")),
+            ["DIR: cannot read `DIR`: there is no such file or directory [DEF-FILE]; check the path"]
+        );
+        write(dir.path(), "latin.yaml", b"entities: \xe9");
+        write(dir.path(), "large.yaml", &vec![b'#'; MAX_FILE_BYTES + 1]);
+        assert_eq!(
+            lines(dir.path()),
+            [
+                "large.yaml: the file holds 4194305 bytes, more than the 4194304 a definition file may [DEF-SIZE]; \
+                 split it into several files",
+                "latin.yaml: cannot read `DIR/latin.yaml`: it is not UTF-8 at byte 10 [DEF-FILE]; save it as UTF-8",
+            ]
+        );
+        let file = dir.path().join("latin.yaml");
+        assert!(load(&file).unwrap_err().to_string().contains("it is not a directory [DEF-FILE]"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_to_a_directory_above_ends() {
+        let dir = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(dir.path(), dir.path().join("loop")).unwrap();
+        assert!(lines(dir.path())[0].contains("nested deeper than 16 levels [DEF-SIZE]"));
+    }
+}

@@ -1,0 +1,406 @@
+//! The shape of a definition file: fields and kinds, every value with its place, nothing looked up yet.
+//!
+//! These structs are also the source of the JSON Schema that editors use: their doc comments are what a user reads.
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+
+use crate::decode::{Anything, At, Decode, Fields, OneOrMany, Pairs, Parts, Shape, Spelled, record};
+use crate::tree::{Content, Node};
+
+/// A named thing of a file. The name is kept when the rest is unsound, so that references to it are not called unknown.
+#[derive(Clone, Debug)]
+pub struct Item<T> {
+    pub name: Option<At<String>>,
+    pub value: Option<T>,
+}
+
+impl<T: Decode> Decode for Item<T> {
+    fn decode(node: &Node, shape: &mut Shape) -> Option<Item<T>> {
+        let value = T::decode(node, shape);
+        // An error in the name was recorded with the value's.
+        let mut unheard = Shape::new(shape.code);
+        let name = match &node.content {
+            Content::Map(entries) => entries.iter().find(|(key, _)| key.text == "name"),
+            _ => None,
+        };
+        Some(Item { name: name.and_then(|(_, node)| At::decode(node, &mut unheard)), value })
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Item<T> {
+    fn inline_schema() -> bool {
+        T::inline_schema()
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        T::schema_name()
+    }
+
+    fn schema_id() -> std::borrow::Cow<'static, str> {
+        T::schema_id()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        T::json_schema(generator)
+    }
+}
+
+/// One file of Freshet definitions. Every section may be left out, and may be spread over several files.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, title = "Freshet definitions")]
+#[expect(dead_code, reason = "the schema of a file; its sections are read one by one by `RawDefinitions::extend`")]
+pub struct RawFile {
+    /// Events: where they come from and what they look like.
+    sources: Option<Parts<Item<RawSource>>>,
+    /// Slowly changing tables that enrich events.
+    dimensions: Option<Parts<Item<RawDimension>>>,
+    /// What features describe, with their join keys.
+    entities: Option<Parts<Item<RawEntity>>>,
+    /// Features of one entity from one source.
+    views: Option<Parts<Item<RawView>>>,
+    /// Named lists of features that are served together.
+    services: Option<Parts<Item<RawService>>>,
+}
+
+record! {
+    /// Events: where they come from and what they look like. At least one of `stream` and `history` is needed.
+    pub struct RawSource = "source" {
+        /// Lower-case letters, digits and underscores, starting with a letter, at most 64.
+        name: At<String>,
+        /// Where new events come from.
+        stream: Option<At<RawStream>>,
+        /// Where old events come from.
+        history: Option<At<RawFiles>>,
+        /// Columns and their types, as read from the stream or the files.
+        schema: Pairs<At<String>>,
+        /// The column with the instant an event happened at; a timestamp, never null.
+        event_time: At<String>,
+        /// A column that tells events apart: of two events with the same value the first counts.
+        dedup_key: Option<At<String>>,
+        /// An integer column that orders events of equal event time.
+        tie_breaker: Option<At<String>>,
+        /// How much later than a view's longest window an event may come, such as `1h`; `24h` unless written.
+        lateness: Option<At<Spelled>>,
+        /// Joins with dimensions, applied in order.
+        enrich: Option<Parts<RawEnrich>>,
+        /// Computed columns, applied in order after `enrich`.
+        select: Option<Parts<RawComputed>>,
+        /// For people.
+        #[allow(dead_code, reason = "read by people in the file")]
+        description: Option<Spelled>,
+    }
+}
+
+record! {
+    /// A stream of records: exactly one of `kafka` and `log`.
+    pub struct RawStream = "stream" {
+        /// A Kafka topic.
+        kafka: Option<RawKafka>,
+        /// The embedded log that HTTP ingest appends to: `{log: {}}`.
+        log: Option<RawLog>,
+    }
+}
+
+record! {
+    /// A Kafka topic. Brokers and credentials stand in the settings, not here.
+    pub struct RawKafka = "kafka stream" {
+        /// The topic's name.
+        topic: At<String>,
+        /// How a record is encoded: `json`, which is also the default.
+        format: Option<At<String>>,
+    }
+}
+
+record! {
+    /// The embedded log; it takes no options.
+    pub struct RawLog = "log" {}
+}
+
+record! {
+    /// Files of one format: exactly one of `parquet`, `csv` and `ndjson`.
+    pub struct RawFiles = "set of files" {
+        /// Parquet files.
+        parquet: Option<RawPath>,
+        /// CSV files with a header line.
+        csv: Option<RawPath>,
+        /// Files of one JSON object per line.
+        ndjson: Option<RawPath>,
+    }
+}
+
+record! {
+    /// A file, or a directory of them.
+    pub struct RawPath = "path" {
+        /// Relative paths count from the directory of definitions.
+        path: At<String>,
+    }
+}
+
+record! {
+    /// A join with a dimension: every event gets the columns of the dimension's row with its key, or nulls.
+    pub struct RawEnrich = "join" {
+        /// The dimension's name.
+        dimension: At<String>,
+        /// Per key column of the dimension, the event's column.
+        on: Pairs<At<String>>,
+        /// The dimension's columns to take: a name, or `{name: year, as: plane_year}`.
+        columns: Parts<RawTaken>,
+    }
+}
+
+/// A column taken from a dimension: a name, or `{name, as}`.
+#[derive(Clone, Debug)]
+pub struct RawTaken {
+    pub name: At<String>,
+    pub alias: Option<At<String>>,
+}
+
+record! {
+    /// A column and the name the event gives it.
+    pub struct RawRenamed = "taken column" {
+        /// The dimension's column.
+        name: At<String>,
+        /// The event's name for it.
+        alias = "as": Option<At<String>>,
+    }
+}
+
+impl Decode for RawTaken {
+    fn decode(node: &Node, shape: &mut Shape) -> Option<RawTaken> {
+        match node.content {
+            Content::Map(_) => RawRenamed::decode(node, shape).map(|r| RawTaken { name: r.name, alias: r.alias }),
+            _ => At::decode(node, shape).map(|name| RawTaken { name, alias: None }),
+        }
+    }
+}
+
+record! {
+    /// A column made by an SQL expression over the columns before it.
+    pub struct RawComputed = "computed column" {
+        /// The column's name.
+        name: At<String>,
+        /// The column's type; the expression's unless written.
+        data_type = "type": Option<At<String>>,
+        /// An SQL expression.
+        sql: At<Spelled>,
+    }
+}
+
+record! {
+    /// A slowly changing table, keyed. At least one of `table` and `changes` is needed.
+    pub struct RawDimension = "dimension" {
+        /// Lower-case letters, digits and underscores, starting with a letter, at most 64.
+        name: At<String>,
+        /// The key column, or a list of them.
+        key: OneOrMany<At<String>>,
+        /// Columns and their types.
+        schema: Pairs<At<String>>,
+        /// Rows at the start.
+        table: Option<At<RawFiles>>,
+        /// Upserts while running.
+        changes: Option<At<RawStream>>,
+        /// For people.
+        #[allow(dead_code, reason = "read by people in the file")]
+        description: Option<Spelled>,
+    }
+}
+
+record! {
+    /// What features describe.
+    pub struct RawEntity = "entity" {
+        /// Lower-case letters, digits and underscores, starting with a letter, at most 64.
+        name: At<String>,
+        /// Join keys and their types; floats are not allowed.
+        keys: Pairs<At<String>>,
+        /// For people.
+        #[allow(dead_code, reason = "read by people in the file")]
+        description: Option<Spelled>,
+    }
+}
+
+record! {
+    /// Features of one entity from one source.
+    pub struct RawView = "view" {
+        /// Lower-case letters, digits and underscores, starting with a letter, at most 64.
+        name: At<String>,
+        /// The source's name.
+        source: At<String>,
+        /// The entity's name.
+        entity: At<String>,
+        /// Per key of the entity, the event's column; needed where the names differ.
+        keys: Option<Pairs<At<String>>>,
+        /// An SQL condition: events that count.
+        filter = "where": Option<At<Spelled>>,
+        /// `continuous`, which is also the default, or `{interval: 5m}`.
+        mode: Option<At<RawMode>>,
+        /// What is computed.
+        aggregates: Parts<RawAggregate>,
+        /// Whether rows are kept in the online store; true unless written.
+        online: Option<bool>,
+        /// Whether rows are kept in the offline store; false unless written.
+        offline: Option<bool>,
+        /// After how long without events a key's features expire, such as `30d`.
+        serving_ttl: Option<At<Spelled>>,
+        /// Events before this instant do not count: RFC 3339 with a zone.
+        feature_start: Option<At<Spelled>>,
+        /// Who answers for the view.
+        owner: Option<Spelled>,
+        /// For people.
+        description: Option<Spelled>,
+        /// Labels for people and tools.
+        tags: Option<Pairs<Spelled>>,
+    }
+}
+
+/// Which events count at an instant: `continuous`, or `{interval: 5m}`.
+#[derive(Clone, Debug)]
+pub enum RawMode {
+    Word(String),
+    Interval(At<Spelled>),
+}
+
+record! {
+    /// Windows move in steps of this span.
+    pub struct RawInterval = "mode" {
+        /// The step, such as `5m`.
+        interval: At<Spelled>,
+    }
+}
+
+impl Decode for RawMode {
+    fn decode(node: &Node, shape: &mut Shape) -> Option<RawMode> {
+        match node.content {
+            Content::Map(_) => RawInterval::decode(node, shape).map(|m| RawMode::Interval(m.interval)),
+            _ => String::decode(node, shape).map(RawMode::Word),
+        }
+    }
+}
+
+record! {
+    /// A function over a column over one or more windows; one feature per window, named `{aggregate}_{window}`.
+    pub struct RawAggregate = "aggregate" {
+        /// Lower-case letters, digits and underscores, starting with a letter, at most 64.
+        name: At<String>,
+        /// `count`, `sum`, `mean`, `min`, `max`, `stddev_samp`, `stddev_pop`, `var_samp`, `var_pop` or `last`.
+        function = "fn": At<String>,
+        /// A column or an SQL expression. Only `count` may go without: it then counts events.
+        of: Option<At<Spelled>>,
+        /// Windows such as `10m`, `1h` or `24h`.
+        windows: Parts<At<RawWindow>>,
+        /// An SQL condition: events that count for this aggregate, on top of the view's.
+        filter = "where": Option<At<Spelled>>,
+        /// Reserved: not supported yet.
+        n: Option<At<Anything>>,
+        /// Reserved: not supported yet.
+        percentile: Option<At<Anything>>,
+        /// Reserved: not supported yet.
+        precision: Option<At<Anything>>,
+        /// Reserved: not supported yet.
+        by: Option<At<Anything>>,
+    }
+}
+
+/// A window: `1h`, or `{size: 1h, offset: -2h}`.
+#[derive(Clone, Debug)]
+pub struct RawWindow {
+    pub size: At<Spelled>,
+    pub offset: Option<At<Spelled>>,
+}
+
+record! {
+    /// A window that does not end at the instant asked for.
+    pub struct RawShifted = "window" {
+        /// The window's length.
+        size: At<Spelled>,
+        /// How far before the instant asked for it ends; zero or negative.
+        offset: Option<At<Spelled>>,
+    }
+}
+
+impl Decode for RawWindow {
+    fn decode(node: &Node, shape: &mut Shape) -> Option<RawWindow> {
+        match node.content {
+            Content::Map(_) => RawShifted::decode(node, shape).map(|w| RawWindow { size: w.size, offset: w.offset }),
+            _ => At::decode(node, shape).map(|size| RawWindow { size, offset: None }),
+        }
+    }
+}
+
+record! {
+    /// A named list of features that are served together.
+    pub struct RawService = "service" {
+        /// Lower-case letters, digits and underscores, starting with a letter, at most 64.
+        name: At<String>,
+        /// For people.
+        description: Option<Spelled>,
+        /// `view.feature`, or a whole view: `view.*` or `view`.
+        features: Parts<At<String>>,
+    }
+}
+
+/// Text, or a record: the schema of the fields that take either.
+macro_rules! text_or {
+    ($type:ty, $record:ty) => {
+        impl JsonSchema for $type {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($type).into()
+            }
+
+            fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+                let record = generator.subschema_for::<$record>();
+                schemars::json_schema!({ "anyOf": [{ "type": "string" }, record] })
+            }
+        }
+    };
+}
+text_or!(RawTaken, RawRenamed);
+text_or!(RawMode, RawInterval);
+text_or!(RawWindow, RawShifted);
+
+impl JsonSchema for Anything {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Anything".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        // Editors are told what the resolver says: not supported yet.
+        false.into()
+    }
+}
+
+/// The sections of all files, in the order of files.
+#[derive(Clone, Debug, Default)]
+pub struct RawDefinitions {
+    pub sources: Vec<Item<RawSource>>,
+    pub dimensions: Vec<Item<RawDimension>>,
+    pub entities: Vec<Item<RawEntity>>,
+    pub views: Vec<Item<RawView>>,
+    pub services: Vec<Item<RawService>>,
+}
+
+impl RawDefinitions {
+    /// Adds a file's sections. False when a section could not be read as a list, so that names may be missing.
+    pub fn extend(&mut self, file: &Node, shape: &mut Shape) -> bool {
+        const SECTIONS: &[&str] = &["sources", "dimensions", "entities", "views", "services"];
+        let Some(mut fields) = Fields::open(file, "file of definitions", SECTIONS, shape) else { return false };
+        add(&mut self.sources, fields.take("sources", shape));
+        add(&mut self.dimensions, fields.take("dimensions", shape));
+        add(&mut self.entities, fields.take("entities", shape));
+        add(&mut self.views, fields.take("views", shape));
+        add(&mut self.services, fields.take("services", shape));
+        fields.sound()
+    }
+}
+
+/// The outer `None`: unsound; the inner: not written.
+fn add<T>(all: &mut Vec<Item<T>>, section: Option<Option<Parts<Item<T>>>>) {
+    all.extend(section.flatten().into_iter().flat_map(|part| part.items));
+}

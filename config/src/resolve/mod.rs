@@ -1,0 +1,82 @@
+//! Raw form -> [`Definitions`]: names are looked up, types and windows checked, all errors collected.
+//!
+//! A thing with an error of shape is checked no further, but its name stays known, so that one mistake is one error.
+//! Sections are ordered by name: which file a definition stands in changes neither indices nor the plan id.
+
+mod aggregates;
+mod limits;
+mod names;
+mod secrets;
+mod services;
+mod sources;
+mod spans;
+mod tables;
+mod views;
+
+use std::sync::Arc;
+
+use crate::decode::Shape;
+use crate::definitions::Definitions;
+use crate::diagnostic::{Diagnostic, Diagnostics, Place};
+use crate::raw::RawDefinitions;
+use crate::resolve::names::Section;
+use crate::yaml;
+
+pub use limits::*;
+pub(crate) use spans::read_span;
+
+/// Reads definitions from `(file name, text)` pairs. Pure; the names are used for places only.
+pub fn parse(files: &[(String, String)]) -> Result<Definitions, Diagnostics> {
+    let mut shape = Shape::new("DEF-YAML");
+    let mut raw = RawDefinitions::default();
+    let mut complete = true;
+    for (name, text) in files {
+        let name: Arc<str> = name.as_str().into();
+        match yaml::read(&name, text) {
+            Ok(None) => {}
+            Ok(Some(node)) => {
+                secrets::scan(&node, &mut shape.errors);
+                complete &= raw.extend(&node, &mut shape);
+            }
+            Err(diagnostic) => {
+                complete = false;
+                shape.errors.push(diagnostic);
+            }
+        }
+    }
+    let mut errors = shape.errors;
+    let definitions = resolve(raw, complete, &mut errors);
+    if errors.is_empty() && is_empty(&definitions) {
+        let place = Place { file: files.first().map_or("", |(name, _)| name).into(), line: 0, column: 0 };
+        let message = "the files define nothing";
+        errors.push(Diagnostic::new(&place, "DEF-YAML", message).hint("add a section, such as `sources:` or `views:`"));
+    }
+    errors.into_result(definitions)
+}
+
+/// `complete`: whether every name of every file was read; otherwise an unknown name may be in the part that was not.
+fn resolve(raw: RawDefinitions, complete: bool, errors: &mut Diagnostics) -> Definitions {
+    let dimensions = Section::collect("dimension", raw.dimensions, complete, errors);
+    let sources = Section::collect("source", raw.sources, complete, errors);
+    let entities = Section::collect("entity", raw.entities, complete, errors);
+    let views = Section::collect("view", raw.views, complete, errors);
+    let services = Section::collect("service", raw.services, complete, errors);
+
+    let (dimensions, dimension_values) = dimensions.resolve(|raw| tables::dimension(raw, errors));
+    let (sources, source_values) = sources.resolve(|raw| sources::source(raw, &dimensions, errors));
+    let (entities, entity_values) = entities.resolve(|raw| tables::entity(raw, errors));
+    let (views, view_values) = views.resolve(|raw| views::view(raw, &sources, &entities, errors));
+    let (_, service_values) = services.resolve(|raw| ((), services::service(raw, &views, errors)));
+    Definitions {
+        sources: source_values,
+        dimensions: dimension_values,
+        entities: entity_values,
+        views: view_values,
+        services: service_values,
+    }
+}
+
+fn is_empty(definitions: &Definitions) -> bool {
+    let Definitions { sources, dimensions, entities, views, services } = definitions;
+    sources.is_empty() && dimensions.is_empty() && entities.is_empty() && views.is_empty() && services.is_empty()
+}

@@ -1,0 +1,138 @@
+//! Names: what one may look like, that each is given once, and finding what it refers to.
+
+use std::collections::BTreeMap;
+
+use crate::decode::{At, shorten};
+use crate::diagnostic::{Diagnostic, Diagnostics, Place, suggestion};
+use crate::raw::Item;
+use crate::resolve::limits::{MAX_DEFINITIONS, MAX_NAME_CHARS};
+
+/// Checks the name of a definition or a feature: `[a-z][a-z0-9_]{0,63}`.
+pub fn check_name(what: &str, name: &At<String>, errors: &mut Diagnostics) {
+    let text = &name.value;
+    let letters = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    let sound = text.starts_with(|c: char| c.is_ascii_lowercase()) && text.chars().all(letters);
+    refuse_name(what, name, sound, "a lower-case letter", "lower-case letters", errors);
+}
+
+/// Checks the name of a column, which comes with the data: capitals and a leading underscore are allowed.
+pub fn check_column(what: &str, name: &At<String>, errors: &mut Diagnostics) {
+    let text = &name.value;
+    let letters = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let sound = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && text.chars().all(letters);
+    refuse_name(what, name, sound, "a letter", "letters", errors);
+}
+
+fn refuse_name(what: &str, name: &At<String>, sound: bool, first: &str, letters: &str, errors: &mut Diagnostics) {
+    let shown = shorten(&name.value);
+    if name.value.starts_with("__") {
+        let message = format!("the name `{shown}` of {what} starts with `__`, which is reserved");
+        errors.push(Diagnostic::new(&name.place, "DEF-NAME", message).hint("choose another name"));
+    } else if name.value.is_empty() {
+        errors.push(Diagnostic::new(&name.place, "DEF-NAME", format!("the name of {what} is empty")));
+    } else if !sound || name.value.len() > MAX_NAME_CHARS {
+        let message = format!("`{shown}` cannot be the name of {what}");
+        let rule =
+            format!("start with {first}, go on with {letters}, digits and `_`, {MAX_NAME_CHARS} characters at most");
+        errors.push(Diagnostic::new(&name.place, "DEF-NAME", message).hint(rule));
+    }
+}
+
+/// The first place of each name of one kind; a second one is an error naming both.
+pub struct Once<'a> {
+    /// What the names are: `view`, `column`.
+    what: &'a str,
+    /// What they belong to, if anything: `` of source `transactions` ``.
+    of: String,
+    seen: BTreeMap<String, Place>,
+}
+
+impl<'a> Once<'a> {
+    pub fn new(what: &'a str) -> Once<'a> {
+        Once { what, of: String::new(), seen: BTreeMap::new() }
+    }
+
+    pub fn of(what: &'a str, owner: &str) -> Once<'a> {
+        Once { what, of: format!(" of {owner}"), seen: BTreeMap::new() }
+    }
+
+    /// Whether the name is new. A repeated one is recorded as an error.
+    pub fn insert(&mut self, name: &str, place: &Place, errors: &mut Diagnostics) -> bool {
+        let Some(first) = self.seen.get(name) else {
+            self.seen.insert(name.to_string(), place.clone());
+            return true;
+        };
+        let (shown, what, of) = (shorten(name), self.what, &self.of);
+        let message = format!("the {what} `{shown}`{of} is defined twice, first at {first} and again here");
+        errors.push(Diagnostic::new(place, "DEF-DUP", message).hint("rename or remove one of the two"));
+        false
+    }
+}
+
+/// Whether a message may propose this name: one that is refused itself is no help, nor are its characters.
+pub fn proposable(name: &&str) -> bool {
+    name.len() <= MAX_NAME_CHARS && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+/// The definitions of one kind, ordered by name. `T`: what later checks need to know of each.
+pub struct Section<T> {
+    what: &'static str,
+    names: BTreeMap<String, Option<usize>>,
+    items: Vec<T>,
+    complete: bool,
+}
+
+impl<T> Section<T> {
+    /// Checks names and puts the sound definitions in the order of names.
+    pub fn collect(what: &'static str, raw: Vec<Item<T>>, complete: bool, errors: &mut Diagnostics) -> Section<T> {
+        let mut once = Once::new(what);
+        let mut named = BTreeMap::new();
+        let mut complete = complete;
+        for item in raw {
+            let Some(name) = item.name else {
+                complete = false;
+                continue;
+            };
+            check_name(&format!("{} {what}", crate::decode::article(what)), &name, errors);
+            if named.len() == MAX_DEFINITIONS {
+                let message = format!("more than {MAX_DEFINITIONS} definitions of the kind {what}");
+                errors.push(Diagnostic::new(&name.place, "DEF-SIZE", message));
+                complete = false;
+                break;
+            }
+            if once.insert(&name.value, &name.place, errors) {
+                named.insert(name.value, item.value);
+            }
+        }
+        let mut section = Section { what, names: BTreeMap::new(), items: Vec::new(), complete };
+        for (name, value) in named {
+            let index = value.is_some().then_some(section.items.len());
+            section.items.extend(value);
+            section.names.insert(name, index);
+        }
+        section
+    }
+
+    /// Resolves every definition: into what later checks need (in the same places), and into the results.
+    /// The results are whole, index by index, when no error was found; otherwise nobody sees them.
+    pub fn resolve<S, R>(self, mut resolve: impl FnMut(T) -> (S, Option<R>)) -> (Section<S>, Vec<R>) {
+        let (items, results): (Vec<S>, Vec<Option<R>>) = self.items.into_iter().map(&mut resolve).unzip();
+        let section = Section { what: self.what, names: self.names, items, complete: self.complete };
+        (section, results.into_iter().flatten().collect())
+    }
+
+    /// The definition a name refers to. `None`: unknown, which is recorded, or unsound, which was.
+    pub fn find(&self, name: &str, place: &Place, user: &str, errors: &mut Diagnostics) -> Option<(usize, &T)> {
+        match self.names.get(name) {
+            Some(index) => index.and_then(|index| Some((index, self.items.get(index)?))),
+            None => {
+                if self.complete {
+                    let message = format!("unknown {} `{}` in {user}", self.what, shorten(name));
+                    let hint = suggestion(name, self.names.keys().map(String::as_str).filter(proposable));
+                    errors.push(Diagnostic::new(place, "DEF-REF", message).hint(hint));
+                }
+                None
+            }
+        }
+    }
+}

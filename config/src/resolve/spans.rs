@@ -1,0 +1,116 @@
+//! Spans, instants and SQL text of definitions, within their bounds.
+
+use crate::decode::{At, Spelled, shorten};
+use crate::definitions::Sql;
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::resolve::limits::{MAX_SPAN, MAX_SQL_BYTES};
+use crate::time::{EventTime, Span, TimeError};
+
+/// What a message says around a value: ``the lateness``, the value, `` of source `x` ``.
+pub type Subject<'a> = (&'a str, &'a str);
+
+/// The second half of a [`Subject`].
+pub fn of(owner: &str) -> String {
+    format!(" of {owner}")
+}
+
+/// Reads a span. A number without a unit and one that is no span get different words.
+pub fn read_span(
+    subject: Subject<'_>,
+    code: &'static str,
+    written: &At<Spelled>,
+    errors: &mut Diagnostics,
+) -> Option<Span> {
+    let (what, of) = subject;
+    let text = &written.value.0;
+    let unitless = !text.is_empty() && text.trim_start_matches('-').parse::<f64>().is_ok();
+    let diagnostic = match Span::parse(text) {
+        Ok(span) => return Some(span),
+        Err(_) if unitless => {
+            let shown = shorten(text);
+            Diagnostic::new(&written.place, code, format!("{what} `{shown}`{of} has no unit"))
+                .hint("write a unit w, d, h, m, s, ms or us, such as 10m or 30s")
+        }
+        Err(_) => Diagnostic::new(&written.place, code, format!("{what}{of}: {}", TimeError::Span(shorten(text)))),
+    };
+    errors.push(diagnostic);
+    None
+}
+
+/// Reads a span that must be longer than nothing and at most [`MAX_SPAN`].
+pub fn positive_span(
+    subject: Subject<'_>,
+    code: &'static str,
+    written: &At<Spelled>,
+    errors: &mut Diagnostics,
+) -> Option<Span> {
+    let span = read_span(subject, code, written, errors)?;
+    let (what, of) = subject;
+    let shown = shorten(&written.value.0);
+    if span <= Span::ZERO {
+        let message = format!("{what} `{shown}`{of} is not longer than zero");
+        errors.push(Diagnostic::new(&written.place, code, message).hint("write a positive span, such as 10m"));
+        return None;
+    }
+    within_cap(subject, code, span, written, errors)
+}
+
+/// Reads a span from zero to [`MAX_SPAN`].
+pub fn bounded_span(
+    subject: Subject<'_>,
+    code: &'static str,
+    written: &At<Spelled>,
+    errors: &mut Diagnostics,
+) -> Option<Span> {
+    let span = read_span(subject, code, written, errors)?;
+    let (what, of) = subject;
+    if span < Span::ZERO {
+        let message = format!("{what} `{}`{of} is negative", shorten(&written.value.0));
+        errors.push(Diagnostic::new(&written.place, code, message).hint("write zero or a positive span, such as 1h"));
+        return None;
+    }
+    within_cap(subject, code, span, written, errors)
+}
+
+fn within_cap(
+    subject: Subject<'_>,
+    code: &'static str,
+    span: Span,
+    written: &At<Spelled>,
+    errors: &mut Diagnostics,
+) -> Option<Span> {
+    if span <= MAX_SPAN {
+        return Some(span);
+    }
+    let (what, of) = subject;
+    let message =
+        format!("{what} `{}`{of} is longer than the {MAX_SPAN} (10 years) allowed", shorten(&written.value.0));
+    errors.push(Diagnostic::new(&written.place, code, message).hint("write a shorter span"));
+    None
+}
+
+/// Reads an instant.
+pub fn read_instant(what: &str, written: &At<Spelled>, errors: &mut Diagnostics) -> Option<EventTime> {
+    // A text longer than any instant is cut, so that the message stays one line of sane length.
+    match EventTime::parse(&shorten(&written.value.0)) {
+        Ok(at) => Some(at),
+        Err(error) => {
+            errors.push(Diagnostic::new(&written.place, "DEF-TIME", format!("{what}: {error}")));
+            None
+        }
+    }
+}
+
+/// Carries SQL text to where it is compiled.
+pub fn read_sql(what: &str, written: &At<Spelled>, errors: &mut Diagnostics) -> Option<Sql> {
+    let text = written.value.0.trim();
+    let message = if text.is_empty() {
+        format!("{what} is empty")
+    } else if text.len() > MAX_SQL_BYTES {
+        format!("{what} has {} bytes, more than the {MAX_SQL_BYTES} allowed", text.len())
+    } else {
+        return Some(Sql { text: text.to_string(), place: written.place.clone() });
+    };
+    errors.push(Diagnostic::new(&written.place, if text.is_empty() { "DEF-ARG" } else { "DEF-SIZE" }, message));
+    None
+}

@@ -1,0 +1,233 @@
+//! Definition files as users write them: what is accepted, what is refused, and in which words.
+
+#[path = "definitions/refused.rs"]
+mod refused_cases;
+
+use freshet_config::definitions::{Definitions, FileFormat, Files, Mode, Stream, StreamFormat};
+use freshet_config::parse;
+use freshet_config::time::Span;
+use freshet_config::value::DataType;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::Index;
+use refused_cases::CASES;
+
+const GOOD: &str = include_str!("definitions/good.yaml");
+
+fn one_file(text: &str) -> Vec<(String, String)> {
+    vec![("a.yaml".to_string(), text.to_string())]
+}
+
+fn accepted(text: &str) -> Definitions {
+    parse(&one_file(text)).unwrap_or_else(|errors| panic!("refused:\n{errors}"))
+}
+
+/// The rendered lines of the errors of some files.
+fn refused(files: &[(String, String)]) -> Vec<String> {
+    match parse(files) {
+        Ok(_) => panic!("accepted: {files:?}"),
+        Err(errors) => errors.iter().map(ToString::to_string).collect(),
+    }
+}
+
+/// The good file with one piece of text replaced, which must be there.
+fn changed(from: &str, to: &str) -> String {
+    assert!(GOOD.contains(from), "the good file holds no `{from}`");
+    GOOD.replacen(from, to, 1)
+}
+
+#[test]
+fn every_mistake_is_refused_with_its_place_and_a_hint() {
+    for (from, to, expected) in CASES {
+        let expected: Vec<String> = expected.iter().map(|line| format!("a.yaml:{line}")).collect();
+        assert_eq!(refused(&one_file(&changed(from, to))), expected, "`{from}` -> `{to}`");
+    }
+}
+
+#[test]
+fn a_good_file_means_what_it_says() {
+    let definitions = accepted(GOOD);
+    let names: Vec<&str> = definitions.sources.iter().map(|s| s.name.as_str()).collect();
+    assert_eq!(names, ["logins", "transactions"], "sections are ordered by name");
+
+    let logins = &definitions.sources[0];
+    assert_eq!(logins.stream, Some(Stream::Log));
+    assert_eq!(logins.lateness, Span::from_secs(86_400), "24 hours unless written");
+    let transactions = &definitions.sources[1];
+    assert_eq!(transactions.stream, Some(Stream::Kafka { topic: "txn.v1".into(), format: StreamFormat::Json }));
+    assert_eq!(transactions.history, Some(Files { format: FileFormat::Parquet, path: "data/txn/".into() }));
+    let columns: Vec<String> = transactions.schema.iter().map(|c| format!("{} {}", c.name, c.data_type)).collect();
+    let file_order = ["txn_id string", "card_id int64", "merchant_id int64", "amount float64", "country string"];
+    assert_eq!(columns[..5], file_order);
+    assert_eq!((transactions.event_time, transactions.dedup_key, transactions.tie_breaker), (6, Some(0), Some(7)));
+    assert_eq!(transactions.lateness, Span::from_secs(3_600));
+    let join = &transactions.enrich[0];
+    assert_eq!((join.dimension, join.on.as_slice()), (0, &[5][..]));
+    assert_eq!(join.columns, [(2, "seats".to_string()), (1, "plane_year".to_string())]);
+    assert_eq!(transactions.select[0].data_type, Some(DataType::Float64));
+    assert_eq!(transactions.select[1].data_type, None);
+    assert_eq!(transactions.select[1].sql.text, "country <> 'DE'");
+    assert_eq!(transactions.select[1].sql.place.to_string(), "a.yaml:14:29");
+    assert_eq!(definitions.dimensions[0].key, [0]);
+
+    let view = &definitions.views[0];
+    assert_eq!((view.name.as_str(), view.source, view.entity), ("card_txn", 1, 0));
+    assert_eq!(view.key_columns, ["card_id"]);
+    assert_eq!(view.mode, Mode::Interval(Span::from_secs(300)));
+    let features: Vec<(&str, usize, usize)> =
+        view.features.iter().map(|f| (f.name.as_str(), f.aggregate, f.window)).collect();
+    assert_eq!(
+        features,
+        [
+            ("txn_count_10m", 0, 0),
+            ("txn_count_1h", 0, 1),
+            ("txn_count_24h", 0, 2),
+            ("amount_sum_1h", 1, 0),
+            ("amount_sum_24h", 1, 1),
+            ("seats_max_1h", 2, 0),
+        ]
+    );
+    assert_eq!(view.aggregates[1].of.as_ref().map(|sql| sql.text.as_str()), Some("amount"));
+    assert_eq!((view.online, view.offline), (true, true));
+    assert_eq!(view.serving_ttl, Some(Span::from_secs(30 * 86_400)));
+    assert_eq!(view.feature_start.map(|at| at.to_string()), Some("2025-01-01T00:00:00Z".to_string()));
+    assert_eq!(view.tags, [("family".to_string(), "velocity".to_string()), ("tier".to_string(), "1".to_string())]);
+    assert_eq!(definitions.views[1].key_columns, ["user"]);
+    assert_eq!((definitions.views[1].mode, definitions.views[1].offline), (Mode::Continuous, false));
+
+    let served: Vec<(usize, usize)> = definitions.services[0].features.iter().map(|f| (f.view, f.feature)).collect();
+    let named_once = [(1, 0), (0, 3), (0, 0), (0, 1), (0, 2), (0, 4), (0, 5)];
+    assert_eq!(served, named_once);
+}
+
+#[test]
+fn the_plan_id_follows_what_changes_values_and_nothing_else() {
+    let plan = accepted(GOOD).plan_id();
+    let moved = "  - name: user_logins\n    source: logins\n";
+    for (from, to) in [
+        ("description: card velocity", "description: how fast a card pays"),
+        ("owner: risk-team", "owner: somebody-else"),
+        ("views:\n", "# a comment\nviews:\n\n"),
+        (moved, "  - source: logins\n    name: user_logins\n"),
+        ("{name: txn_count, fn: count,", "{fn: count, name: txn_count,"),
+        ("lateness: 1h", "lateness: 60m"),
+    ] {
+        assert_eq!(accepted(&changed(from, to)).plan_id(), plan, "`{from}` -> `{to}`");
+    }
+    for (from, to) in [
+        ("[10m, 1h, 24h]", "[10m, 1h, 48h]"),
+        ("[10m, 1h, 24h]", "[10m, 60m, 24h]"),
+        ("where: \"amount > 0\"", "where: \"amount > 1\""),
+        ("lateness: 1h", "lateness: 2h"),
+        ("{interval: 5m}", "continuous"),
+    ] {
+        assert_ne!(accepted(&changed(from, to)).plan_id(), plan, "`{from}` -> `{to}`");
+    }
+    let (first, second) = GOOD.split_at(GOOD.find("entities:").unwrap());
+    let apart = [("z.yaml".to_string(), first.to_string()), ("b.yaml".to_string(), second.to_string())];
+    assert_eq!(parse(&apart).unwrap().plan_id(), plan, "which file a definition stands in does not count");
+}
+
+#[test]
+fn all_errors_of_all_files_come_at_once_in_the_order_of_places() {
+    let files = [
+        ("a.yaml".to_string(), changed("source: transactions", "source: transactons").replace("fn: sum,", "fn: summ,")),
+        ("b.yaml".to_string(), "entities:\n  - {name: card, keys: {card_id: int64}}\n".to_string()),
+        ("c.yaml".to_string(), "services:\n  - {name: s, features: [card_tx]}\n".to_string()),
+    ];
+    assert_eq!(
+        refused(&files),
+        [
+            "a.yaml:30:13: unknown source `transactons` in view `card_txn` [DEF-REF]; did you mean `transactions`?",
+            "a.yaml:36:32: aggregate `amount_sum` of view `card_txn`: unknown function `summ` [DEF-ARG]; did you mean `sum`?",
+            "b.yaml:2:12: the entity `card` is defined twice, first at a.yaml:26:12 and again here [DEF-DUP]; \
+             rename or remove one of the two",
+            "c.yaml:2:26: unknown view `card_tx` in service `s` [DEF-REF]; did you mean `card_txn`?",
+        ]
+    );
+}
+
+#[test]
+fn one_mistake_is_one_error() {
+    // What refers to something unsound, or to something in a file that cannot be read, is not called unknown.
+    let unsound = changed("event_time: ts", "event_tme: ts");
+    assert_eq!(
+        refused(&one_file(&unsound)),
+        ["a.yaml:6:5: unknown field `event_tme` in source `transactions` [DEF-YAML]; did you mean `event_time`?"]
+    );
+    let unreadable = [
+        ("a.yaml".to_string(), "entities: [\n".to_string()),
+        ("b.yaml".to_string(), GOOD.replace("  - {name: user, keys: {user_id: int64}}\n", "")),
+    ];
+    let lines = refused(&unreadable);
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].starts_with("a.yaml:") && lines[0].contains("[DEF-YAML]"), "{lines:?}");
+}
+
+#[test]
+fn sizes_are_capped_and_the_cap_is_named() {
+    let columns: Vec<String> = (0..300).map(|i| format!("c{i}: int64")).collect();
+    let wide = changed("schema: {user: int64,", &format!("schema: {{{}, user: int64,", columns.join(", ")));
+    assert_eq!(
+        refused(&one_file(&wide)),
+        ["a.yaml:17:13: source `logins` has 302 columns, more than the 256 allowed [DEF-SIZE]"]
+    );
+    let long = "x".repeat(300);
+    let line = &refused(&one_file(&changed("name: fraud_v1", &format!("name: {long}"))))[0];
+    assert!(line.contains("cannot be the name of a service [DEF-NAME]") && line.len() < 400, "{line}");
+    let sql = changed("amount * 0.9", &format!("amount * {}", "1".repeat(20_000)));
+    assert_eq!(
+        refused(&one_file(&sql)),
+        ["a.yaml:13:48: the expression of column `amount_eur` of source `transactions` has 20009 bytes, \
+          more than the 16384 allowed [DEF-SIZE]"]
+    );
+    for nothing in ["", "# empty\n", "views: []\n"] {
+        let line = "a.yaml: the files define nothing [DEF-YAML]; add a section, such as `sources:` or `views:`";
+        assert_eq!(refused(&one_file(nothing)), [line]);
+    }
+}
+
+#[test]
+fn a_secret_is_never_repeated() {
+    for (from, to) in [
+        ("topic: txn.v1,", "topic: txn.v1, password: hunter2,"),
+        ("\"data/txn/\"", "\"s3://me:hunter2@bucket/txn\""),
+        ("owner: risk-team", "owner: \"password=hunter2\""),
+        ("tags: {", "tags: {api_key: hunter2, "),
+    ] {
+        let lines = refused(&one_file(&changed(from, to)));
+        assert!(lines.iter().any(|line| line.contains("[DEF-SECRET]")), "{lines:?}");
+        assert!(!lines.iter().any(|line| line.contains("hunter2")), "{lines:?}");
+    }
+    accepted(&changed("merchant_id: int64", "password: string"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Bytes cut out, doubled and put in at random places: an answer, never a panic.
+    #[test]
+    fn no_text_makes_parsing_panic(edits in vec((any::<Index>(), 0..40usize, "[\\PC\n\t:{}\\[\\]&*!|>'\"%@`,#-]{0,12}"), 1..6)) {
+        let mut text: Vec<char> = GOOD.chars().collect();
+        for (at, cut, insert) in edits {
+            let start = at.index(text.len() + 1);
+            let end = (start + cut).min(text.len());
+            text.splice(start..end, insert.chars());
+        }
+        let text: String = text.into_iter().collect();
+        if let Err(errors) = parse(&one_file(&text)) {
+            prop_assert!(errors.iter().all(|error| !error.message.contains('\n') && !error.message.is_empty()));
+        }
+    }
+
+    /// Words exchanged for others of the same file: what survives reading as YAML reaches every check.
+    #[test]
+    fn no_exchange_of_words_makes_resolving_panic(swaps in vec((any::<Index>(), any::<Index>()), 1..5)) {
+        let mut words: Vec<&str> = GOOD.split_inclusive([' ', '\n', ',', '{', '[', ':']).collect();
+        for (from, to) in swaps {
+            let (from, to) = (from.index(words.len()), to.index(words.len()));
+            words[to] = words[from];
+        }
+        let _ = parse(&one_file(&words.concat()));
+    }
+}
