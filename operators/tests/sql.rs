@@ -101,7 +101,10 @@ fn timestamps_compare_with_text_as_instants() {
     assert_eq!(booleans("ts > '2024-01-01T00:00:00Z'"), [Some(false), Some(false), Some(true), None]);
     assert_eq!(booleans("ts >= '2024-01-01T02:00:00+02:00'"), [Some(true), Some(false), Some(true), None]);
     assert_eq!(booleans("ts < timestamp '2024-01-01 00:00:00'"), [Some(false), Some(true), Some(false), None]);
-    assert_eq!(booleans("ts >= timestamp '2023-12-31' + interval '1 day'"), [Some(true), Some(false), Some(true), None]);
+    assert_eq!(
+        booleans("ts >= timestamp '2023-12-31' + interval '1 day'"),
+        [Some(true), Some(false), Some(true), None]
+    );
     assert_eq!(booleans("extract(hour from ts) = 0"), [Some(true), Some(false), Some(true), None]);
     let day = compile("date_trunc('day', ts)").evaluate(&batch()).unwrap();
     let day: Vec<_> = day.array.as_primitive::<TimestampMicrosecondType>().iter().collect();
@@ -203,7 +206,10 @@ fn unknown_names_get_a_suggestion_and_a_place() {
     let error = refusal("country = \"de\"");
     assert_eq!(error.hint.unwrap(), "double quotes name a column; write a string as 'de'");
     let error = refusal("t.amount");
-    assert_eq!((error.kind, error.hint.unwrap().as_str()), (SqlErrorKind::UnknownColumn, "columns are not qualified: write `amount`"));
+    assert_eq!(
+        (error.kind, error.hint.unwrap().as_str()),
+        (SqlErrorKind::UnknownColumn, "columns are not qualified: write `amount`")
+    );
 
     let error = refusal("1 + flor(amount)");
     assert_eq!((error.kind, error.message.as_str()), (SqlErrorKind::UnknownFunction, "unknown function `flor`"));
@@ -213,7 +219,8 @@ fn unknown_names_get_a_suggestion_and_a_place() {
 
 #[test]
 fn what_is_no_expression_over_one_event_is_refused() {
-    for text in ["now()", "NOW()", "random()", "uuid()", "current_date", "current_timestamp", "current_time", "today()"] {
+    for text in ["now()", "NOW()", "random()", "uuid()", "current_date", "current_timestamp", "current_time", "today()"]
+    {
         assert_eq!(refusal(text).kind, SqlErrorKind::NonDeterministic, "{text}");
         assert_eq!(refusal(&format!("ok and {text} is null")).kind, SqlErrorKind::NonDeterministic, "{text}");
     }
@@ -229,7 +236,6 @@ fn what_is_no_expression_over_one_event_is_refused() {
         "n = any (select 1)",
         "$1 + n",
         "n = ?",
-        "*",
         "repeat(country, 1000000000)",
         "lpad(country, n)",
         "lpad(country, 1000000000)",
@@ -250,12 +256,27 @@ fn mistakes_of_type_are_found_before_any_event() {
     assert_eq!(refusal("n + 1 / 0").message, "a constant part cannot be computed: divide by zero error");
     assert_eq!(refusal("9223372036854775807 + 1 - 1 > n").kind, SqlErrorKind::Type);
     let error = predicate("amount", &schema()).unwrap_err();
-    assert_eq!((error.kind, error.message.as_str()), (SqlErrorKind::Type, "a filter must be true or false, this gives float64"));
+    assert_eq!(
+        (error.kind, error.message.as_str()),
+        (SqlErrorKind::Type, "a filter must be true or false, this gives float64")
+    );
 }
 
 #[test]
 fn broken_text_is_a_syntax_error_with_a_place() {
-    for text in ["", "   ", "-- nothing", "amount >", "amount > 0 garbage", "(amount", "amount)", "'open", "a ; b", "select 1"] {
+    for text in [
+        "",
+        "   ",
+        "-- nothing",
+        "amount >",
+        "amount > 0 garbage",
+        "(amount",
+        "amount)",
+        "'open",
+        "a ; b",
+        "select 1",
+        "*",
+    ] {
         assert!(
             matches!(refusal(text).kind, SqlErrorKind::Syntax | SqlErrorKind::UnknownColumn),
             "{text}: {:?}",
@@ -312,9 +333,21 @@ fn wide_and_fairly_deep_texts_work() {
 fn a_failing_row_is_null_and_counted_and_harms_no_other() {
     for (text, expected, why) in [
         ("10 / n", vec![Some(10), Some(5), None, Some(0)], "divide by zero error"),
-        ("n + 1", vec![Some(2), Some(3), Some(1), None], "arithmetic overflow: Overflow happened on: 9223372036854775807 + 1"),
-        ("n * 2", vec![Some(2), Some(4), Some(0), None], "arithmetic overflow: Overflow happened on: 9223372036854775807 * 2"),
-        ("-2 - n", vec![Some(-3), Some(-4), Some(-2), None], "arithmetic overflow: Overflow happened on: -2 - 9223372036854775807"),
+        (
+            "n + 1",
+            vec![Some(2), Some(3), Some(1), None],
+            "arithmetic overflow: Overflow happened on: 9223372036854775807 + 1",
+        ),
+        (
+            "n * 2",
+            vec![Some(2), Some(4), Some(0), None],
+            "arithmetic overflow: Overflow happened on: 9223372036854775807 * 2",
+        ),
+        (
+            "-2 - n",
+            vec![Some(-3), Some(-4), Some(-2), None],
+            "arithmetic overflow: Overflow happened on: -2 - 9223372036854775807",
+        ),
     ] {
         let evaluated = compile(text).evaluate(&batch()).unwrap();
         let values: Vec<_> = evaluated.array.as_primitive::<Int64Type>().iter().collect();
@@ -336,7 +369,10 @@ fn floats_are_finite_with_one_zero() {
     let evaluated = compile("1 / amount").evaluate(&batch()).unwrap();
     let values: Vec<_> = evaluated.array.as_primitive::<Float64Type>().iter().collect();
     assert_eq!(values, [Some(1.0 / 10.5), None, Some(-1.0), None]);
-    assert_eq!((evaluated.failed_rows, evaluated.first_failure.as_deref()), (1, Some("the result is not a finite number")));
+    assert_eq!(
+        (evaluated.failed_rows, evaluated.first_failure.as_deref()),
+        (1, Some("the result is not a finite number"))
+    );
     let zero = floats("-amount")[3].unwrap();
     assert!(zero == 0.0 && zero.is_sign_positive());
     assert_eq!(compile("amount / 1e-320").evaluate(&batch()).unwrap().failed_rows, 2);
