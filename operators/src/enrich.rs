@@ -33,11 +33,17 @@ where
     Event: ExchangeData,
     Row: ExchangeData,
 {
-    let described = dimension.clone().map(|(key, _)| key).distinct_total();
-    let without_row = events.clone().map(|(key, _)| (key, ())).distinct_total().antijoin(described);
+    let described = distinct(dimension.clone().map(|(key, _)| key));
+    let without_row = distinct(events.clone().map(|(key, _)| key)).map(|key| (key, ())).antijoin(described);
     let rows = dimension
         .map(|(key, row)| (key, Some(row)))
         .concat(without_row.map(|(key, ())| (key, None)))
         .arrange_by_key_named("Dimension");
     events.arrange_by_key_named("Events").join_core(rows, |_, event, row| Some((event.clone(), row.clone())))
+}
+
+/// Each key that is present, once. Not `distinct_total`, which in differential-dataflow 0.25 keeps a key for ever: it
+/// maps the count that returned to zero to one as well.
+fn distinct<'scope>(keys: VecCollection<'scope, u64, Vec<u8>>) -> VecCollection<'scope, u64, Vec<u8>> {
+    keys.threshold_total(|_, count| isize::from(*count > 0))
 }

@@ -39,12 +39,7 @@ pub fn evaluate(plan: &ViewPlan, events: &[ReferenceEvent], at: EventTime) -> Ve
     plan.features.iter().map(|feature| evaluate_feature(plan, feature, events, at)).collect()
 }
 
-fn evaluate_feature(
-    plan: &ViewPlan,
-    feature: &FeaturePlan,
-    events: &[ReferenceEvent],
-    at: EventTime,
-) -> (Value, bool) {
+fn evaluate_feature(plan: &ViewPlan, feature: &FeaturePlan, events: &[ReferenceEvent], at: EventTime) -> (Value, bool) {
     let Some(window) = plan.windows.get(feature.window) else { return (Value::Null, true) };
     let mut counted: Vec<&ReferenceEvent> =
         events.iter().filter(|event| counts(plan.mode, *window, event.time, at)).collect();

@@ -136,8 +136,20 @@ mod tests {
     fn every_double_survives_exactly() {
         let smallest = double(1);
         for value in [
-            0.0, 1.0, -1.5, 0.1, 1e300, -1e-300, f64::MAX, f64::MIN, f64::MIN_POSITIVE, smallest, -smallest,
-            double((1 << 52) - 1), double((1 << 52) + 1), 9007199254740993.0,
+            0.0,
+            1.0,
+            -1.5,
+            0.1,
+            1e300,
+            -1e-300,
+            f64::MAX,
+            f64::MIN,
+            f64::MIN_POSITIVE,
+            smallest,
+            -smallest,
+            double((1 << 52) - 1),
+            double((1 << 52) + 1),
+            9007199254740993.0,
         ] {
             let units = double_in_units(value).unwrap();
             assert_eq!(round(&units, UNIT_EXPONENT).to_bits(), value.to_bits(), "{value:e}");
@@ -167,7 +179,8 @@ mod tests {
         let half_step = BigInt::from(1) << (970 + 1074);
         let below: BigInt = &largest + &half_step - 1;
         assert_eq!(round(&below, UNIT_EXPONENT), f64::MAX);
-        assert_eq!(round(&(&largest + &half_step), UNIT_EXPONENT), f64::INFINITY);
-        assert_eq!(round(&-(&largest + &half_step), UNIT_EXPONENT), f64::NEG_INFINITY);
+        let beyond: BigInt = largest + half_step;
+        assert_eq!(round(&beyond, UNIT_EXPONENT), f64::INFINITY);
+        assert_eq!(round(&-beyond, UNIT_EXPONENT), f64::NEG_INFINITY);
     }
 }

@@ -46,10 +46,6 @@ impl Visitor for Checker<'_> {
                 }
                 _ => Ok(()),
             },
-            Expr::Wildcard(_) | Expr::QualifiedWildcard(..) => {
-                Err(unsupported("`*` stands for many columns, an expression gives one value")
-                    .at(expression.span().start))
-            }
             Expr::Lambda(_) => Err(unsupported("a lambda cannot be used in an expression")),
             _ => Ok(()),
         };

@@ -114,8 +114,7 @@ impl Expression {
             let found = batch.columns().get(index).map(|column| column.data_type());
             if found != Some(data_type) {
                 let found = found.map_or("missing".to_string(), plan::type_name);
-                let message =
-                    format!("column `{name}` of the batch is {found}, not {}", plan::type_name(data_type));
+                let message = format!("column `{name}` of the batch is {found}, not {}", plan::type_name(data_type));
                 return Err(SqlError::new(SqlErrorKind::Type, message));
             }
         }
@@ -166,7 +165,26 @@ impl Predicate {
 }
 
 /// The executable expression and the type SQL gives it.
+///
+/// Planned on a thread of its own: parser and planner spend tens of kilobytes of stack on each level of an expression,
+/// more than the caller's thread may have left for [`MAX_DEPTH`] of them.
 fn plan_text(text: &str, schema: &Schema) -> Result<(Arc<dyn PhysicalExpr>, ArrowType), SqlError> {
+    let internal = |what: &str| SqlError::new(SqlErrorKind::Unsupported, format!("the expression {what}"));
+    std::thread::scope(|scope| {
+        std::thread::Builder::new()
+            .name("sql-planner".to_string())
+            .stack_size(PLANNER_STACK_BYTES)
+            .spawn_scoped(scope, || plan_here(text, schema))
+            .map_err(|error| internal(&format!("got no thread to be planned on: {error}")))?
+            .join()
+            .unwrap_or_else(|_| Err(internal("is beyond the planner, which gave up on it")))
+    })
+}
+
+/// Address space, not memory: only what a deep expression touches is ever backed.
+const PLANNER_STACK_BYTES: usize = 64 << 20;
+
+fn plan_here(text: &str, schema: &Schema) -> Result<(Arc<dyn PhysicalExpr>, ArrowType), SqlError> {
     let parsed = parse::parse(text)?;
     check::check(&parsed, schema)?;
     let physical = plan::plan(parsed, schema)?;

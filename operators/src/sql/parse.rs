@@ -17,8 +17,7 @@ pub(super) fn parse(text: &str) -> Result<Expr, SqlError> {
         return Err(SqlError::new(SqlErrorKind::Syntax, "the expression is empty"));
     }
     limits::check_depth(&tokens)?;
-    let mut parser =
-        Parser::new(&dialect).with_recursion_limit(limits::MAX_DEPTH).with_tokens_with_locations(tokens);
+    let mut parser = Parser::new(&dialect).with_recursion_limit(limits::MAX_DEPTH).with_tokens_with_locations(tokens);
     let expression = parser.parse_expr()?;
     let rest = parser.peek_token();
     match rest.token {

@@ -22,8 +22,7 @@ use super::functions::SCALARS;
 pub(super) fn plan(expression: ast::Expr, schema: &Schema) -> std::result::Result<Arc<dyn PhysicalExpr>, SqlError> {
     let columns = DFSchema::try_from(schema.clone())?;
     let logical = resolve(expression, &columns)?;
-    let simplifier =
-        ExprSimplifier::new(SimplifyContext::builder().with_schema(Arc::new(columns.clone())).build());
+    let simplifier = ExprSimplifier::new(SimplifyContext::builder().with_schema(Arc::new(columns.clone())).build());
     let logical = simplifier.coerce(logical, &columns)?;
     let logical = check_negations(logical, &columns)?;
     // Before the simplifier, which folds constants with wrapping arithmetic.
@@ -79,10 +78,7 @@ fn is_literal(expression: &Expr) -> bool {
 }
 
 fn is_arithmetic(operator: Operator) -> bool {
-    matches!(
-        operator,
-        Operator::Plus | Operator::Minus | Operator::Multiply | Operator::Divide | Operator::Modulo
-    )
+    matches!(operator, Operator::Plus | Operator::Minus | Operator::Multiply | Operator::Divide | Operator::Modulo)
 }
 
 fn evaluate_constant(expression: &Expr) -> Result<ScalarValue> {
