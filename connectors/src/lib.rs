@@ -1,1 +1,2 @@
 //! Freshet: connectors.
+pub mod store;
