@@ -1,4 +1,6 @@
-//! Freshet: connectors.
+//! The outside world: files, the embedded log and Kafka in; online stores, offline files and the ledger out.
+//!
+//! Everything here knows definitions and values only; no dataflow types.
 
 pub mod events;
 pub mod files;
@@ -9,3 +11,4 @@ pub mod log;
 pub mod position;
 pub mod positions;
 mod row;
+pub mod store;

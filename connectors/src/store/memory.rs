@@ -1,0 +1,379 @@
+//! The embedded store: every row in this process's memory, read and overwritten in place under a short lock.
+//!
+//! Nothing is kept on disk: the engine fills the store again at start. A reader sees a whole row of one epoch or of
+//! another, never a mixture, since rows are read and written under the lock of their shard.
+
+use std::hash::{BuildHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use freshet_config::rows::RowBatch;
+use freshet_config::time::Epoch;
+use hashbrown::{DefaultHashBuilder, HashTable};
+
+use super::{Lookup, StoreError, StoreStats};
+
+/// What a user sets to bound the store.
+pub const BUDGET_SETTING: &str = "store.memory_bytes";
+
+/// Enough that a reader practically never waits for the writer. A power of two.
+const SHARDS: usize = 1024;
+/// The table of a shard takes its bucket from the lowest bits of a hash and its tag from the highest seven, so the
+/// shard is chosen by bits of neither.
+const SHARD_SHIFT: u32 = 40;
+
+/// Rows in memory, by view and key.
+pub struct MemoryStore {
+    shards: Box<[Shard]>,
+    hasher: DefaultHashBuilder,
+    views: usize,
+    budget_bytes: u64,
+    rows: AtomicU64,
+    bytes: AtomicU64,
+}
+
+/// On cache lines of its own: a lock's word is written even by readers.
+#[repr(align(128))]
+#[derive(Default)]
+struct Shard(RwLock<HashTable<Entry>>);
+
+struct Entry {
+    view: u32,
+    key_length: u32,
+    epoch: Epoch,
+    /// The key, and the row behind it.
+    bytes: Vec<u8>,
+}
+
+impl Entry {
+    fn is(&self, view: u32, key: &[u8]) -> bool {
+        self.view == view && self.key() == key
+    }
+
+    fn key(&self) -> &[u8] {
+        &self.bytes[..self.key_length as usize]
+    }
+
+    fn row(&self) -> &[u8] {
+        &self.bytes[self.key_length as usize..]
+    }
+}
+
+impl MemoryStore {
+    /// A store for views `0..views`, without a bound.
+    pub fn new(views: usize) -> MemoryStore {
+        MemoryStore {
+            shards: (0..SHARDS).map(|_| Shard::default()).collect(),
+            hasher: DefaultHashBuilder::default(),
+            views,
+            budget_bytes: u64::MAX,
+            rows: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+        }
+    }
+
+    /// Bounds keys, rows and tables to `bytes`: a row that needs more is refused. Writers on several threads may exceed
+    /// the bound by one row each.
+    pub fn with_budget(self, bytes: u64) -> MemoryStore {
+        MemoryStore { budget_bytes: bytes, ..self }
+    }
+
+    /// Writes a batch. A row of an older epoch than the stored one is passed over, one of the same epoch replaces it.
+    /// After an error the rows before the refused one are written.
+    pub fn upsert(&self, batch: &RowBatch) -> Result<(), StoreError> {
+        let view = self.checked_view(batch.view)?;
+        for (key, row) in batch.iter() {
+            self.put(view, key, batch.epoch, row)?;
+        }
+        Ok(())
+    }
+
+    /// Calls `read` with the row, under its lock: `read` must be short and must not write to the store.
+    #[inline]
+    pub fn get<R>(&self, view: usize, key: &[u8], read: impl FnOnce(&[u8]) -> R) -> Option<R> {
+        let view = u32::try_from(view).ok()?;
+        let hash = self.hash(view, key);
+        let shard = self.read(hash);
+        shard.find(hash, |entry| entry.is(view, key)).map(|entry| read(entry.row()))
+    }
+
+    /// Calls `found` for every lookup in order, under the row's lock. Allocates nothing.
+    #[inline]
+    pub fn get_many(&self, lookups: &[Lookup<'_>], found: &mut impl FnMut(usize, Option<&[u8]>)) {
+        for (index, lookup) in lookups.iter().enumerate() {
+            if self.get(lookup.view, lookup.key, |row| found(index, Some(row))).is_none() {
+                found(index, None);
+            }
+        }
+    }
+
+    /// What the store holds. Bytes count keys, rows (with room to grow) and tables.
+    pub fn state(&self) -> StoreStats {
+        StoreStats { rows: self.rows.load(Ordering::Relaxed), bytes: self.bytes.load(Ordering::Relaxed) }
+    }
+
+    fn checked_view(&self, view: usize) -> Result<u32, StoreError> {
+        let known = u32::try_from(view).ok().filter(|_| view < self.views);
+        known.ok_or(StoreError::NoView { view, views: self.views })
+    }
+
+    fn put(&self, view: u32, key: &[u8], epoch: Epoch, row: &[u8]) -> Result<(), StoreError> {
+        let hash = self.hash(view, key);
+        let mut shard = self.write(hash);
+        match shard.find_mut(hash, |entry| entry.is(view, key)) {
+            Some(entry) => self.replace(entry, epoch, row),
+            None => self.insert(&mut shard, hash, view, key, epoch, row),
+        }
+    }
+
+    fn replace(&self, entry: &mut Entry, epoch: Epoch, row: &[u8]) -> Result<(), StoreError> {
+        if epoch < entry.epoch {
+            return Ok(());
+        }
+        let needed = entry.key_length as usize + row.len();
+        let before = entry.bytes.capacity();
+        if needed > before {
+            let capacity = roomy(needed);
+            self.check_budget(entry.view, (capacity - before) as u64)?;
+            entry.bytes.reserve_exact(capacity - entry.bytes.len());
+            self.bytes.fetch_add((entry.bytes.capacity() - before) as u64, Ordering::Relaxed);
+        }
+        entry.bytes.truncate(entry.key_length as usize);
+        entry.bytes.extend_from_slice(row);
+        entry.epoch = epoch;
+        Ok(())
+    }
+
+    fn insert(
+        &self,
+        table: &mut HashTable<Entry>,
+        hash: u64,
+        view: u32,
+        key: &[u8],
+        epoch: Epoch,
+        row: &[u8],
+    ) -> Result<(), StoreError> {
+        let length = key.len() + row.len();
+        let before = table.allocation_size();
+        // A full table doubles; the first one has room for four entries and their tags.
+        let growth = if table.len() == table.capacity() { before.max(size_of::<Entry>() * 4 + 64) } else { 0 };
+        self.check_budget(view, (length + growth) as u64)?;
+        let mut bytes = Vec::with_capacity(length);
+        bytes.extend_from_slice(key);
+        bytes.extend_from_slice(row);
+        let added = bytes.capacity();
+        // A batch frames a key's length in 32 bits, so it fits.
+        let entry = Entry { view, key_length: key.len() as u32, epoch, bytes };
+        table.insert_unique(hash, entry, |entry| self.hash(entry.view, entry.key()));
+        let added = added + table.allocation_size() - before;
+        self.bytes.fetch_add(added as u64, Ordering::Relaxed);
+        self.rows.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn check_budget(&self, view: u32, needed: u64) -> Result<(), StoreError> {
+        let used = self.bytes.load(Ordering::Relaxed);
+        if used.saturating_add(needed) > self.budget_bytes {
+            return Err(StoreError::Full { view: view as usize, used, needed, budget: self.budget_bytes });
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn hash(&self, view: u32, key: &[u8]) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        view.hash(&mut hasher);
+        hasher.write(key);
+        hasher.finish()
+    }
+
+    // A lock is poisoned by a panic while writing; nothing between two steps of a write can panic but an allocation,
+    // and that aborts. Every row is therefore whole.
+    #[inline]
+    fn read(&self, hash: u64) -> RwLockReadGuard<'_, HashTable<Entry>> {
+        self.shards[shard_of(hash)].0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[inline]
+    fn write(&self, hash: u64) -> RwLockWriteGuard<'_, HashTable<Entry>> {
+        self.shards[shard_of(hash)].0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[inline]
+fn shard_of(hash: u64) -> usize {
+    (hash >> SHARD_SHIFT) as usize % SHARDS
+}
+
+/// The room given to a row that outgrew its own: rows that grow once tend to grow again.
+fn roomy(needed: usize) -> usize {
+    needed + needed / 8
+}
+
+impl std::fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MemoryStore").field("views", &self.views).field("state", &self.state()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::sync::atomic::AtomicBool;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn batch(view: usize, epoch: u64, rows: &[(&[u8], &[u8])]) -> RowBatch {
+        let mut batch = RowBatch::new(view, Epoch::from_micros(epoch));
+        for (key, row) in rows {
+            batch.push(key, |out| out.extend_from_slice(row));
+        }
+        batch
+    }
+
+    fn row(store: &MemoryStore, view: usize, key: &[u8]) -> Option<Vec<u8>> {
+        store.get(view, key, <[u8]>::to_vec)
+    }
+
+    #[test]
+    fn older_epochs_never_replace_newer_ones() {
+        let store = MemoryStore::new(2);
+        store.upsert(&batch(0, 5, &[(b"k", b"five")])).unwrap();
+        store.upsert(&batch(0, 4, &[(b"k", b"four"), (b"other", b"4")])).unwrap();
+        assert_eq!(row(&store, 0, b"k").unwrap(), b"five");
+        assert_eq!(row(&store, 0, b"other").unwrap(), b"4");
+        store.upsert(&batch(0, 5, &[(b"k", b"five again, and longer")])).unwrap();
+        assert_eq!(row(&store, 0, b"k").unwrap(), b"five again, and longer");
+        store.upsert(&batch(0, 6, &[(b"k", b"")])).unwrap();
+        assert_eq!(row(&store, 0, b"k").unwrap(), b"");
+        // The same key of another view is another row.
+        assert_eq!(row(&store, 1, b"k"), None);
+        assert_eq!(store.state().rows, 2);
+    }
+
+    #[test]
+    fn lookups_are_answered_by_index() {
+        let store = MemoryStore::new(3);
+        store.upsert(&batch(0, 1, &[(b"a", b"0a")])).unwrap();
+        store.upsert(&batch(2, 1, &[(b"a", b"2a"), (b"", b"empty key")])).unwrap();
+        let lookups =
+            [(2, &b"a"[..]), (1, b"a"), (0, b"a"), (2, b""), (9, b"a")].map(|(view, key)| Lookup { view, key });
+        let mut answers = vec![None; lookups.len()];
+        store.get_many(&lookups, &mut |index, row| answers[index] = Some(row.map(<[u8]>::to_vec)));
+        let text = |bytes: &[u8]| Some(Some(bytes.to_vec()));
+        assert_eq!(answers, [text(b"2a"), Some(None), text(b"0a"), text(b"empty key"), Some(None)]);
+    }
+
+    #[test]
+    fn an_unknown_view_is_refused() {
+        let error = MemoryStore::new(2).upsert(&batch(2, 1, &[(b"k", b"v")])).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the store was opened for 2 views and was asked for view 2; open it with the current definitions"
+        );
+    }
+
+    #[test]
+    fn a_budget_refuses_growth_and_keeps_what_is_there() {
+        let budget = 100_000;
+        let store = MemoryStore::new(1).with_budget(budget);
+        let refused = (0..10_000u32).find_map(|i| {
+            store.upsert(&batch(0, 1, &[(&i.to_le_bytes(), &[7; 64])])).err().map(|error| (i, error.to_string()))
+        });
+        let (first_refused, message) = refused.expect("640 kB do not fit 100 kB");
+        assert!(message.contains("`store.memory_bytes`"), "{message}");
+        let state = store.state();
+        assert!(state.bytes <= budget, "{state:?}");
+        assert_eq!(state.rows, u64::from(first_refused));
+        assert_eq!(row(&store, 0, &first_refused.to_le_bytes()), None);
+        // Rows that are there stay, and can be overwritten in place though nothing more fits.
+        store.upsert(&batch(0, 2, &[(&0u32.to_le_bytes(), &[8; 64])])).unwrap();
+        assert_eq!(row(&store, 0, &0u32.to_le_bytes()).unwrap(), [8; 64]);
+        assert!(store.upsert(&batch(0, 3, &[(&0u32.to_le_bytes(), &[9; 99_999])])).is_err());
+        assert_eq!(row(&store, 0, &0u32.to_le_bytes()).unwrap(), [8; 64]);
+    }
+
+    proptest! {
+        /// Whatever the order, the store holds per key the row of the greatest epoch, the later of equals.
+        #[test]
+        fn the_newest_row_remains(writes in prop::collection::vec((0usize..3, 0u8..6, 0u64..5, 0usize..40), 0..60)) {
+            let store = MemoryStore::new(3);
+            let mut newest: HashMap<(usize, u8), (u64, Vec<u8>)> = HashMap::new();
+            for (sequence, (view, key, epoch, length)) in writes.into_iter().enumerate() {
+                let bytes = vec![sequence as u8; length];
+                store.upsert(&batch(view, epoch, &[(&[key], &bytes)])).unwrap();
+                let slot = newest.entry((view, key)).or_insert((epoch, Vec::new()));
+                if epoch >= slot.0 {
+                    *slot = (epoch, bytes);
+                }
+            }
+            prop_assert_eq!(store.state().rows, newest.len() as u64);
+            for ((view, key), (_, bytes)) in newest {
+                prop_assert_eq!(row(&store, view, &[key]), Some(bytes));
+            }
+        }
+    }
+
+    /// A row of `length` bytes that ends in the checksum of the rest.
+    fn sealed(seed: u64, length: usize) -> Vec<u8> {
+        let mut bytes: Vec<u8> =
+            (0..length).map(|i| (seed as usize).wrapping_mul(31).wrapping_add(i * 7) as u8).collect();
+        bytes[..8].copy_from_slice(&seed.to_le_bytes());
+        let sum = crc32fast::hash(&bytes);
+        bytes.extend_from_slice(&sum.to_le_bytes());
+        bytes
+    }
+
+    /// The seed of a row, if the row is whole.
+    fn unsealed(bytes: &[u8]) -> Option<u64> {
+        let (body, sum) = bytes.split_last_chunk::<4>()?;
+        let seed = u64::from_le_bytes(*body.first_chunk()?);
+        (crc32fast::hash(body).to_le_bytes() == *sum).then_some(seed)
+    }
+
+    #[test]
+    fn readers_never_see_a_torn_or_an_older_row() {
+        const KEYS: u64 = 8;
+        const EPOCHS: u64 = 3_000;
+        let store = MemoryStore::new(1);
+        let written = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let writers: Vec<_> = (0..2)
+                .map(|writer| {
+                    let store = &store;
+                    scope.spawn(move || {
+                        for epoch in (1 + writer..=EPOCHS).step_by(2) {
+                            for key in 0..KEYS {
+                                let length = 16 + (epoch * 37 + key * 11) as usize % 300;
+                                let row = sealed(epoch, length);
+                                store.upsert(&batch(0, epoch, &[(&key.to_le_bytes(), &row)])).unwrap();
+                            }
+                        }
+                    })
+                })
+                .collect();
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    let mut newest = [0; KEYS as usize];
+                    while !written.load(Ordering::Relaxed) {
+                        for key in 0..KEYS {
+                            let read = store.get(0, &key.to_le_bytes(), |row| unsealed(row).expect("a whole row"));
+                            let epoch = read.unwrap_or(0);
+                            assert!(epoch >= newest[key as usize], "key {key} went back to {epoch}");
+                            newest[key as usize] = epoch;
+                        }
+                    }
+                });
+            }
+            // Joined before it is looked at: a writer that fails must not leave the readers running.
+            let ends: Vec<_> = writers.into_iter().map(|writer| writer.join()).collect();
+            written.store(true, Ordering::Relaxed);
+            assert!(ends.iter().all(Result::is_ok));
+        });
+        for key in 0..KEYS {
+            assert_eq!(store.get(0, &key.to_le_bytes(), unsealed), Some(Some(EPOCHS)));
+        }
+    }
+}
