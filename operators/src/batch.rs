@@ -292,7 +292,7 @@ mod tests {
         assert_eq!(bytes.len(), batch.length_in_bytes());
         let mut slab = timely_bytes::arc::BytesMut::from(bytes);
         let len = slab.len();
-        assert_eq!(KeyedBatch::from_bytes(slab.extract_to(len).freeze()), batch);
+        assert_eq!(KeyedBatch::from_bytes(slab.extract_to(len)), batch);
     }
 
     #[test]

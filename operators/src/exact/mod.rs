@@ -164,7 +164,7 @@ mod tests {
         let exponent = (bits >> 52) as i32 & 0x7ff;
         let mantissa = if exponent == 0 { bits & MANTISSA } else { bits & MANTISSA | 1 << 52 };
         let shift = exponent.max(1) - 1075 + 64;
-        let m = BigInt::from(mantissa) * if x < 0.0 { -1 } else { 1 };
+        let m: BigInt = BigInt::from(mantissa) * if x < 0.0 { -1 } else { 1 };
         if shift >= 0 {
             Some(m << shift as usize)
         } else {

@@ -22,6 +22,7 @@ fn plan(mode: Mode, data_type: DataType, windows: &[(i64, i64)], functions: &[Fu
         mode,
         windows: windows.iter().map(|(size, offset)| Window { size: span(size), offset: span(offset) }).collect(),
         columns: vec![ColumnPlan {
+            windows: u64::MAX,
             data_type,
             stored: true,
             sum: true,
