@@ -1,1 +1,3 @@
-//! Freshet: engine.
+//! The engine: definitions -> plan -> dataflow -> committed rows.
+
+pub mod plan;

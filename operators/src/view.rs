@@ -1,6 +1,6 @@
 //! A view compiled: its windows, its stored columns and the features read from them.
 
-use freshet_config::definitions::{Function, Mode, PlanId, Sql, View, Window};
+use freshet_config::definitions::{Aggregate, Function, Mode, PlanId, Sql, View, Window};
 use freshet_config::time::{EventTime, Span};
 use freshet_config::value::DataType;
 
@@ -72,7 +72,13 @@ impl ColumnSource {
         self.of.is_some() || self.filter.is_some()
     }
 
-    fn same_text(&self, other: &ColumnSource) -> bool {
+    /// Whether an aggregate takes its values from this column.
+    pub fn feeds(&self, aggregate: &Aggregate) -> bool {
+        self.same_text(&ColumnSource { of: aggregate.of.clone(), filter: aggregate.filter.clone() })
+    }
+
+    /// Equal in text, wherever it was written.
+    pub fn same_text(&self, other: &ColumnSource) -> bool {
         fn text(sql: &Option<Sql>) -> Option<&str> {
             sql.as_ref().map(|s| s.text.as_str())
         }

@@ -1,0 +1,264 @@
+//! From resolved definitions to a plan: SQL is compiled and typed here, all errors at once.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::datatypes::{Field, Schema};
+use freshet_config::definitions::{Definitions, Sql, View, arrow_type, column_type};
+use freshet_config::diagnostic::{Diagnostic, Diagnostics, suggestion};
+use freshet_config::time::Span;
+use freshet_config::value::DataType;
+use freshet_operators::lookup::ServicePlan;
+use freshet_operators::project::{ProjectedColumn, Projection};
+use freshet_operators::sql::{self, Expression, Predicate, SqlError, SqlErrorKind};
+use freshet_operators::view::{self, ColumnSource, MAX_COLUMNS, MAX_WINDOWS, ViewPlan};
+
+use super::{Group, GroupView, Node, Pipeline, Plan};
+
+impl Plan {
+    /// Compiles definitions; relative paths in them count from `directory`.
+    pub fn compile(definitions: Definitions, directory: &Path) -> Result<Plan, Diagnostics> {
+        let mut compiler = Compiler { definitions: &definitions, errors: Diagnostics::default() };
+        let mut plans = vec![None; definitions.views.len()];
+        let mut pipelines = Vec::new();
+        for source in 0..definitions.sources.len() {
+            pipelines.extend(compiler.pipeline(source, &mut plans));
+        }
+        let errors = compiler.errors;
+        let views: Vec<Arc<ViewPlan>> = plans.into_iter().flatten().collect();
+        errors.into_result(())?;
+        let services = definitions
+            .services
+            .iter()
+            .map(|service| Arc::new(ServicePlan::compile(&definitions, &views, service)))
+            .collect();
+        let plan_id = definitions.plan_id();
+        let definitions = Arc::new(definitions);
+        Ok(Plan { definitions, directory: directory.to_path_buf(), plan_id, views, services, pipelines })
+    }
+}
+
+struct Compiler<'a> {
+    definitions: &'a Definitions,
+    errors: Diagnostics,
+}
+
+impl Compiler<'_> {
+    /// `None` when no view reads the source.
+    fn pipeline(&mut self, source: usize, plans: &mut [Option<Arc<ViewPlan>>]) -> Option<Pipeline> {
+        let definition = &self.definitions.sources[source];
+        let views: Vec<usize> =
+            (0..self.definitions.views.len()).filter(|v| self.definitions.views[*v].source == source).collect();
+        let mut fields: Vec<Field> =
+            definition.schema.iter().map(|c| Field::new(&c.name, arrow_type(c.data_type), true)).collect();
+        let mut nodes = vec![Node::Read];
+        for (e, enrich) in definition.enrich.iter().enumerate() {
+            let dimension = &self.definitions.dimensions[enrich.dimension];
+            for (column, name) in &enrich.columns {
+                fields.push(Field::new(name, arrow_type(dimension.schema[*column].data_type), true));
+            }
+            nodes.push(Node::Enrich { enrich: e });
+        }
+        let computed = self.computed(source, &mut fields);
+        if !computed.is_empty() {
+            nodes.push(Node::Compute { columns: computed });
+        }
+        nodes.push(Node::Project);
+        let schema = Arc::new(Schema::new(fields));
+        let mut groups: Vec<Group> = Vec::new();
+        for view in &views {
+            plans[*view] = self.view(*view, &schema, &mut groups);
+        }
+        for group in 0..groups.len() {
+            nodes.push(Node::Windows { group });
+            nodes.push(Node::Commit { group });
+        }
+        let longest = views.iter().map(|v| self.definitions.views[*v].longest_window()).max()?;
+        let reach = Span::from_micros(longest.micros().saturating_add(definition.lateness.micros()));
+        Some(Pipeline { source, reach, schema, nodes, groups })
+    }
+
+    fn computed(&mut self, source: usize, fields: &mut Vec<Field>) -> Vec<(String, Expression)> {
+        let mut columns = Vec::new();
+        for column in &self.definitions.sources[source].select {
+            let schema = Schema::new(fields.clone());
+            let compiled = match column.data_type {
+                Some(data_type) => Expression::compile_typed(&column.sql.text, &schema, data_type),
+                None => Expression::compile(&column.sql.text, &schema),
+            };
+            let what = format!("computed column `{}`", column.name);
+            if let Some(expression) = self.keep(compiled, &column.sql, &what) {
+                fields.push(Field::new(&column.name, expression.data_type().clone(), true));
+                columns.push((column.name.clone(), expression));
+            } else if let Some(data_type) = column.data_type {
+                // Later expressions may use it; their own errors still show.
+                fields.push(Field::new(&column.name, arrow_type(data_type), true));
+            }
+        }
+        columns
+    }
+
+    /// Compiles a view and adds it to the group of its entity that has room.
+    fn view(&mut self, index: usize, schema: &Arc<Schema>, groups: &mut Vec<Group>) -> Option<Arc<ViewPlan>> {
+        let view = &self.definitions.views[index];
+        let filter = match &view.filter {
+            Some(sql) => Some(self.predicate(sql, schema, &format!("the filter of view `{}`", view.name))?),
+            None => None,
+        };
+        let sources = view::column_sources(view);
+        let compiled: Vec<Option<ProjectedColumn>> =
+            sources.iter().map(|source| self.column(view, source, schema)).collect();
+        let columns: Vec<ProjectedColumn> = compiled.into_iter().collect::<Option<_>>()?;
+        let types: Vec<DataType> = columns.iter().map(|c| c.data_type).collect();
+        self.check_functions(view, &sources, &types);
+        let plan = Arc::new(ViewPlan::new(view, &types, self.definitions.plan_id()));
+        if plan.windows.len() > MAX_WINDOWS || columns.len() > MAX_COLUMNS {
+            let message = format!(
+                "view `{}` has {} distinct windows and {} distinct columns, more than {MAX_WINDOWS} and {MAX_COLUMNS}",
+                view.name,
+                plan.windows.len(),
+                columns.len()
+            );
+            self.errors.push(Diagnostic::new(&view.place, "DEF-SIZE", message).hint("split the view in two"));
+            return None;
+        }
+        let keys = self.keys(view, schema)?;
+        let time = self.definitions.sources[view.source].event_time;
+        let group = match groups.iter_mut().find(|g| g.entity == view.entity && g.has_room(&sources, &keys)) {
+            Some(group) => group,
+            None => {
+                let projection =
+                    Projection { time, keys, columns: Vec::new(), filters: Vec::new(), keep_positions: false };
+                groups.push(Group { entity: view.entity, projection, views: Vec::new(), sources: Vec::new() });
+                groups.last_mut()?
+            }
+        };
+        group.add(index, filter, sources, columns, plan.keeps_positions());
+        Some(plan)
+    }
+
+    fn column(&mut self, view: &View, source: &ColumnSource, schema: &Schema) -> Option<ProjectedColumn> {
+        let what = |part: &str| format!("{part} in view `{}`", view.name);
+        let of = match &source.of {
+            Some(sql) => {
+                let compiled = Expression::compile(&sql.text, schema);
+                Some(self.keep(compiled, sql, &what("the argument of an aggregate"))?)
+            }
+            None => None,
+        };
+        let filter = match &source.filter {
+            Some(sql) => Some(self.predicate(sql, schema, &what("the filter of an aggregate"))?),
+            None => None,
+        };
+        let data_type = match &of {
+            Some(of) => column_type(of.data_type())?,
+            None => DataType::Bool,
+        };
+        Some(ProjectedColumn { of, filter, data_type })
+    }
+
+    fn predicate(&mut self, sql: &Sql, schema: &Schema, what: &str) -> Option<Predicate> {
+        let compiled = sql::predicate(&sql.text, schema);
+        self.keep(compiled, sql, what)
+    }
+
+    fn keep<T>(&mut self, compiled: Result<T, SqlError>, sql: &Sql, what: &str) -> Option<T> {
+        compiled.map_err(|error| self.errors.push(diagnostic(&error, sql, what))).ok()
+    }
+
+    fn check_functions(&mut self, view: &View, sources: &[ColumnSource], types: &[DataType]) {
+        for aggregate in &view.aggregates {
+            let Some(of) = &aggregate.of else { continue };
+            let column = sources.iter().position(|s| s.feeds(aggregate));
+            let Some(data_type) = column.map(|c| types[c]).filter(|t| !aggregate.function.takes(*t)) else { continue };
+            let function = aggregate.function.name();
+            let message = format!(
+                "aggregate `{}` of view `{}`: {function} needs a number, `{}` is {data_type}",
+                aggregate.name, view.name, of.text
+            );
+            let hint = "aggregate a number, or use count, min, max or last";
+            self.errors.push(Diagnostic::new(&of.place, "DEF-TYPE", message).hint(hint));
+        }
+    }
+
+    /// The key columns of a view in the source's schema, with the entity's types.
+    fn keys(&mut self, view: &View, schema: &Schema) -> Option<Vec<(usize, DataType)>> {
+        let entity = &self.definitions.entities[view.entity];
+        let mut keys = Vec::new();
+        for (key, name) in entity.keys.iter().zip(&view.key_columns) {
+            let found = schema.index_of(name).ok();
+            let data_type = found.and_then(|i| column_type(schema.field(i).data_type()));
+            match (found, data_type) {
+                (Some(index), Some(data_type)) if data_type == key.data_type => keys.push((index, data_type)),
+                (Some(_), Some(data_type)) => {
+                    let message = format!(
+                        "view `{}` takes key `{}` of entity `{}` from `{name}`, which is {data_type}, not {}",
+                        view.name, key.name, entity.name, key.data_type
+                    );
+                    self.errors.push(
+                        Diagnostic::new(&view.place, "DEF-TYPE", message)
+                            .hint("cast the column in the source's `select`"),
+                    );
+                }
+                _ => {
+                    let names = schema.fields().iter().map(|f| f.name().as_str());
+                    let message = format!("view `{}` has no column `{name}` for key `{}`", view.name, key.name);
+                    let hint = suggestion(name, names);
+                    self.errors.push(Diagnostic::new(&view.place, "DEF-COL", message).hint(hint));
+                }
+            }
+        }
+        (keys.len() == entity.keys.len()).then_some(keys)
+    }
+}
+
+/// An SQL error at its place in the definition file.
+fn diagnostic(error: &SqlError, sql: &Sql, what: &str) -> Diagnostic {
+    let code = match error.kind {
+        SqlErrorKind::Syntax => "DEF-SQL",
+        SqlErrorKind::UnknownColumn => "DEF-COL",
+        SqlErrorKind::UnknownFunction => "DEF-REF",
+        SqlErrorKind::Type => "DEF-TYPE",
+        SqlErrorKind::NonDeterministic => "DEF-NONDET",
+        SqlErrorKind::Unsupported => "DEF-SQL",
+    };
+    let mut place = sql.place.clone();
+    if let Some((1, column)) = error.offset {
+        place.column += column.saturating_sub(1);
+    }
+    let diagnostic = Diagnostic::new(&place, code, format!("{what}: {}", error.message));
+    match &error.hint {
+        Some(hint) => diagnostic.hint(hint),
+        None => diagnostic,
+    }
+}
+
+impl Group {
+    /// A batch names views and columns by the bits of one word.
+    fn has_room(&self, sources: &[ColumnSource], keys: &[(usize, DataType)]) -> bool {
+        let fresh = sources.iter().filter(|s| !self.sources.iter().any(|known| known.same_text(s))).count();
+        self.projection.keys == keys && self.views.len() < 64 && self.sources.len() + fresh <= 64
+    }
+
+    fn add(
+        &mut self,
+        view: usize,
+        filter: Option<Predicate>,
+        sources: Vec<ColumnSource>,
+        columns: Vec<ProjectedColumn>,
+        keep_positions: bool,
+    ) {
+        let mut places = Vec::new();
+        for (source, column) in sources.into_iter().zip(columns) {
+            let known = self.sources.iter().position(|s| s.same_text(&source));
+            places.push(known.unwrap_or(self.sources.len()));
+            if known.is_none() {
+                self.sources.push(source);
+                self.projection.columns.push(column);
+            }
+        }
+        self.projection.filters.push(filter);
+        self.projection.keep_positions |= keep_positions;
+        self.views.push(GroupView { view, columns: places });
+    }
+}
