@@ -1,2 +1,4 @@
 //! Freshet: connectors.
+
+pub mod offline;
 pub mod store;
