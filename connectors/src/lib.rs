@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 //! The outside world: files, the embedded log and Kafka in; online stores, offline files and the ledger out.
 //!
 //! Everything here knows definitions and values only; no dataflow types.
@@ -8,7 +9,13 @@ pub mod json;
 pub mod kafka;
 pub mod ledger;
 pub mod log;
+pub mod offline;
 pub mod position;
 pub mod positions;
 mod row;
+=======
+//! Freshet: connectors.
+
+pub mod offline;
+>>>>>>> stores
 pub mod store;

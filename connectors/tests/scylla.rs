@@ -72,7 +72,7 @@ fn rows_are_kept_by_version_and_found_by_key() {
     let lookups: [(usize, &[u8]); 4] = [(1, &[0, 255]), (1, b"absent"), (1, b"k"), (0, b"k")];
     assert_eq!(read(&store, &lookups).unwrap(), [some(&[255, 0, 1]), none.clone(), some(b""), some(b"seven")]);
     let other = connect(settings(node.address(), "versions", "other")).unwrap();
-    assert_eq!(read(&other, &[(0, b"k")]).unwrap(), [none.clone()]);
+    assert_eq!(read(&other, &[(0, b"k"), (1, b"k")]).unwrap(), [none.clone(), none.clone()]);
 
     // More rows than may be under way at once, in one batch.
     let keys: Vec<[u8; 4]> = (0..1_000u32).map(u32::to_le_bytes).collect();
@@ -93,7 +93,7 @@ fn rows_are_kept_by_version_and_found_by_key() {
     let brief = connect(brief).unwrap();
     brief.upsert_blocking(&batch(0, 1, &[(b"k", b"gone soon")])).unwrap();
     let deadline = std::time::Instant::now() + Duration::from_secs(60);
-    while read(&brief, &[(0, b"k")]).unwrap() != [none.clone()] {
+    while read(&brief, &[(0, b"k")]).unwrap()[0].is_some() {
         assert!(std::time::Instant::now() < deadline, "a row outlived its second");
         std::thread::sleep(Duration::from_millis(200));
     }

@@ -1,3 +1,4 @@
 //! The engine: definitions -> plan -> dataflow -> committed rows.
 
+pub mod clock;
 pub mod plan;

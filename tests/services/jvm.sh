@@ -90,13 +90,14 @@ runs() {
   [ -e "/proc/$1/cmdline" ] && tr '\0' '\n' <"/proc/$1/cmdline" | grep -qxF -- "-Dservice.directory=$2"
 }
 
-# Kills the server once the process that asked for it is gone, so that interrupted tests leave nothing behind.
+# Kills the server once the process that asked for it is gone, so that interrupted tests leave nothing behind. In its
+# own session too: what ends the tests' whole process group must not end this.
 follow_owner() {
-  local owner=$1 pid=$2 dir=$3
-  (
-    while [ -e "/proc/$owner" ] && runs "$pid" "$dir"; do sleep 1; done
-    ! runs "$pid" "$dir" || kill -9 "$pid"
-  ) >/dev/null 2>&1 </dev/null 9>&- &
+  export -f runs
+  setsid bash -c '
+    while [ -e "/proc/$1" ] && runs "$2" "$3"; do sleep 1; done
+    ! runs "$2" "$3" || kill -9 "$2"
+  ' follow "$@" >/dev/null 2>&1 </dev/null 9>&- &
 }
 
 serve() {

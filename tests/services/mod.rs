@@ -46,7 +46,8 @@ impl Service {
                 Ok(()) => return service,
                 Err(error) => refusal = error,
             }
-            if !refusal.to_lowercase().contains("in use") {
+            // The script's word for a server that was run and ended; everything else fails again in the same way.
+            if !refusal.contains("did not start") {
                 break;
             }
         }

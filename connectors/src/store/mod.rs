@@ -24,6 +24,7 @@ pub struct Lookup<'a> {
 
 /// One of the stores Freshet can serve from. Share it with an `Arc`; every method takes `&self`.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a process has one store, and reads should not go through a box")]
 pub enum OnlineStore {
     Memory(MemoryStore),
     Scylla(ScyllaStore),
@@ -118,4 +119,38 @@ pub enum StoreError {
     Closed,
     #[error("no thread can be started for the ScyllaDB client: {0}")]
     Thread(#[source] std::io::Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use freshet_config::time::Epoch;
+
+    use super::*;
+
+    /// A read that another thread may take over, as a server's tasks are.
+    fn movable<F: Future + Send>(future: F) -> F {
+        future
+    }
+
+    #[test]
+    fn memory_answers_without_waiting() {
+        let store = OnlineStore::Memory(MemoryStore::new(1));
+        let mut batch = RowBatch::new(0, Epoch::from_micros(1));
+        batch.push(b"k", |out| out.extend_from_slice(b"row"));
+        store.upsert_blocking(&batch).unwrap();
+        let lookups = [Lookup { view: 0, key: b"absent" }, Lookup { view: 0, key: b"k" }];
+        let mut answers = Vec::new();
+        let mut found = |index: usize, row: Option<&[u8]>| answers.push((index, row.map(<[u8]>::to_vec)));
+        let answered = {
+            let mut read = pin!(movable(store.get_many(&lookups, &mut found)));
+            read.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+        };
+        assert!(matches!(answered, Poll::Ready(Ok(()))));
+        assert_eq!(answers, [(0, None), (1, Some(b"row".to_vec()))]);
+        assert_eq!(store.state().rows, 1);
+    }
 }
