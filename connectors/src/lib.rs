@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 //! The outside world: files, the embedded log and Kafka in; online stores, offline files and the ledger out.
 //!
 //! Everything here knows definitions and values only; no dataflow types.
@@ -13,9 +12,4 @@ pub mod offline;
 pub mod position;
 pub mod positions;
 mod row;
-=======
-//! Freshet: connectors.
-
-pub mod offline;
->>>>>>> stores
 pub mod store;
