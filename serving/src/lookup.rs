@@ -101,7 +101,7 @@ fn add_row(
 ) -> Result<(), ApiError> {
     let pointer = || format!("{}/joinKeyMap", pointer());
     let Buffers { keys: values, reads, slots, .. } = buffers;
-    encode_row(&service.plan, keys, &pointer, values, reads, slots)
+    encode_row(&service.plan, keys, pointer, values, reads, slots)
 }
 
 fn refuse_other_locators(params: &FeatureParams<'_>) -> Result<(), ApiError> {

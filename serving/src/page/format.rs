@@ -63,7 +63,7 @@ fn thousands(number: f64) -> String {
 
 fn seconds(seconds: f64) -> String {
     match seconds {
-        s if s == 0.0 => "0".to_string(),
+        0.0 => "0".to_string(),
         s if s < 0.001 => format!("{:.0} µs", s * 1e6),
         s if s < 1.0 => format!("{:.2} ms", s * 1e3),
         s if s < 120.0 => format!("{s:.2} s"),

@@ -148,7 +148,7 @@ fn lookups_beyond_the_limit_are_told_to_come_back() {
     assert!(second.get("/metrics").text().contains("freshet_shed_total{reason=\"lookups\"} 1"));
     fixture.gate.add_permits(1);
     assert_eq!(first.answer().status, 200);
-    // The place is given back just after the answer is made; the first connection sees it in order.
+    // The place is given back before the answer is sent.
     assert_eq!(first.post(GET, &lookup("1", "")).status, 200);
 }
 

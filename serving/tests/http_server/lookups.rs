@@ -50,7 +50,6 @@ fn found_rows_are_counted() {
     let mut client = fixture.client();
     client.post(GET, &lookup("1", ""));
     let stats = client.get("/api/v1/stats").json();
-    // The stats may be answered by the thread's own connection only: both requests used this one.
     assert_eq!((&stats["serving"]["rowsRead"], &stats["serving"]["rowsFound"]), (&json!(2), &json!(1)));
 }
 
@@ -121,7 +120,7 @@ fn wrong_requests_say_what_and_where() {
     let service = |name: &str| lookup("1", "").replace("fraud", name);
     let keys = |keys: &str| format!("{{\"params\":{{\"featureServiceName\":\"fraud\",\"joinKeyMap\":{{{keys}}}}}}}");
     let cases = [
-        (service("frod"), 404, 5, "did you mean `fraud`?", ""),
+        (service("fruad"), 404, 5, "did you mean `fraud`?", ""),
         (service(&"x".repeat(100_000)), 404, 5, "there is fraud", ""),
         (lookup("1", "").replace("prod", "dev"), 404, 5, "unknown workspace `dev`", ""),
         (keys("\"user_id\":1"), 400, 3, "needs join key `card`", "/params/joinKeyMap/card"),
