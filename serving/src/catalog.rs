@@ -1,0 +1,241 @@
+//! What is served under one plan: services by name, with everything an answer repeats already rendered.
+//!
+//! A catalog never changes; a new plan brings a new catalog, swapped whole. A request keeps the one it began with.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{PoisonError, RwLock};
+
+use freshet_config::definitions::{Column, Definitions, Function, PlanId, Stream};
+use freshet_operators::lookup::{ServedFeature, ServicePlan};
+use freshet_operators::view::ViewPlan;
+
+use crate::error::{ApiError, quote, suggestion};
+use crate::json::{wire_type, write_text};
+use crate::request::Selection;
+
+/// The services of one workspace under one plan.
+#[derive(Debug)]
+pub struct Catalog {
+    workspace: String,
+    plan_id: PlanId,
+    services: Vec<ServedService>,
+    by_name: HashMap<String, usize>,
+    /// Sources that take records over HTTP.
+    ingest_sources: Vec<String>,
+    views: usize,
+}
+
+impl Catalog {
+    /// `plans` holds one plan per view of the definitions, in their order.
+    pub fn new(workspace: impl Into<String>, definitions: &Definitions, plans: &[Arc<ViewPlan>]) -> Catalog {
+        let compile = |service| ServedService::new(ServicePlan::compile(definitions, plans, service));
+        let services: Vec<ServedService> = definitions.services.iter().map(compile).collect();
+        let by_name = services.iter().enumerate().map(|(index, service)| (service.plan.name.clone(), index)).collect();
+        let sources = definitions.sources.iter().filter(|source| source.stream == Some(Stream::Log));
+        Catalog {
+            workspace: workspace.into(),
+            plan_id: definitions.plan_id(),
+            services,
+            by_name,
+            ingest_sources: sources.map(|source| source.name.clone()).collect(),
+            views: plans.len(),
+        }
+    }
+
+    pub fn workspace(&self) -> &str {
+        &self.workspace
+    }
+
+    pub fn plan_id(&self) -> PlanId {
+        self.plan_id
+    }
+
+    /// Services in the order of the definitions.
+    pub fn services(&self) -> &[ServedService] {
+        &self.services
+    }
+
+    /// Names of the sources that take records over HTTP.
+    pub fn ingest_sources(&self) -> &[String] {
+        &self.ingest_sources
+    }
+
+    /// Number of views of the definitions.
+    pub fn view_count(&self) -> usize {
+        self.views
+    }
+
+    /// The service asked for, or why there is none.
+    pub fn find(&self, workspace: Option<&str>, service: Option<&str>) -> Result<&ServedService, ApiError> {
+        self.check_workspace(workspace)?;
+        let Some(name) = service else {
+            let message = "the request names no feature service; send featureServiceName";
+            return Err(ApiError::invalid(message).at("/params/featureServiceName".to_string()));
+        };
+        match self.by_name.get(name) {
+            Some(index) => Ok(&self.services[*index]),
+            None => {
+                let hint = suggestion(name, self.services.iter().map(|service| service.plan.name.as_str()));
+                Err(ApiError::not_found(format!("unknown feature service `{}`; {hint}", quote(name))))
+            }
+        }
+    }
+
+    /// One server serves one workspace; a request that names none means it.
+    pub fn check_workspace(&self, workspace: Option<&str>) -> Result<(), ApiError> {
+        match workspace {
+            Some(name) if name != self.workspace => {
+                let message = format!("unknown workspace `{}`; this server has `{}`", quote(name), self.workspace);
+                Err(ApiError::not_found(message))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether `source` takes records over HTTP, or why not.
+    pub fn check_ingest_source(&self, source: &str) -> Result<(), ApiError> {
+        if self.ingest_sources.iter().any(|name| name == source) {
+            return Ok(());
+        }
+        let hint = suggestion(source, self.ingest_sources.iter().map(String::as_str));
+        Err(ApiError::not_found(format!("no source `{}` takes records over HTTP; {hint}", quote(source))))
+    }
+}
+
+/// A service with its rendered metadata.
+#[derive(Debug)]
+pub struct ServedService {
+    pub plan: ServicePlan,
+    /// The name, shared with metrics.
+    pub name: Arc<str>,
+    /// Per feature, whether it counts: the count of a key without a row is null, not 0.
+    pub counts: Vec<bool>,
+    /// Per feature and set of static parts (see [`static_parts`]): those parts, without braces.
+    fragments: Vec<[Box<[u8]>; STATIC_SETS]>,
+    /// The whole answer of `metadata`.
+    pub metadata: Arc<[u8]>,
+}
+
+const STATIC_SETS: usize = 16;
+
+impl ServedService {
+    pub fn new(plan: ServicePlan) -> ServedService {
+        let fragments = plan.features.iter().map(|f| std::array::from_fn(|set| render_parts(f, set))).collect();
+        let function = |f: &ServedFeature| plan.views.get(f.view)?.plan.features.get(f.feature).map(|f| f.function);
+        ServedService {
+            counts: plan.features.iter().map(|f| function(f) == Some(Function::Count)).collect(),
+            name: plan.name.as_str().into(),
+            metadata: render_metadata(&plan).into(),
+            fragments,
+            plan,
+        }
+    }
+
+    /// The parts of a feature's metadata that never change, as asked for; empty when none was.
+    pub fn fragment(&self, feature: usize, selection: Selection) -> &[u8] {
+        self.fragments.get(feature).map_or(&[], |sets| &sets[static_parts(selection)])
+    }
+}
+
+/// The index of a set of static parts: names, types, descriptions, tags, one bit each.
+fn static_parts(selection: Selection) -> usize {
+    usize::from(selection.names)
+        | usize::from(selection.data_types) << 1
+        | usize::from(selection.descriptions) << 2
+        | usize::from(selection.tags) << 3
+}
+
+fn render_parts(feature: &ServedFeature, set: usize) -> Box<[u8]> {
+    let mut out = Vec::new();
+    let begin = |out: &mut Vec<u8>, name: &str| {
+        if !out.is_empty() {
+            out.push(b',');
+        }
+        write_text(out, name);
+        out.push(b':');
+    };
+    if set & 1 != 0 {
+        begin(&mut out, "name");
+        write_text(&mut out, &feature.name);
+    }
+    if set & 2 != 0 {
+        begin(&mut out, "dataType");
+        out.extend_from_slice(format!("{{\"type\":\"{}\"}}", wire_type(feature.data_type)).as_bytes());
+    }
+    if let (true, Some(description)) = (set & 4 != 0, &feature.description) {
+        begin(&mut out, "description");
+        write_text(&mut out, description);
+    }
+    if set & 8 != 0 {
+        begin(&mut out, "tags");
+        out.push(b'{');
+        for (index, (name, value)) in feature.tags.iter().enumerate() {
+            if index > 0 {
+                out.push(b',');
+            }
+            write_text(&mut out, name);
+            out.push(b':');
+            write_text(&mut out, value);
+        }
+        out.push(b'}');
+    }
+    out.into()
+}
+
+fn render_metadata(plan: &ServicePlan) -> Vec<u8> {
+    let named = |name: &str, data_type| {
+        let wire = wire_type(data_type);
+        serde_json::json!({ "name": name, "dataType": { "type": wire }, "type": wire })
+    };
+    let keys: Vec<_> = plan.join_keys.iter().map(|key: &Column| named(&key.name, key.data_type)).collect();
+    let features = plan.features.iter().map(|feature| {
+        let mut entry = named(&feature.name, feature.data_type);
+        if let Some(description) = &feature.description {
+            entry["description"] = description.as_str().into();
+        }
+        if !feature.tags.is_empty() {
+            let tags: serde_json::Map<String, serde_json::Value> =
+                feature.tags.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
+            entry["tags"] = tags.into();
+        }
+        entry
+    });
+    let answer = serde_json::json!({
+        "featureServiceType": "DEFAULT",
+        "inputJoinKeys": keys,
+        "inputRequestContextKeys": [],
+        "outputJoinKeys": [],
+        "featureValues": features.collect::<Vec<_>>(),
+    });
+    answer.to_string().into_bytes()
+}
+
+/// The current catalog, shared by all threads. Threads look at a counter per request and take the lock only after a swap.
+#[derive(Debug)]
+pub struct CatalogCell {
+    generation: AtomicU64,
+    current: RwLock<Arc<Catalog>>,
+}
+
+impl CatalogCell {
+    pub fn new(catalog: Catalog) -> CatalogCell {
+        CatalogCell { generation: AtomicU64::new(0), current: RwLock::new(Arc::new(catalog)) }
+    }
+
+    /// Changes with every swap.
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    pub fn get(&self) -> Arc<Catalog> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Requests that begin after this call see the new catalog.
+    pub fn swap(&self, catalog: Catalog) {
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(catalog);
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+}

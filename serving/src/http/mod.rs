@@ -1,0 +1,9 @@
+//! HTTP: threads and connections, bodies within limits, routes, replies.
+
+mod body;
+mod handler;
+pub(crate) mod reply;
+mod routes;
+mod server;
+
+pub use server::{Server, ServerError};

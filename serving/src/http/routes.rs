@@ -1,0 +1,125 @@
+//! Paths and methods: what there is, and what to say where there is nothing.
+
+use hyper::Method;
+use hyper::header::{self, HeaderMap};
+
+use crate::error::{ApiError, ErrorKind, quote, suggestion};
+use crate::metrics::Route;
+
+/// One endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    GetFeatures,
+    GetFeaturesBatch,
+    Metadata,
+    Ingest,
+    Metrics,
+    Live,
+    Ready,
+    Stats,
+    Page,
+    Style,
+    Script,
+}
+
+/// Path, endpoint, and whether it is asked by POST (else by GET and HEAD).
+const ENDPOINTS: [(&str, Endpoint, bool); 12] = [
+    ("/api/v1/feature-service/get-features", Endpoint::GetFeatures, true),
+    ("/api/v1/feature-service/get-features-batch", Endpoint::GetFeaturesBatch, true),
+    ("/api/v1/feature-service/metadata", Endpoint::Metadata, true),
+    ("/ingest", Endpoint::Ingest, true),
+    ("/metrics", Endpoint::Metrics, false),
+    ("/healthz", Endpoint::Live, false),
+    ("/livez", Endpoint::Live, false),
+    ("/readyz", Endpoint::Ready, false),
+    ("/api/v1/stats", Endpoint::Stats, false),
+    ("/", Endpoint::Page, false),
+    ("/assets/page.css", Endpoint::Style, false),
+    ("/assets/page.js", Endpoint::Script, false),
+];
+
+impl Endpoint {
+    /// The endpoint of a path, asked in its way. Paths are compared as they are: nothing is decoded or joined.
+    pub fn find(method: &Method, path: &str) -> Result<Endpoint, ApiError> {
+        let Some((_, endpoint, post)) = ENDPOINTS.iter().find(|(known, _, _)| *known == path) else {
+            let hint = suggestion(path, ENDPOINTS.iter().map(|(known, _, _)| *known));
+            return Err(ApiError::not_found(format!("no route `{}`; {hint}", quote(path))));
+        };
+        let allowed = if *post { method == Method::POST } else { method == Method::GET || method == Method::HEAD };
+        if allowed {
+            return Ok(*endpoint);
+        }
+        let allow = if *post { "POST" } else { "GET, HEAD" };
+        let message = format!("{path} is asked by {allow}, not by {}", quote(method.as_str()));
+        let mut error = ApiError::new(ErrorKind::Method, message);
+        error.allow = Some(allow);
+        Err(error)
+    }
+
+    /// The route of its figures.
+    pub fn route(self) -> Route {
+        match self {
+            Endpoint::GetFeatures => Route::GetFeatures,
+            Endpoint::GetFeaturesBatch => Route::GetFeaturesBatch,
+            Endpoint::Metadata => Route::Metadata,
+            Endpoint::Ingest => Route::Ingest,
+            _ => Route::Operations,
+        }
+    }
+}
+
+/// Refuses a body that says it is not JSON. One that says nothing is taken at its word: clients of this interface send none.
+pub fn check_content_type(headers: &HeaderMap) -> Result<(), ApiError> {
+    let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
+    let text = String::from_utf8_lossy(value.as_bytes());
+    let kind = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json")) {
+        return Ok(());
+    }
+    let message = format!("the body is `{}`; send application/json", quote(&text));
+    Err(ApiError::new(ErrorKind::MediaType, message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_exact() {
+        assert_eq!(Endpoint::find(&Method::HEAD, "/readyz"), Ok(Endpoint::Ready));
+        for path in ["//metrics", "/metrics/", "/%6detrics", "/../metrics", "/METRICS", ""] {
+            assert_eq!(Endpoint::find(&Method::GET, path).unwrap_err().kind, ErrorKind::NotFound, "{path}");
+        }
+        let near = Endpoint::find(&Method::POST, "/api/v1/feature-service/get-feature").unwrap_err();
+        assert!(near.message.ends_with("did you mean `/api/v1/feature-service/get-features`?"), "{}", near.message);
+    }
+
+    #[test]
+    fn a_wrong_method_names_the_right_one() {
+        for (method, path, allow) in [
+            (Method::GET, "/ingest", "POST"),
+            (Method::POST, "/metrics", "GET, HEAD"),
+            (Method::TRACE, "/", "GET, HEAD"),
+            (Method::OPTIONS, "/api/v1/feature-service/metadata", "POST"),
+        ] {
+            let error = Endpoint::find(&method, path).unwrap_err();
+            assert_eq!((error.kind, error.allow), (ErrorKind::Method, Some(allow)));
+        }
+    }
+
+    #[test]
+    fn json_goes_by_several_names() {
+        let check = |kind: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::CONTENT_TYPE, kind.parse().unwrap());
+            check_content_type(&headers)
+        };
+        for good in ["application/json", "Application/JSON; charset=utf-8", "application/vnd.api+json"] {
+            assert_eq!(check(good), Ok(()));
+        }
+        for bad in ["text/xml", "application/x-www-form-urlencoded", "json", "", "text/plain+json"] {
+            assert_eq!(check(bad).unwrap_err().kind, ErrorKind::MediaType);
+        }
+        assert_eq!(check_content_type(&HeaderMap::new()), Ok(()));
+    }
+}

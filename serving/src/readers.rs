@@ -1,0 +1,45 @@
+//! Rows into feature values: the one place where stored bytes are read.
+
+use freshet_config::time::EventTime;
+use freshet_operators::lookup::ServicePlan;
+use freshet_operators::row::Reader;
+
+use crate::answer::RowValues;
+use crate::store::RowSink;
+
+/// One thread's readers, by view. They hold buffers, and belong to one catalog.
+pub struct Readers {
+    by_view: Vec<Option<Reader>>,
+}
+
+impl Readers {
+    /// For a catalog of `views` views.
+    pub fn new(views: usize) -> Readers {
+        Readers { by_view: std::iter::repeat_with(|| None).take(views).collect() }
+    }
+
+    /// Reads all views of one request row at instant `at` into `out`. `slots` holds the row's read per view, `None` for a
+    /// null key, which has no row.
+    pub fn read(
+        &mut self,
+        service: &ServicePlan,
+        slots: &[Option<usize>],
+        rows: &RowSink,
+        at: EventTime,
+        out: &mut RowValues,
+    ) {
+        out.clear();
+        for (position, view) in service.views.iter().enumerate() {
+            let row = slots.get(position).copied().flatten().and_then(|read| rows.get(read));
+            out.views.push((out.values.len(), row.is_some()));
+            // Views are indices into the definitions the catalog was made of; a foreign one reads with a fresh reader.
+            match self.by_view.get_mut(view.view) {
+                Some(reader) => {
+                    let reader = reader.get_or_insert_with(|| Reader::new(&view.plan));
+                    reader.read(&view.plan, row, at, &mut out.values);
+                }
+                None => Reader::new(&view.plan).read(&view.plan, row, at, &mut out.values),
+            }
+        }
+    }
+}
