@@ -39,7 +39,6 @@ pub struct NodeOptions {
 /// A running process.
 pub struct Node {
     engine: Arc<Engine>,
-    ledger: Arc<Ledger>,
     state: Arc<ServingState<StoreRows>>,
     server: Server,
     // Last, so that the directory is given up after everything that writes there.
@@ -87,15 +86,11 @@ impl Node {
                 return Err(server_failed(&error));
             }
         };
-        Ok(Node { engine, ledger, state, server, _data_dir: data_dir })
+        Ok(Node { engine, state, server, _data_dir: data_dir })
     }
 
     pub fn engine(&self) -> &Engine {
         &self.engine
-    }
-
-    pub fn ledger(&self) -> &Ledger {
-        &self.ledger
     }
 
     /// Where the server listens.

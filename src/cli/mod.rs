@@ -19,6 +19,7 @@ use clap::{Parser, Subcommand};
 use freshet_engine::plan::Plan;
 
 use crate::exit::{Failure, Status};
+use crate::output;
 
 pub use demo::{Flights as FlightsArguments, Fraud as FraudArguments, Place as DemoPlace};
 
@@ -64,12 +65,23 @@ pub fn run() -> Result<(), Failure> {
 
 /// Help and version are answers; everything else is a wrong command line.
 fn not_understood(error: &clap::Error) -> Result<(), Failure> {
-    // Whoever does not read the help does not miss it.
-    let _ = error.print();
     match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Ok(()),
-        _ => Err(Failure::new(Status::Usage, "")),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => output::print(&error.to_string()),
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Err(Failure::usage(error.to_string())),
+        _ => Err(Failure::usage(one_line(&error.to_string()))),
     }
+}
+
+/// The parser's error and its tip, without the usage that follows them.
+fn one_line(error: &str) -> String {
+    let (said, help) =
+        error.split_once("\n\nUsage:").or_else(|| error.split_once("\n\nFor more")).unwrap_or((error, ""));
+    // The usage names the command that was meant: `Usage: freshet demo --workers <N>`.
+    let words = help.split_whitespace().take_while(|word| word.chars().all(|c| c.is_ascii_lowercase()));
+    let command = words.collect::<Vec<_>>().join(" ");
+    let command = if command.is_empty() { "freshet".to_string() } else { command };
+    let said = said.trim_start_matches("error: ").replace("\n\n  tip: ", "; ");
+    format!("{}; see `{command} --help`", said.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 /// Reads and compiles a directory of definitions: everything wrong with them, or a plan.

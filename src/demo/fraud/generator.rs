@@ -30,9 +30,9 @@ const EPISODE: Span = Span::from_secs(20);
 /// How many records back a duplicate may lie.
 const REMEMBERED: usize = 512;
 
-/// Bursts: of every period's parts, the last run at another pace; on average the rate is the one asked for.
-const PERIOD_SECONDS: f64 = 8.0;
-const CALM_SECONDS: f64 = 6.0;
+/// Bursts: the last part of every period runs faster, the others slower; on average the rate is the one asked for.
+const PERIOD_SECONDS: f64 = 4.0;
+const CALM_SECONDS: f64 = 3.0;
 const CALM_PACE: f64 = 0.75;
 const BURST_PACE: f64 = 1.75;
 
@@ -239,7 +239,7 @@ mod tests {
     #[test]
     fn bursts_keep_the_average() {
         assert_eq!(due(1000, Duration::from_secs(80)), 80_000);
-        assert_eq!(due(1000, Duration::from_secs(6)), 4_500);
-        assert_eq!(due(1000, Duration::from_secs(7)), 6_250);
+        assert_eq!(due(1000, Duration::from_secs(3)), 2_250);
+        assert_eq!(due(1000, Duration::from_millis(3_500)), 3_125);
     }
 }
