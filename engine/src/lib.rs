@@ -2,7 +2,9 @@
 
 pub mod arrays;
 pub mod clock;
+pub mod epochs;
 pub mod plan;
 pub mod progress;
 pub mod render;
+pub mod state;
 pub mod worker;

@@ -63,7 +63,7 @@ impl Tally {
     /// What the ledger holds of the source for a reason.
     pub fn ledgered(&self, reason: Reason) -> u64 {
         let counts = self.ledger.summary();
-        counts.iter().filter(|c| c.source == self.source && c.code.reason() == reason).map(|c| c.records).sum()
+        counts.iter().filter(|c| c.source == self.source && c.code.reason() == reason).map(|c| c.count).sum()
     }
 
     /// Events no view took, for lack of a match or of a key.
