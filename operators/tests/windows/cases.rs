@@ -112,9 +112,9 @@ fn text() -> impl Strategy<Value = String> {
 fn value(data_type: DataType) -> BoxedStrategy<Value> {
     let some = match data_type {
         DataType::Int32 => prop_oneof![4 => -9i32..9, 1 => any::<i32>()].prop_map(Value::Int32).boxed(),
-        DataType::Int64 => {
-            prop_oneof![4 => -9i64..9, 1 => any::<i64>(), 1 => select(vec![i64::MIN, i64::MAX])].prop_map(Value::Int64).boxed()
-        }
+        DataType::Int64 => prop_oneof![4 => -9i64..9, 1 => any::<i64>(), 1 => select(vec![i64::MIN, i64::MAX])]
+            .prop_map(Value::Int64)
+            .boxed(),
         DataType::Float32 => prop_oneof![
             4 => (-10_000i32..10_000).prop_map(|cents| cents as f32 / 100.0),
             1 => select(vec![0.0, 1e-45f32, -1e-40, f32::MAX, f32::MIN, f32::MIN_POSITIVE, 0.1]),
@@ -143,10 +143,7 @@ fn plan_strategy() -> impl Strategy<Value = ViewPlan> {
         Just(Mode::Continuous),
         select(vec![SECOND, 7 * SECOND, MINUTE, 5 * MINUTE, HOUR]).prop_map(|us| Mode::Interval(Span::from_micros(us))),
     ];
-    let size = prop_oneof![
-        select(vec![SECOND, 10 * SECOND, MINUTE, 10 * MINUTE, HOUR, 24 * HOUR]),
-        1..2 * HOUR,
-    ];
+    let size = prop_oneof![select(vec![SECOND, 10 * SECOND, MINUTE, 10 * MINUTE, HOUR, 24 * HOUR]), 1..2 * HOUR,];
     let offset = prop_oneof![
         3 => Just(0),
         1 => select(vec![-SECOND, -MINUTE, -HOUR, -24 * HOUR]),
@@ -187,9 +184,8 @@ fn plan_strategy() -> impl Strategy<Value = ViewPlan> {
 }
 
 fn tuning() -> impl Strategy<Value = Tuning> {
-    (select(vec![SECOND, MINUTE, 30 * MINUTE]), select(vec![3usize, 32])).prop_map(|(longest_lease_us, slice_budget)| {
-        Tuning { longest_lease_us, slice_budget, lead_epochs: 2 }
-    })
+    (select(vec![SECOND, MINUTE, 30 * MINUTE]), select(vec![3usize, 32]))
+        .prop_map(|(longest_lease_us, slice_budget)| Tuning { longest_lease_us, slice_budget, lead_epochs: 2 })
 }
 
 /// One change before its epoch's instants are known.
@@ -219,11 +215,12 @@ pub fn case(burst: usize, backs: bool) -> impl Strategy<Value = Case> {
         ];
         let epoch = (step, proptest::collection::vec(change, 0..=burst), 1usize..40);
         let start = prop_oneof![Just(1_704_067_200 * SECOND), Just(-90 * SECOND), Just(1_704_100_000_123_457)];
-        (Just(plan), tuning(), start, any::<bool>(), proptest::collection::vec(epoch, 1..9), any::<u64>())
-            .prop_map(|(plan, tuning, start, heap_keys, drafts, seed)| {
+        (Just(plan), tuning(), start, any::<bool>(), proptest::collection::vec(epoch, 1..9), any::<u64>()).prop_map(
+            |(plan, tuning, start, heap_keys, drafts, seed)| {
                 let epochs = settle(&plan, start, drafts);
                 Case { plan, tuning, start, heap_keys, epochs, seed }
-            })
+            },
+        )
     })
 }
 
@@ -247,7 +244,8 @@ fn settle(plan: &ViewPlan, start: i64, drafts: Vec<(i64, Vec<Draft>, usize)>) ->
                         When::Edge(w, upper, off) => {
                             let window = plan.windows[w.index(plan.windows.len())];
                             let size = if upper { 0 } else { window.size.micros() };
-                            plan.effective_time(EventTime::from_micros(at)).micros() + window.offset.micros() - size + off
+                            plan.effective_time(EventTime::from_micros(at)).micros() + window.offset.micros() - size
+                                + off
                         }
                         When::Tile(tiles, off) => (at.div_euclid(tile) - tiles) * tile + off,
                         When::Same => before,

@@ -201,7 +201,15 @@ fn instants(plan: &ViewPlan, row: &[u8], clock: i64, events: &[ReferenceEvent], 
 }
 
 /// Compares a key's newest row with the reference at many instants.
-pub fn check(plan: &ViewPlan, reader: &mut Reader, known: &Known, key: usize, row: Option<&[u8]>, clock: i64, picks: &mut Picks) {
+pub fn check(
+    plan: &ViewPlan,
+    reader: &mut Reader,
+    known: &Known,
+    key: usize,
+    row: Option<&[u8]>,
+    clock: i64,
+    picks: &mut Picks,
+) {
     let events = known.of_key(key);
     let Some(row) = row else {
         let mut out = Vec::new();

@@ -12,6 +12,13 @@ use freshet_config::time::EventTime;
 use freshet_operators::row::{Reader, describe};
 use proptest::prelude::*;
 
+/// `PROPTEST_CASES` asks for more.
+fn cases_or(cases: u32) -> ProptestConfig {
+    let asked = std::env::var_os("PROPTEST_CASES").is_some();
+    let default = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
+    ProptestConfig { cases: if asked { default.cases } else { cases }, ..default }
+}
+
 fn events_of(case: &Case) -> HashMap<u64, Event> {
     let mut known = Known::default();
     case.epochs.iter().for_each(|e| known.take(&e.changes));
@@ -46,7 +53,7 @@ fn follow(case: &Case) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, max_shrink_iters: 4000, ..ProptestConfig::default() })]
+    #![proptest_config(cases_or(300))]
 
     #[test]
     fn rows_say_what_the_events_say(case in case(12, false)) {
@@ -78,7 +85,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, max_shrink_iters: 2000, ..ProptestConfig::default() })]
+    #![proptest_config(cases_or(60))]
 
     /// Enough events per epoch that keys become dense, and silence that makes them sparse again.
     #[test]
