@@ -5,8 +5,11 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use freshet_config::value::Value;
+use arrow::array::RecordBatch;
+use freshet_config::definitions::Dimension;
+use freshet_config::value::{Value, encode_key};
 
+use crate::arrays::value_at;
 use crate::ingest::{Change, DimensionIntake, IntakeError};
 use crate::plan::Plan;
 use crate::worker::DimensionChange;
@@ -14,12 +17,16 @@ use crate::worker::DimensionChange;
 pub(crate) struct DimensionTable {
     dimension: usize,
     intake: DimensionIntake,
+    first: Vec<Change>,
     rows: HashMap<Vec<u8>, Vec<Value>>,
 }
 
 impl DimensionTable {
-    pub fn open(_plan: &Plan, dimension: usize, intake: DimensionIntake) -> DimensionTable {
-        DimensionTable { dimension, intake, rows: HashMap::new() }
+    /// Reads the table the dimension starts with.
+    pub fn open(plan: &Plan, dimension: usize, mut intake: DimensionIntake) -> Result<DimensionTable, IntakeError> {
+        let definition = &plan.definitions.dimensions[dimension];
+        let first = intake.table()?.iter().flat_map(|batch| rows(definition, batch)).collect();
+        Ok(DimensionTable { dimension, intake, first, rows: HashMap::new() })
     }
 
     pub fn dimension(&self) -> usize {
@@ -28,13 +35,13 @@ impl DimensionTable {
 
     /// The table's rows.
     pub fn first(&mut self) -> Vec<DimensionChange> {
-        let changes = self.intake.take_table();
+        let changes = std::mem::take(&mut self.first);
         self.apply(changes)
     }
 
     /// What changed since, waiting a while for it.
     pub fn poll(&mut self, wait: Duration) -> Result<Vec<DimensionChange>, IntakeError> {
-        let changes = self.intake.poll(wait)?;
+        let changes = self.intake.poll(POLL_CHANGES, wait)?;
         Ok(self.apply(changes))
     }
 
@@ -50,4 +57,19 @@ impl DimensionTable {
         }
         updates
     }
+}
+
+/// Changes taken from a stream at once.
+const POLL_CHANGES: usize = 4096;
+
+/// The rows of a batch as changes. Rows whose key cannot be written were refused when the table was read.
+fn rows(dimension: &Dimension, batch: &RecordBatch) -> Vec<Change> {
+    let changes = (0..batch.num_rows()).filter_map(|row| {
+        let columns = dimension.schema.iter().zip(batch.columns());
+        let values: Vec<Value> = columns.map(|(column, array)| value_at(array, column.data_type, row)).collect();
+        let mut key = Vec::new();
+        encode_key(dimension.key.iter().map(|k| &values[*k]), &mut key).ok()?;
+        Some(Change { key, row: Some(values) })
+    });
+    changes.collect()
 }

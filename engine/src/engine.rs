@@ -8,20 +8,20 @@ use std::time::Duration;
 
 use crossbeam_channel::{Sender, bounded};
 use freshet_config::settings::KafkaSettings;
-use freshet_config::time::EventTime;
-use freshet_config::value::Value;
 use freshet_connectors::ledger::Ledger;
+use freshet_connectors::log::Log;
 use freshet_connectors::offline::OfflineError;
 use freshet_connectors::positions::SourcePosition;
 use freshet_connectors::store::OnlineStore;
 use freshet_operators::project::SourceBatch;
 use freshet_operators::slices::Tuning;
 
-use crate::arrays::value_at;
 use crate::clock::Clock;
 use crate::dimension::DimensionTable;
 use crate::epochs::{Arrival, Coordinator};
-use crate::ingest::{Connections, Delivery, DimensionIntake, Intake, IntakeError, LogIngest, Logs, PushError, PushReport};
+use crate::ingest::{
+    Connections, Delivery, DimensionIntake, Intake, IntakeError, LogIngest, Logs, PushError, PushReport, SavedPositions,
+};
 use crate::plan::Plan;
 use crate::progress::{Failure, Tally};
 use crate::render::{Sinks, Surroundings};
@@ -62,7 +62,8 @@ pub struct Engine {
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
     coordinator: Option<JoinHandle<()>>,
-    logs: Arc<Logs>,
+    logs: Logs,
+    positions: Arc<SavedPositions>,
     push: LogIngest,
     clock: Arc<Clock>,
 }
@@ -73,7 +74,6 @@ const ARRIVALS_WAITING: usize = 256;
 const POLL_RECORDS: usize = 4096;
 /// How long a reader waits for news before it looks whether to stop.
 const POLL_WAIT: Duration = Duration::from_millis(50);
-const SAVE_POSITIONS_EVERY: Duration = Duration::from_secs(1);
 
 impl Engine {
     /// Opens every source and starts. Returns once everything is connected; history is read afterwards
@@ -84,12 +84,13 @@ impl Engine {
         store: Arc<OnlineStore>,
         ledger: Arc<Ledger>,
     ) -> Result<Engine, EngineError> {
-        let logs = Arc::new(Logs::open(&plan, &options.data_dir)?);
+        let logs = Logs::open(&plan.definitions, &options.data_dir)?;
+        let positions = Arc::new(SavedPositions::open(&options.data_dir)?);
         let connections = Connections {
             directory: &plan.directory,
-            data_dir: &options.data_dir,
             kafka: options.kafka.as_ref(),
             logs: &logs,
+            positions: positions.clone(),
             ledger: ledger.clone(),
             clock: options.clock.clone(),
         };
@@ -98,14 +99,19 @@ impl Engine {
             intakes.push(Intake::open(&plan, pipeline, &connections)?);
         }
         // An event clock stands at the end of history before any of it is read: what no window can see is not kept.
-        for latest in intakes.iter().filter_map(Intake::history_latest) {
-            options.clock.advance(latest);
+        if matches!(*options.clock, Clock::Event(_)) {
+            for intake in &intakes {
+                if let Some(latest) = intake.history_latest()? {
+                    options.clock.advance(latest);
+                }
+            }
         }
         let mut tables = Vec::new();
         for dimension in used_dimensions(&plan) {
-            tables.push(DimensionTable::open(&plan, dimension, DimensionIntake::open(&plan, dimension, &connections)?));
+            let intake = DimensionIntake::open(&plan, dimension, &connections)?;
+            tables.push(DimensionTable::open(&plan, dimension, intake)?);
         }
-        let push = LogIngest::open(&plan, &connections)?;
+        let push = LogIngest::new(&plan, &logs, options.kafka.as_ref(), options.clock.clone());
         let failure = Arc::new(Failure::default());
         let tallies: Vec<Tally> =
             plan.definitions.sources.iter().map(|s| Tally::new(&s.name, ledger.clone())).collect();
@@ -138,6 +144,7 @@ impl Engine {
             threads: Vec::new(),
             coordinator: Some(coordinator),
             logs,
+            positions,
             push,
             clock: options.clock,
         };
@@ -207,7 +214,7 @@ impl Engine {
         for (pipeline, reader) in self.shared.readers.iter().enumerate() {
             let source = &self.shared.plan.definitions.sources[self.shared.plan.pipelines[pipeline].source].name;
             let behind = |end: u64| reader.log_offset.load(Ordering::Acquire) < end;
-            if let Some(end) = self.logs.end_offset(source) {
+            if let Some(end) = self.logs.get(source).map(Log::end_offset) {
                 while behind(end) {
                     if self.stopped() {
                         return false;
@@ -248,6 +255,7 @@ impl Engine {
         if let Some(thread) = self.coordinator.take() {
             join(thread, &self.shared.failure);
         }
+        self.positions.flush()?;
         match self.shared.failure.get() {
             None => Ok(()),
             Some(message) => Err(EngineError::Failed(message.to_string())),
@@ -298,7 +306,6 @@ impl Reader {
         if self.arrivals.send(Arrival::HistoryDone).is_err() {
             return Ok(());
         }
-        let mut saved = std::time::Instant::now();
         while !self.stop.load(Ordering::Acquire) {
             match self.intake.poll(POLL_RECORDS, POLL_WAIT)? {
                 Some(delivery) => {
@@ -308,10 +315,7 @@ impl Reader {
                 }
                 None => self.publish(),
             }
-            if saved.elapsed() >= SAVE_POSITIONS_EVERY {
-                self.intake.save_position()?;
-                saved = std::time::Instant::now();
-            }
+            self.intake.save_position()?;
         }
         self.intake.save_position()
     }
@@ -342,14 +346,10 @@ impl Reader {
         set(&gauge.consumed, counts.consumed);
         set(&gauge.delivered, counts.delivered);
         set(&gauge.lag, self.intake.lag().unwrap_or(u64::MAX));
-        if let Some(SourcePosition::Log { .. }) = self.intake.position() {
-            set(&gauge.log_offset, self.intake.log_offset().unwrap_or(0));
+        if let Some(SourcePosition::Log { offset }) = self.intake.position() {
+            set(&gauge.log_offset, offset);
         }
         let mut trouble = gauge.trouble.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         *trouble = self.intake.trouble();
     }
 }
-
-// Rows of a dimension's table, as the dimension's schema has them.
-#[allow(unused_imports)]
-use {EventTime as _, Value as _, value_at as _};
