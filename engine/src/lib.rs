@@ -1,4 +1,5 @@
 //! The engine: definitions -> plan -> dataflow -> committed rows.
 
 pub mod clock;
+pub mod dataset;
 pub mod plan;
