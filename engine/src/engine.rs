@@ -328,12 +328,7 @@ impl Reader {
             || batch.events.num_rows() == 0
             || self
                 .arrivals
-                .send(Arrival::Events {
-                    pipeline: self.pipeline,
-                    batch,
-                    record_times: events.record_times,
-                    latest,
-                })
+                .send(Arrival::Events { pipeline: self.pipeline, batch, record_times: events.record_times, latest })
                 .is_ok();
         self.publish();
         sent
