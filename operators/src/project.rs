@@ -6,6 +6,7 @@
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
 use arrow::datatypes::{Float32Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
 use freshet_config::value::{DataType, MAX_KEY_STRING_BYTES};
+use timely::container::Accountable;
 
 use crate::batch::{BatchShape, KeyedBatch, hash_key, heap_word};
 use crate::sql::{Expression, Predicate, SqlError};
@@ -18,6 +19,19 @@ pub struct SourceBatch {
     pub positions: Vec<u64>,
     /// +1 or -1 per event; empty: all +1.
     pub signs: Vec<i8>,
+}
+
+impl Default for SourceBatch {
+    fn default() -> SourceBatch {
+        let events = RecordBatch::new_empty(std::sync::Arc::new(arrow::datatypes::Schema::empty()));
+        SourceBatch { events, positions: Vec::new(), signs: Vec::new() }
+    }
+}
+
+impl Accountable for SourceBatch {
+    fn record_count(&self) -> i64 {
+        self.events.num_rows() as i64
+    }
 }
 
 /// One (source, entity) group: what its views need of the source's columns.

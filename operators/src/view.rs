@@ -147,22 +147,28 @@ impl ViewPlan {
     fn reference(&self, at: i64) -> i64 {
         match self.mode {
             Mode::Continuous => at,
-            Mode::Interval(tile) => at.div_euclid(tile.micros()) * tile.micros(),
+            Mode::Interval(tile) => {
+                let tile = tile.micros().max(1);
+                at.div_euclid(tile).saturating_mul(tile)
+            }
         }
     }
 
     /// First microsecond that counts in window `w` at instant `at` (the laws: continuous is open below, tiled closed).
+    ///
+    /// Saturates, so that any instant may be asked for: event times stay far from the ends of the type.
     #[inline(always)]
     pub fn lower(&self, w: usize, at: i64) -> i64 {
         let window = &self.windows[w];
-        let edge = self.reference(at) + window.offset.micros() - window.size.micros();
-        edge + i64::from(self.mode == Mode::Continuous)
+        let edge = self.reference(at).saturating_add(window.offset.micros()).saturating_sub(window.size.micros());
+        edge.saturating_add(i64::from(self.mode == Mode::Continuous))
     }
 
     /// First microsecond that counts no more in a window of this offset at instant `at`.
     #[inline(always)]
     pub fn upper(&self, offset: Span, at: i64) -> i64 {
-        self.reference(at) + offset.micros() + i64::from(self.mode == Mode::Continuous)
+        let edge = self.reference(at).saturating_add(offset.micros());
+        edge.saturating_add(i64::from(self.mode == Mode::Continuous))
     }
 
     /// First microsecond that any window may still see at `at` or later.

@@ -5,11 +5,11 @@
 //! no clock inside: an idle stretch moves the instant with the frontier, so that leases are renewed in time.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use freshet_config::rows::RowBatch;
-use freshet_config::time::Epoch;
+use freshet_config::time::{Epoch, EventTime};
 use timely::container::{Accountable, NoopBuilder};
 use timely::dataflow::Stream;
 use timely::dataflow::channels::pact::DistributorPact;
@@ -34,9 +34,31 @@ pub struct Control {
     /// First epoch whose rows are written. Before it a backfill only builds state; when it closes, every live key gets
     /// its row.
     pub emit_from: Epoch,
+    /// When epochs happened, ascending: epochs order, instants date. An epoch not listed happened at the instant of the
+    /// last one before it, or else at the one it is numbered by.
+    instants: VecDeque<(u64, i64)>,
     /// Latest figures per view, by the view's index in the definitions.
     pub stats: BTreeMap<usize, ViewStats>,
 }
+
+impl Control {
+    /// Says when an epoch happened, in ascending order of epochs.
+    pub fn date(&mut self, epoch: u64, instant: EventTime) {
+        self.instants.push_back((epoch, instant.micros()));
+        if self.instants.len() > DATED_EPOCHS {
+            self.instants.pop_front();
+        }
+    }
+
+    /// The instant at which rows of an epoch are exact, in microseconds.
+    pub fn instant(&self, epoch: u64) -> i64 {
+        let dated = self.instants.iter().rev().find(|(dated, _)| *dated <= epoch);
+        dated.map_or(epoch as i64, |(_, instant)| *instant)
+    }
+}
+
+/// Epochs in flight are few; the dates of older ones are not asked for any more.
+const DATED_EPOCHS: usize = 64;
 
 /// One view of the group: its index in the definitions, and its state.
 pub struct GroupView {
@@ -120,11 +142,12 @@ struct Group {
 impl Group {
     fn close(&mut self, epoch: u64, hand_on: &mut dyn FnMut(RowBatch)) {
         let number = Epoch::from_micros(epoch);
+        let instant = self.control.borrow().instant(epoch);
         let emit = number >= self.control.borrow().emit_from;
         let first = emit && !std::mem::replace(&mut self.emitting, emit);
         for GroupView { view, store } in &mut self.views {
             let mut rows = RowSink::new(*view, number, hand_on);
-            store.close(number.instant().micros(), emit && !first, &mut rows);
+            store.close(instant, emit && !first, &mut rows);
             if first {
                 store.emit_all(&mut rows);
             }

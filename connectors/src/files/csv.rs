@@ -56,6 +56,25 @@ pub(super) fn check(path: &Path, columns: &[Column]) -> Result<Vec<FileProblem>,
     })
 }
 
+/// The names of the columns, each with its values in the first rows.
+pub(super) fn first_rows(path: &Path, rows: usize) -> Result<Vec<(String, Vec<String>)>, FileError> {
+    let (mut reader, since_record) = reader(path)?;
+    let text = |field: &[u8]| String::from_utf8_lossy(field).into_owned();
+    let mut columns: Vec<(String, Vec<String>)> =
+        header(path, &mut reader)?.iter().map(|name| (text(name), Vec::new())).collect();
+    let mut record = ByteRecord::new();
+    for _ in 0..rows {
+        since_record.store(0, Ordering::Relaxed);
+        if !reader.read_byte_record(&mut record).map_err(|error| failed(path, error))? {
+            break;
+        }
+        for ((_, values), field) in columns.iter_mut().zip(&record) {
+            values.push(text(field));
+        }
+    }
+    Ok(columns)
+}
+
 fn reader(path: &Path) -> Result<(csv::Reader<Guarded>, Arc<AtomicUsize>), FileError> {
     let file = File::open(path).map_err(FileError::io(path))?;
     let since_record = Arc::new(AtomicUsize::new(0));

@@ -9,6 +9,7 @@ mod lines;
 mod list;
 mod ndjson;
 mod parquet;
+mod sniff;
 
 use std::fmt;
 use std::io;
@@ -21,6 +22,8 @@ use crate::events::{Rejection, excerpt};
 use crate::row::{Refusal, Rows, Rules};
 pub use events::{EventFiles, FileEvents};
 pub use list::{FileList, list};
+pub use parquet::read_all as read_parquet;
+pub use sniff::sniff;
 
 /// Rows read at once.
 const CHUNK_ROWS: usize = 8192;

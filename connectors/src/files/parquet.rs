@@ -19,6 +19,18 @@ use crate::row::Rules;
 
 type Builder = ParquetRecordBatchReaderBuilder<File>;
 
+/// Reads a whole file, every column as it is.
+pub fn read_all(path: &Path) -> Result<(SchemaRef, Vec<RecordBatch>), FileError> {
+    let builder = builder(path)?.map_err(|problem| FileError::Unusable(vec![problem]))?;
+    let schema = builder.schema().clone();
+    let builder = builder.with_batch_size(CHUNK_ROWS);
+    let read = || {
+        let batches = builder.build().map_err(|error| error.to_string())?;
+        batches.collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())
+    };
+    Ok((schema, survive(read).map_err(|error| damaged(path, error))?))
+}
+
 /// What keeps the file from being read, if anything does.
 pub(super) fn check(path: &Path, columns: &[Column]) -> Result<Vec<FileProblem>, FileError> {
     Ok(match builder(path)? {

@@ -49,7 +49,8 @@ pub fn mean(sum: f64, n: u64) -> f64 {
     sum / n as f64
 }
 
-/// `n * Q - S^2`, exact, rounded once: the numerator of every variance. Never negative.
+/// `n * Q - S^2`, exact, rounded once: the numerator of every variance. Never negative; not a number when `moments` are
+/// not those of `n` values.
 ///
 /// Formula: var_pop = (n Q - S^2) / n^2, var_samp = (n Q - S^2) / (n (n - 1)), with S and Q the sums of values and squares.
 pub fn variance_numerator(moments: &Moments, n: u64, unit: i32) -> f64 {
@@ -71,8 +72,10 @@ pub fn variance_numerator(moments: &Moments, n: u64, unit: i32) -> f64 {
         *digit = t;
         borrow = first | second;
     }
-    // By Cauchy-Schwarz the difference of exact integers is never negative.
-    debug_assert!(!borrow);
+    // By Cauchy-Schwarz the difference is never negative for sums of values; for the sums of a damaged row it may be.
+    if borrow {
+        return f64::NAN;
+    }
     let digits: Vec<u32> = scaled.iter().flat_map(|d| [*d as u32, (*d >> 32) as u32]).collect();
     nearest_digits(&digits, 2 * unit)
 }

@@ -68,7 +68,8 @@ impl Fold {
     pub fn add(&mut self, plan: &ViewPlan, members: u64, older: u64, nulls: u64, words: &[u64], heap: &[u8]) {
         let mut rest = members;
         while rest != 0 {
-            self.rows[rest.trailing_zeros() as usize] += 1;
+            let rows = &mut self.rows[rest.trailing_zeros() as usize];
+            *rows = rows.wrapping_add(1);
             rest &= rest - 1;
         }
         for (c, column) in plan.columns.iter().enumerate() {
@@ -83,7 +84,8 @@ impl Fold {
                 rest &= rest - 1;
                 let cell = &mut self.cells[window * self.columns + c];
                 let first = cell.count == 0;
-                cell.count += 1;
+                // A damaged row may count to the end of the type.
+                cell.count = cell.count.wrapping_add(1);
                 if let Some(lane) = lane {
                     cell.moments.add_lane(lane, column.squares);
                 } else if column.sum {

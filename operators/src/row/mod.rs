@@ -20,7 +20,7 @@ mod fold;
 mod read;
 
 pub use fold::Fold;
-pub use read::{Coverage, Reader, RowError, describe};
+pub use read::{Coverage, Reader, RowError, as_of, describe};
 
 use freshet_config::value::Value;
 

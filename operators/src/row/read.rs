@@ -233,6 +233,12 @@ pub fn describe(plan: &ViewPlan, row: &[u8]) -> Result<Coverage, RowError> {
     })
 }
 
+/// The instant a row was written for: its values are exact there.
+pub fn as_of(plan: &ViewPlan, row: &[u8]) -> Result<EventTime, RowError> {
+    let head = Head::read(&mut Bytes::new(row), plan.layout_tag())?;
+    Ok(EventTime::from_micros(head.as_of))
+}
+
 impl fmt::Display for Coverage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.from {

@@ -21,8 +21,6 @@ pub(super) struct Dense {
     head: usize,
     sorted: usize,
     unordered: bool,
-    /// A slice was taken out: cores are rebuilt from the list.
-    rebuild: bool,
     /// The key's header; `u32::MAX` when this place is free.
     pub slot: u32,
     pub core_at: i64,
@@ -30,6 +28,8 @@ pub(super) struct Dense {
     pub lease: i64,
     /// Length of the next lease, microseconds.
     pub lease_length: i64,
+    /// Became dense since the last close.
+    pub fresh: bool,
     /// The wheel holds an entry for this key.
     pub armed: bool,
     current: Box<[usize]>,
@@ -69,11 +69,11 @@ impl Dense {
             head: 0,
             sorted: 0,
             unordered: false,
-            rebuild: false,
             slot,
             core_at,
             lease,
             lease_length,
+            fresh: true,
             armed: false,
             current: vec![0; w].into(),
             leaving: vec![0; w].into(),
@@ -115,12 +115,12 @@ impl Dense {
 
     /// Adds one slice; its place is found at the close.
     #[inline(always)]
-    pub fn push(&mut self, layout: &Layout, slice: &[u64]) {
+    pub fn push(&mut self, layout: &Layout, slice: &[u64], strings: &Strings) {
         if self.slices.len() + layout.stride > self.slices.capacity() {
             self.make_room(layout);
         }
         if let Some(last) = self.slices.len().checked_sub(layout.stride) {
-            self.unordered |= order(slice, &self.slices[last..]).is_lt();
+            self.unordered |= layout.order(strings, slice, &self.slices[last..]).is_lt();
         }
         self.slices.extend_from_slice(slice);
     }
@@ -145,14 +145,30 @@ impl Dense {
         self.sorted = self.sorted.saturating_sub(cut);
     }
 
-    /// Takes out the slice equal to this one; `false` when there is none.
-    pub fn remove(&mut self, layout: &Layout, slice: &[u64], strings: &mut Strings) -> bool {
-        let found = (self.head..self.len(layout)).find(|i| equal(layout, self.slice(layout, *i), slice, strings));
-        let Some(i) = found else { return false };
-        release(layout, self.slice(layout, i), strings);
-        self.slices.drain(i * layout.stride..(i + 1) * layout.stride);
-        self.rebuild = true;
-        true
+    /// Takes out a slice for each of `back`, which are in canonical order; gives how many were not found.
+    pub fn take_back(&mut self, layout: &Layout, back: &[u64], strings: &mut Strings) -> usize {
+        self.settle(layout, strings);
+        let stride = layout.stride;
+        let (mut to, n) = (self.head, self.len(layout));
+        let (mut back, mut missing) = (back.chunks_exact(stride).peekable(), 0);
+        for from in self.head..n {
+            let place = from * stride..(from + 1) * stride;
+            let slice = &self.slices[place.clone()];
+            while back.next_if(|b| layout.order(strings, b, slice).is_lt()).is_some() {
+                missing += 1;
+            }
+            if back.next_if(|b| layout.order(strings, b, slice).is_eq()).is_some() {
+                release(layout, slice, strings);
+            } else {
+                self.slices.copy_within(place, to * stride);
+                to += 1;
+            }
+        }
+        if to < n {
+            self.slices.truncate(to * stride);
+            self.rebuild_cores(layout);
+        }
+        missing + back.count()
     }
 
     /// Sorts what came since the last close, and merges the late part into the settled one.
@@ -160,9 +176,9 @@ impl Dense {
         let n = self.len(layout);
         let settled = std::mem::replace(&mut self.sorted, n);
         if std::mem::take(&mut self.unordered) {
-            sort_slices(&mut self.slices[settled * layout.stride..], layout.stride);
+            sort_slices(layout, &mut self.slices[settled * layout.stride..], strings);
             if settled > self.head && settled < n {
-                let late = self.late_after(layout, settled);
+                let late = self.late_after(layout, settled, strings);
                 if late > 0 {
                     self.merge_late(layout, settled, late, strings);
                 }
@@ -178,10 +194,10 @@ impl Dense {
     }
 
     /// How many of the newly sorted slices belong before the last settled one.
-    fn late_after(&self, layout: &Layout, settled: usize) -> usize {
+    fn late_after(&self, layout: &Layout, settled: usize, strings: &Strings) -> usize {
         let last = self.slice(layout, settled - 1);
         let fresh = self.slices[settled * layout.stride..].chunks_exact(layout.stride);
-        fresh.take_while(|slice| order(slice, last).is_lt()).count()
+        fresh.take_while(|slice| layout.order(strings, slice, last).is_lt()).count()
     }
 
     fn merge_late(&mut self, layout: &Layout, settled: usize, late: usize, strings: &Strings) {
@@ -191,7 +207,7 @@ impl Dense {
         while left > 0 {
             to -= 1;
             let arrival = &arrivals[(left - 1) * stride..left * stride];
-            if from > self.head && order(self.slice(layout, from - 1), arrival).is_gt() {
+            if from > self.head && layout.order(strings, self.slice(layout, from - 1), arrival).is_gt() {
                 from -= 1;
                 self.slices.copy_within(from * stride..(from + 1) * stride, to * stride);
             } else {
@@ -239,9 +255,6 @@ impl Dense {
 
     /// Closes slices up to instant `at`, and drops what no window can reach any more.
     pub fn advance(&mut self, layout: &Layout, at: i64, strings: &mut Strings) {
-        if std::mem::take(&mut self.rebuild) {
-            self.rebuild_cores(layout);
-        }
         self.settle(layout, strings);
         self.core_at = at;
         let n = self.len(layout);
@@ -293,7 +306,7 @@ impl Dense {
             let gone = list.iter().take_while(|(time, _)| *time < reach).count();
             list.drain(..gone);
         }
-        if layout.has_strings() {
+        if layout.has_strings {
             for i in self.head..dead {
                 release(layout, &self.slices[i * layout.stride..][..layout.stride], strings);
             }
@@ -332,13 +345,12 @@ impl Dense {
         }
     }
 
-    /// Forgets everything derived; the next `settle` and `advance` derive it again.
+    /// Forgets everything derived; the next `advance` derives it again from slices that are in order.
     fn rebuild_cores(&mut self, layout: &Layout) {
         let plan = &layout.plan;
         self.slices.drain(..self.head * layout.stride);
         self.head = 0;
-        self.sorted = 0;
-        self.unordered = true;
+        self.sorted = self.len(layout);
         self.current.fill(0);
         self.leaving.fill(0);
         self.pending.fill(0);
@@ -379,11 +391,10 @@ impl Dense {
             used += 1;
         }
         for (edge, pending) in self.pending.iter().enumerate() {
-            // Only what enters before the lease ends matters for an offset window; with offset 0 that is all there is.
             let enters = layout.plan.upper(layout.edges[edge], self.lease);
             let mut end = *pending;
-            while end < n && (edge == 0 || self.time(layout, end) < enters) {
-                end = if edge == 0 { n } else { end + 1 };
+            while end < n && self.time(layout, end) < enters {
+                end += 1;
             }
             ranges[used] = (*pending, end);
             used += 1;
@@ -643,24 +654,6 @@ fn insert_late(layout: &Layout, extreme: &Extreme, list: &mut Vec<(i64, u64)>, t
     list.splice(from..to, [(time, value)]);
 }
 
-/// Equal in everything but where long strings are kept.
-fn equal(layout: &Layout, a: &[u64], b: &[u64], strings: &Strings) -> bool {
-    let nulls = layout.nulls(a);
-    if a[0] != b[0] || nulls != layout.nulls(b) {
-        return false;
-    }
-    layout.columns.iter().enumerate().all(|(c, column)| match column.word {
-        Some(word) if nulls >> c & 1 == 0 => {
-            a[word] == b[word] || column.is_string && strings.compare(a[word], b[word]).is_eq()
-        }
-        _ => true,
-    })
-}
-
-pub(super) fn same_slice(layout: &Layout, a: &[u64], b: &[u64], strings: &Strings) -> bool {
-    equal(layout, a, b, strings)
-}
-
 /// Gives the strings of a slice back.
 pub(super) fn release(layout: &Layout, slice: &[u64], strings: &mut Strings) {
     let nulls = layout.nulls(slice);
@@ -708,21 +701,26 @@ pub(super) fn put_slices(
     }
 }
 
-fn sort_slices(words: &mut [u64], stride: usize) {
+/// Sorts slices into canonical order.
+pub(super) fn sort_slices(layout: &Layout, words: &mut [u64], strings: &Strings) {
     fn sort<const N: usize>(words: &mut [u64]) {
         words.as_chunks_mut::<N>().0.sort_unstable_by(|a, b| order(a, b));
     }
+    let stride = layout.stride;
     match stride {
+        _ if layout.has_strings => sort_any(layout, words, strings),
         1 => sort::<1>(words),
         2 => sort::<2>(words),
         3 => sort::<3>(words),
         4 => sort::<4>(words),
-        _ => {
-            let mut slices: Vec<Box<[u64]>> = words.chunks_exact(stride).map(Box::from).collect();
-            slices.sort_unstable_by(|a, b| order(a, b));
-            for (to, from) in words.chunks_exact_mut(stride).zip(slices) {
-                to.copy_from_slice(&from);
-            }
-        }
+        _ => sort_any(layout, words, strings),
+    }
+}
+
+fn sort_any(layout: &Layout, words: &mut [u64], strings: &Strings) {
+    let mut slices: Vec<Box<[u64]>> = words.chunks_exact(layout.stride).map(Box::from).collect();
+    slices.sort_unstable_by(|a, b| layout.order(strings, a, b));
+    for (to, from) in words.chunks_exact_mut(layout.stride).zip(slices) {
+        to.copy_from_slice(&from);
     }
 }

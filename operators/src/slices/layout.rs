@@ -1,8 +1,11 @@
 //! Where things stand in a slice and in a core: sizes that come from the plan, computed once.
 
+use std::cmp::Ordering;
+
 use freshet_config::time::Span;
 use freshet_config::value::DataType;
 
+use super::strings::Strings;
 use crate::exact::Scale;
 use crate::view::ViewPlan;
 
@@ -21,6 +24,7 @@ pub struct Layout {
     pub(super) has_position: bool,
     pub(super) null_word: Option<usize>,
     pub(super) columns: Vec<StoredColumn>,
+    pub(super) has_strings: bool,
     /// Distinct window offsets; windows refer to them.
     pub(super) edges: Vec<Span>,
     pub(super) windows: Vec<StoredWindow>,
@@ -112,11 +116,43 @@ impl Layout {
         }
         let lasts = (0..plan.columns.len()).filter(|c| plan.columns[*c].last).collect();
         let tag = plan.layout_tag();
-        Layout { plan, tag, stride, has_position, null_word, columns, edges, windows, core_words, extremes, lasts }
+        let has_strings = columns.iter().any(|c| c.is_string);
+        Layout {
+            plan,
+            tag,
+            stride,
+            has_position,
+            null_word,
+            columns,
+            has_strings,
+            edges,
+            windows,
+            core_words,
+            extremes,
+            lasts,
+        }
     }
 
-    pub(super) fn has_strings(&self) -> bool {
-        self.columns.iter().any(|c| c.is_string)
+    /// The canonical order of slices: time, then position where it is kept, then values and nulls. Total: slices that
+    /// compare equal are interchangeable.
+    #[inline(always)]
+    pub(super) fn order(&self, strings: &Strings, a: &[u64], b: &[u64]) -> Ordering {
+        if self.has_strings { self.order_with_strings(strings, a, b) } else { order(a, b) }
+    }
+
+    /// Words of strings name places in memory: what follows time and position is compared as text.
+    fn order_with_strings(&self, strings: &Strings, a: &[u64], b: &[u64]) -> Ordering {
+        let placed = time_of(a).cmp(&time_of(b)).then_with(|| a[1].cmp(&b[1]));
+        placed.then_with(|| self.nulls(a).cmp(&self.nulls(b))).then_with(|| {
+            let nulls = self.nulls(a);
+            let held = self.columns.iter().enumerate().filter(|(c, _)| nulls >> c & 1 == 0);
+            let words = held.filter_map(|(_, column)| Some((column.word?, column.is_string)));
+            let compared = words.map(|(word, is_string)| match is_string {
+                true => strings.compare(a[word], b[word]),
+                false => a[word].cmp(&b[word]),
+            });
+            compared.into_iter().find(|o| o.is_ne()).unwrap_or(Ordering::Equal)
+        })
     }
 
     /// The null bits of a slice, one per column.
@@ -134,9 +170,9 @@ pub(super) fn time_of(slice: &[u64]) -> i64 {
     (slice[0] as i64) >> FLAG_BITS
 }
 
-/// The canonical order of slices: time, then position where it is kept, then the values' bits, then null flags.
+/// [`Layout::order`] of slices without strings: all words after the first compare as they are.
 #[inline(always)]
-pub(super) fn order(a: &[u64], b: &[u64]) -> std::cmp::Ordering {
+pub(super) fn order(a: &[u64], b: &[u64]) -> Ordering {
     time_of(a).cmp(&time_of(b)).then_with(|| a[1..].cmp(&b[1..])).then_with(|| a[0].cmp(&b[0]))
 }
 

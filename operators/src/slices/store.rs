@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use freshet_config::rows::RowBatch;
 
 use super::dense::{self, Dense};
-use super::layout::{FLAG_BITS, Layout, order, time_of};
+use super::layout::{FLAG_BITS, Layout, time_of};
 use super::slab::{Slab, prefetch};
 use super::strings::Strings;
 use crate::batch::{KeyedBatch, heap_bytes};
@@ -99,11 +99,15 @@ pub struct ViewStore {
     key_bytes: Strings,
     strings: Strings,
     free_headers: usize,
-    forgot_keys: bool,
+    /// Keys are dropped, and new ones may be old ones, once what was known at this instant has expired.
+    first_close: Option<i64>,
     clock: i64,
     /// How far the clock moved at the last close; leases reach `lead_epochs` times as far.
     step: i64,
     touched: Vec<u32>,
+    /// Events to take back at the close: their keys' slots, and their slices.
+    back: Vec<u32>,
+    back_slices: Vec<u64>,
     wheel: VecDeque<Vec<u32>>,
     wheel_at: i64,
     sweep_at: u32,
@@ -139,10 +143,12 @@ impl ViewStore {
             key_bytes: Strings::default(),
             strings: Strings::default(),
             free_headers: 0,
-            forgot_keys: false,
+            first_close: None,
             clock,
             step: 0,
             touched: Vec::new(),
+            back: Vec::new(),
+            back_slices: Vec::new(),
             wheel: VecDeque::new(),
             wheel_at: clock / TICK,
             sweep_at: 0,
@@ -209,9 +215,14 @@ impl ViewStore {
         }
         let header = self.headers.words_mut(slot);
         header[0] = key;
-        // Once keys were dropped, a new one may be an old one whose early slices are gone.
-        header[1] = if self.forgot_keys { u64::from(TRIMMED) << 48 } else { 0 };
+        header[1] = 0;
         slot
+    }
+
+    /// Whether silent keys may have been dropped: an empty key may be an old one whose early slices are gone. A rule on
+    /// instants alone, because which keys the sweep has met depends on how keys are spread over workers.
+    fn forgetful(&self) -> bool {
+        self.first_close.is_some_and(|first| self.layout.plan.reach(self.clock) > first)
     }
 
     #[cold]
@@ -283,29 +294,34 @@ impl ViewStore {
             }
         }
         let reach = self.layout.plan.reach(self.clock);
+        let empty_flags = u64::from(TOUCHED | if self.forgetful() { TRIMMED } else { 0 }) << 48;
         for (slot, i) in slots.iter().zip(chosen) {
-            self.apply_event(*slot, batch, *i as usize, reach);
+            self.apply_event(*slot, batch, *i as usize, reach, empty_flags);
         }
     }
 
     #[inline(always)]
-    fn apply_event(&mut self, slot: u32, batch: &KeyedBatch, i: usize, reach: i64) {
+    fn apply_event(&mut self, slot: u32, batch: &KeyedBatch, i: usize, reach: i64, empty_flags: u64) {
         self.stats.events += 1;
+        let header = self.headers.words_mut(slot);
+        let meta = Meta::of(header);
+        if meta.flags & TOUCHED == 0 {
+            let empty = meta.count == 0 && meta.class != DENSE;
+            header[1] |= if empty { empty_flags } else { u64::from(TOUCHED) << 48 };
+            self.touched.push(slot);
+        }
         if batch.time[i] < reach {
-            self.stats.expired_on_arrival += 1;
-            let header = self.headers.words_mut(slot);
+            // Its row may have said that it holds all slices ever, and says so no more.
             header[1] |= u64::from(TRIMMED) << 48;
+            self.stats.expired_on_arrival += 1;
             return;
         }
         let mut slice = std::mem::take(&mut self.slice);
         self.build(batch, i, &mut slice);
-        let header = self.headers.words_mut(slot);
-        if Meta::of(header).flags & TOUCHED == 0 {
-            header[1] |= u64::from(TOUCHED) << 48;
-            self.touched.push(slot);
-        }
         if batch.sign.get(i).is_some_and(|sign| *sign < 0) {
-            self.remove(slot, &slice);
+            // The event itself may come later in the same epoch.
+            self.back.push(slot);
+            self.back_slices.extend_from_slice(&slice);
         } else {
             self.add(slot, &slice);
         }
@@ -351,13 +367,13 @@ impl ViewStore {
             meta = Meta::of(self.headers.words(slot));
         }
         if meta.class == DENSE {
-            self.dense[meta.block as usize].push(&self.layout, slice);
+            self.dense[meta.block as usize].push(&self.layout, slice, &self.strings);
             return;
         }
         let stride = self.layout.stride;
         let words = sparse_words_mut(&mut self.headers, &mut self.blocks, slot, meta);
         let mut at = usize::from(meta.count) * stride;
-        while at > 0 && order(&words[at - stride..at], slice).is_gt() {
+        while at > 0 && self.layout.order(&self.strings, &words[at - stride..at], slice).is_gt() {
             words.copy_within(at - stride..at, at);
             at -= stride;
         }
@@ -377,28 +393,46 @@ impl ViewStore {
         self.headers.words_mut(slot)[1] = meta.word();
     }
 
-    /// Takes back an event that was added before.
-    #[cold]
-    fn remove(&mut self, slot: u32, slice: &[u64]) {
+    /// Takes back the events that the epoch retracted, once all it added are there.
+    fn take_back(&mut self) {
+        if self.back.is_empty() {
+            return;
+        }
+        let (back, slices) = (std::mem::take(&mut self.back), std::mem::take(&mut self.back_slices));
+        let stride = self.layout.stride;
+        let mut by_slot: Vec<usize> = (0..back.len()).collect();
+        by_slot.sort_by_key(|i| back[*i]);
+        for group in by_slot.chunk_by(|a, b| back[*a] == back[*b]) {
+            let mut words: Vec<u64> = group.iter().flat_map(|i| &slices[i * stride..][..stride]).copied().collect();
+            dense::sort_slices(&self.layout, &mut words, &self.strings);
+            let missing = self.take_back_of(back[group[0]], &words);
+            self.stats.unmatched_retractions += missing as u64;
+            words.chunks_exact(stride).for_each(|slice| dense::release(&self.layout, slice, &mut self.strings));
+        }
+    }
+
+    /// Takes slices of one key out; gives how many it does not have.
+    fn take_back_of(&mut self, slot: u32, slices: &[u64]) -> usize {
         let mut meta = Meta::of(self.headers.words(slot));
-        let found = if meta.class == DENSE {
-            self.dense[meta.block as usize].remove(&self.layout, slice, &mut self.strings)
-        } else {
-            let (layout, stride) = (&self.layout, self.layout.stride);
-            let held = self.sparse_words(slot, meta);
-            let place = held.chunks_exact(stride).position(|s| dense::same_slice(layout, s, slice, &self.strings));
-            if let Some(i) = place {
-                let end = held.len();
-                let words = sparse_words_mut(&mut self.headers, &mut self.blocks, slot, meta);
-                dense::release(&self.layout, &words[i * stride..][..stride], &mut self.strings);
-                words.copy_within((i + 1) * stride..end, i * stride);
-                meta.count -= 1;
-                self.set_meta(slot, meta);
+        if meta.class == DENSE {
+            return self.dense[meta.block as usize].take_back(&self.layout, slices, &mut self.strings);
+        }
+        let (stride, mut missing) = (self.layout.stride, 0);
+        let words = sparse_words_mut(&mut self.headers, &mut self.blocks, slot, meta);
+        for slice in slices.chunks_exact(stride) {
+            let end = usize::from(meta.count) * stride;
+            let same = |held: &[u64]| self.layout.order(&self.strings, held, slice).is_eq();
+            match words[..end].chunks_exact(stride).position(same) {
+                Some(i) => {
+                    dense::release(&self.layout, &words[i * stride..][..stride], &mut self.strings);
+                    words.copy_within((i + 1) * stride..end, i * stride);
+                    meta.count -= 1;
+                }
+                None => missing += 1,
             }
-            place.is_some()
-        };
-        dense::release(&self.layout, slice, &mut self.strings);
-        self.stats.unmatched_retractions += u64::from(!found);
+        }
+        self.set_meta(slot, meta);
+        missing
     }
 
     /// Drops slices that no window can reach; gives back a block that became too large.
@@ -415,7 +449,7 @@ impl ViewStore {
         if dead == 0 {
             return;
         }
-        if self.layout.has_strings() {
+        if self.layout.has_strings {
             for slice in words[..dead * stride].chunks_exact(stride) {
                 dense::release(&self.layout, slice, &mut self.strings);
             }
@@ -464,7 +498,7 @@ impl ViewStore {
         let mut meta = Meta::of(self.headers.words(slot));
         let mut dense = Dense::new(&self.layout, slot, self.clock, self.tuning.longest_lease_us);
         for slice in self.sparse_words(slot, meta).chunks_exact(self.layout.stride) {
-            dense.push(&self.layout, slice);
+            dense.push(&self.layout, slice, &self.strings);
         }
         if meta.class > 0 {
             self.blocks[meta.class as usize - 1].release(meta.block);
@@ -506,10 +540,11 @@ impl ViewStore {
     /// With `emit` off (a backfill) the state advances and nothing is written; [`ViewStore::emit_all`] follows.
     pub fn close(&mut self, at: i64, emit: bool, rows: &mut RowSink) {
         // A lease that was long enough for one large step must be long enough for the next.
-        self.step =
-            (at - self.clock).max(self.step - self.step / 8).clamp(TICK, self.tuning.longest_lease_us.max(TICK));
-        let advanced = (at - self.clock).max(0);
+        let advanced = at.saturating_sub(self.clock).max(0);
+        self.step = advanced.max(self.step - self.step / 8).clamp(TICK, self.tuning.longest_lease_us.max(TICK));
         self.clock = at;
+        self.first_close.get_or_insert(at);
+        self.take_back();
         let touched = std::mem::take(&mut self.touched);
         self.encode_list(&touched, emit, rows);
         for slot in &touched {
@@ -525,9 +560,14 @@ impl ViewStore {
         rows.flush();
     }
 
+    /// Leases that end in this tick or earlier may not last until they can be renewed.
+    fn last_due_tick(&self) -> i64 {
+        (self.clock + self.tuning.lead_epochs * self.step) / TICK
+    }
+
     /// Rewrites dense keys whose lease ends too soon.
     fn refresh(&mut self, rows: &mut RowSink) {
-        let edge = (self.clock + self.tuning.lead_epochs * self.step) / TICK;
+        let edge = self.last_due_tick();
         let mut due = Vec::new();
         while self.wheel_at <= edge {
             self.wheel_at += 1;
@@ -619,17 +659,21 @@ impl ViewStore {
 
     /// `false` when the key became sparse instead.
     fn encode_dense(&mut self, slot: u32, place: u32, emit: bool, rows: &mut RowSink) -> bool {
-        let (clock, lead) = (self.clock, self.tuning.lead_epochs * self.step);
+        let (clock, lead, last_due) = (self.clock, self.tuning.lead_epochs * self.step, self.last_due_tick());
         let dense = &mut self.dense[place as usize];
         dense.advance(&self.layout, clock, &mut self.strings);
-        if dense.live(&self.layout) <= CLASS_SLICES[LAST_CLASS as usize] / 2 {
+        // Whether a key was full for a moment within the epoch depends on the order of its events: a new dense key
+        // is one only if it does not fit at the close.
+        let most = CLASS_SLICES[LAST_CLASS as usize];
+        let fits = if std::mem::take(&mut dense.fresh) { most } else { most / 2 };
+        if dense.live(&self.layout) <= fits {
             self.demote(slot);
             return false;
         }
         if !emit {
             return true;
         }
-        if dense.lease < clock + (dense.lease_length / 2).max(lead) {
+        if dense.lease / TICK <= last_due || dense.lease < clock + dense.lease_length / 2 {
             dense.renew(&self.layout, clock + dense.lease_length.max(lead + TICK));
         }
         let dense = &self.dense[place as usize];
@@ -685,6 +729,7 @@ impl ViewStore {
             return;
         }
         self.sweep_credit += advanced.saturating_mul(i64::from(total)) / SWEEP_PERIOD + 1;
+        let forgetful = self.forgetful();
         let steps = self.sweep_credit.min(i64::from(total)) as u32;
         self.sweep_credit = 0;
         for _ in 0..steps {
@@ -695,7 +740,7 @@ impl ViewStore {
             }
             self.trim(slot);
             let meta = Meta::of(self.headers.words(slot));
-            if meta.class == 0 && meta.count == 0 && meta.flags & TOUCHED == 0 {
+            if forgetful && meta.class == 0 && meta.count == 0 && meta.flags & TOUCHED == 0 {
                 self.forget(slot);
             }
         }
@@ -734,7 +779,6 @@ impl ViewStore {
         self.headers.words_mut(slot)[1] = FREE;
         self.headers.release(slot);
         self.free_headers += 1;
-        self.forgot_keys = true;
     }
 
     fn with_key<R>(&self, slot: u32, read: impl FnOnce(&[u8]) -> R) -> R {

@@ -1,0 +1,125 @@
+//! The Q1 workload: card transactions over three days, skewed keys, a few late; made from a seed, the same every run.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, TimestampMicrosecondArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+
+/// 2024-01-01T00:00:00Z in microseconds.
+pub const START_US: i64 = 1_704_067_200_000_000;
+pub const SPAN_US: i64 = 3 * 86_400_000_000;
+const CARDS: usize = 1_000_000;
+const SKEW: f64 = 1.05;
+/// One event in this many carries a time up to [`LATE_US`] before its place in the stream.
+const LATE_ONE_IN: u64 = 100;
+const LATE_US: u64 = 300_000_000;
+
+/// SplitMix64: small, seedable and good enough for a workload.
+pub struct Random(u64);
+
+impl Random {
+    pub fn new(seed: u64) -> Random {
+        Random(seed)
+    }
+
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// In 0..1.
+    pub fn unit(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// Standard normal, by Box and Muller.
+    pub fn normal(&mut self) -> f64 {
+        let radius = (-2.0 * (1.0 - self.unit()).ln()).sqrt();
+        radius * (std::f64::consts::TAU * self.unit()).cos()
+    }
+}
+
+/// Draws card numbers with P(rank) ~ 1 / rank^1.05; hot ranks get scattered numbers.
+pub struct Cards {
+    cumulative: Vec<f64>,
+    numbers: Vec<i64>,
+}
+
+impl Cards {
+    pub fn new(random: &mut Random) -> Cards {
+        let mut total = 0.0;
+        let mut cumulative: Vec<f64> = (1..=CARDS)
+            .map(|rank| {
+                total += (rank as f64).powf(-SKEW);
+                total
+            })
+            .collect();
+        cumulative.iter_mut().for_each(|c| *c /= total);
+        let mut numbers: Vec<i64> = (0..CARDS as i64).collect();
+        for i in (1..CARDS).rev() {
+            numbers.swap(i, (random.next() % (i as u64 + 1)) as usize);
+        }
+        Cards { cumulative, numbers }
+    }
+
+    pub fn draw(&self, random: &mut Random) -> i64 {
+        let u = random.unit();
+        self.numbers[self.cumulative.partition_point(|c| *c < u).min(CARDS - 1)]
+    }
+}
+
+pub fn schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![
+        Field::new("card_id", DataType::Int64, true),
+        Field::new("amount", DataType::Float64, true),
+        Field::new("ts", DataType::Timestamp(TimeUnit::Microsecond, None), true),
+    ]))
+}
+
+/// `events` events in order of arrival, in batches of `batch` rows that never cross a multiple of `epoch_us`; each with
+/// the number of its epoch.
+pub fn batches(events: usize, batch: usize, epoch_us: i64, seed: u64) -> Vec<(i64, RecordBatch)> {
+    let mut random = Random::new(seed);
+    let cards = Cards::new(&mut random);
+    let mut out = Vec::new();
+    let (mut keys, mut amounts, mut times) = (Vec::new(), Vec::new(), Vec::new());
+    let mut current = 0;
+    let mut flush = |epoch: i64, keys: &mut Vec<i64>, amounts: &mut Vec<f64>, times: &mut Vec<i64>| {
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(Int64Array::from(std::mem::take(keys))),
+            Arc::new(Float64Array::from(std::mem::take(amounts))),
+            Arc::new(TimestampMicrosecondArray::from(std::mem::take(times))),
+        ];
+        out.push((epoch, RecordBatch::try_new(schema(), columns).expect("columns of the schema")));
+    };
+    for i in 0..events {
+        let arrival = (i as i128 * SPAN_US as i128 / events as i128) as i64;
+        let epoch = arrival / epoch_us;
+        if !keys.is_empty() && (epoch != current || keys.len() == batch) {
+            flush(current, &mut keys, &mut amounts, &mut times);
+        }
+        current = epoch;
+        let late = if random.next() % LATE_ONE_IN == 0 { (random.next() % LATE_US) as i64 } else { 0 };
+        keys.push(cards.draw(&mut random));
+        amounts.push(((3.2 + 1.1 * random.normal()).exp() * 100.0).round() / 100.0);
+        times.push(START_US + arrival - late);
+    }
+    if !keys.is_empty() {
+        flush(current, &mut keys, &mut amounts, &mut times);
+    }
+    out
+}
+
+/// Cores and processor of this machine, for the head of a report.
+pub fn machine() -> String {
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = info.lines().find_map(|l| l.strip_prefix("model name")).unwrap_or(": unknown");
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    format!(
+        "{cores} cores,{}",
+        model.trim_start_matches([' ', '\t', ':']).split('@').next().map(|m| format!(" {m}")).unwrap_or_default()
+    )
+}

@@ -1,0 +1,234 @@
+//! Values of the views of one group: per key its events in order, per spine row a fold of those in the windows.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use freshet_config::time::EventTime;
+use freshet_config::value::{Value, encode_key};
+use freshet_operators::batch::heap_word;
+use freshet_operators::lookup::{ServicePlan, ViewLookup};
+use freshet_operators::row::{FeatureValue, Fold, Status};
+use freshet_operators::view::ViewPlan;
+
+use super::DatasetReport;
+use super::columns::FeatureColumn;
+use super::error::DatasetError;
+use super::retained::{EventPlace, Retained};
+use super::spine::Spine;
+use crate::plan::{Group, Pipeline, Plan};
+
+/// What a service asks of one group: views, keys and instants.
+pub(super) struct Request<'p> {
+    pub group: &'p Group,
+    views: Vec<RequestView>,
+    /// Encoded key to its number.
+    pub slots: HashMap<Vec<u8>, usize>,
+    /// Per key, its spine rows in the order of their instants.
+    pub rows: Vec<Vec<usize>>,
+    /// Event times that some window can hold at some instant of the spine, in microseconds.
+    pub reach: Range<i64>,
+}
+
+struct RequestView {
+    plan: Arc<ViewPlan>,
+    /// Which bit of an event says that it passes the view's filter.
+    bit: usize,
+    /// Per column of the view's plan, the column of the group.
+    columns: Vec<usize>,
+    /// Per feature taken: its number in the service, and in the view.
+    features: Vec<(usize, usize)>,
+    start: Option<EventTime>,
+}
+
+impl<'p> Request<'p> {
+    /// One request per group of the pipeline that the service needs.
+    pub fn of_pipeline(plan: &Plan, service: &ServicePlan, pipeline: &'p Pipeline, spine: &Spine) -> Vec<Request<'p>> {
+        pipeline.groups.iter().filter_map(|group| Request::of_group(plan, service, group, spine)).collect()
+    }
+
+    fn of_group(plan: &Plan, service: &ServicePlan, group: &'p Group, spine: &Spine) -> Option<Request<'p>> {
+        let mut views = Vec::new();
+        let mut key: Option<&ViewLookup> = None;
+        for (slot, lookup) in service.views.iter().enumerate() {
+            let Some(bit) = group.views.iter().position(|view| view.view == lookup.view) else { continue };
+            let features = service.features.iter().enumerate().filter(|(_, feature)| feature.view == slot);
+            views.push(RequestView {
+                plan: lookup.plan.clone(),
+                bit,
+                columns: group.views[bit].columns.clone(),
+                features: features.map(|(number, feature)| (number, feature.feature)).collect(),
+                start: plan.definitions.views[lookup.view].feature_start,
+            });
+            // All views of a group have one entity, hence one key.
+            key = Some(lookup);
+        }
+        let mut request =
+            Request { group, views, slots: HashMap::new(), rows: Vec::new(), reach: EventTime::MAX.micros()..0 };
+        request.reach = request.reach(spine);
+        request.take_rows(key?, spine);
+        Some(request)
+    }
+
+    fn take_rows(&mut self, lookup: &ViewLookup, spine: &Spine) {
+        for row in 0..spine.rows() {
+            let key: Vec<Value> = lookup.key.iter().map(|join_key| spine.key(*join_key, row)).collect();
+            let mut bytes = Vec::new();
+            // No event has such a key, so all rows of it may stand together: its windows are empty.
+            if encode_key(&key, &mut bytes).is_err() {
+                bytes.clear();
+            }
+            let slot = *self.slots.entry(bytes).or_insert(self.rows.len());
+            if slot == self.rows.len() {
+                self.rows.push(Vec::new());
+            }
+            self.rows[slot].push(row);
+        }
+        for rows in &mut self.rows {
+            rows.sort_by_key(|row| spine.times[*row]);
+        }
+    }
+
+    fn reach(&self, spine: &Spine) -> Range<i64> {
+        let (Some(first), Some(last)) = (spine.times.iter().min(), spine.times.iter().max()) else { return 0..0 };
+        let lower = self.views.iter().map(|view| view.plan.reach(first.micros())).min();
+        let upper = self
+            .views
+            .iter()
+            .flat_map(|view| view.plan.windows.iter().map(|window| view.plan.upper(window.offset, last.micros())));
+        lower.unwrap_or(0)..upper.max().unwrap_or(0)
+    }
+}
+
+/// Fills in the features of a request.
+pub(super) fn evaluate(
+    request: &Request,
+    mut events: Retained,
+    spine: &Spine,
+    columns: &mut [FeatureColumn],
+    report: &mut DatasetReport,
+) -> Result<(), DatasetError> {
+    let mut evaluators: Vec<Evaluator> = request.views.iter().map(Evaluator::new).collect();
+    for (slot, rows) in request.rows.iter().enumerate() {
+        let mut places = std::mem::take(&mut events.keys[slot]);
+        places.sort_unstable();
+        for evaluator in &mut evaluators {
+            evaluator.load(&places, &events)?;
+            for row in rows {
+                evaluator.row(*row, spine.times[*row], columns, report);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// One view over the events of one key; keeps its buffers from key to key.
+struct Evaluator<'r> {
+    view: &'r RequestView,
+    fold: Fold,
+    /// Events of the key that pass the view's filter, in order: times, null bits, words of the plan's columns.
+    times: Vec<i64>,
+    nulls: Vec<u64>,
+    words: Vec<u64>,
+    heap: Vec<u8>,
+    /// Per window, the events in it.
+    members: Vec<Range<usize>>,
+    edges: Vec<usize>,
+    values: Vec<FeatureValue>,
+}
+
+impl<'r> Evaluator<'r> {
+    fn new(view: &'r RequestView) -> Evaluator<'r> {
+        Evaluator {
+            view,
+            fold: Fold::new(&view.plan),
+            times: Vec::new(),
+            nulls: Vec::new(),
+            words: Vec::new(),
+            heap: Vec::new(),
+            members: Vec::new(),
+            edges: Vec::new(),
+            values: Vec::new(),
+        }
+    }
+
+    fn load(&mut self, places: &[EventPlace], events: &Retained) -> Result<(), DatasetError> {
+        let plan = &self.view.plan;
+        self.times.clear();
+        self.nulls.clear();
+        self.words.clear();
+        self.heap.clear();
+        for place in places {
+            let event = events.event(place);
+            if event.passes >> self.view.bit & 1 == 0 {
+                continue;
+            }
+            let mut nulls = 0;
+            for (c, (column, from)) in plan.columns.iter().zip(&self.view.columns).enumerate() {
+                let is_null = event.nulls >> *from & 1 == 1;
+                nulls |= u64::from(is_null) << c;
+                let mut word = event.words[*from];
+                if column.data_type == freshet_config::value::DataType::String && !is_null {
+                    let text = events.text(word);
+                    word = heap_word(self.heap.len(), text.len());
+                    self.heap.extend_from_slice(text);
+                }
+                self.words.push(word);
+            }
+            self.times.push(place.time);
+            self.nulls.push(nulls);
+        }
+        // Places in a heap are 32 bits wide.
+        if self.heap.len() > u32::MAX as usize {
+            return Err(DatasetError::TooMuchText { view: plan.name.clone() });
+        }
+        Ok(())
+    }
+
+    fn row(&mut self, row: usize, at: EventTime, columns: &mut [FeatureColumn], report: &mut DatasetReport) {
+        let plan = &self.view.plan;
+        // Before its first instant a view has no values, counts included.
+        if self.view.start.is_some_and(|start| plan.effective_time(at) < start) {
+            return;
+        }
+        self.fold_at(at.micros());
+        self.values.clear();
+        self.fold.finish(plan, &self.heap, &mut self.values);
+        for (number, feature) in &self.view.features {
+            let FeatureValue { value, status } = &mut self.values[*feature];
+            report.failed_values += u64::from(*status == Status::Error);
+            // A service may take a feature twice, under one name only: the value may go.
+            columns[*number].set(row, value);
+        }
+    }
+
+    /// Between two neighbouring edges of windows all events are in the same windows.
+    fn fold_at(&mut self, at: i64) {
+        let plan = &self.view.plan;
+        let first_at = |edge: i64| self.times.partition_point(|time| *time < edge);
+        self.members.clear();
+        self.edges.clear();
+        for (w, window) in plan.windows.iter().enumerate() {
+            let lower = first_at(plan.lower(w, at));
+            let upper = first_at(plan.upper(window.offset, at)).max(lower);
+            self.members.push(lower..upper);
+            self.edges.extend([lower, upper]);
+        }
+        self.edges.sort_unstable();
+        self.edges.dedup();
+        self.fold.reset();
+        let stride = plan.columns.len();
+        for stretch in self.edges.windows(2) {
+            let inside = |members: &Range<usize>| members.start <= stretch[0] && stretch[1] <= members.end;
+            let bits = self.members.iter().enumerate().filter(|(_, members)| inside(members));
+            let bits = bits.fold(0u64, |bits, (w, _)| bits | 1 << w);
+            if bits == 0 {
+                continue;
+            }
+            for event in stretch[0]..stretch[1] {
+                let words = &self.words[event * stride..][..stride];
+                self.fold.add(plan, bits, 0, self.nulls[event], words, &self.heap);
+            }
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Point-in-time values from history: every feature of a service at every row of a spine, at that row's own instant.
+//!
+//! Law: a value is what the online reader would have given at that instant had all events of the history been there.
+//! It depends on the set of events and the row's key and instant, on nothing else: not on the order of spine rows, not
+//! on other rows. A key without events is an empty window: counts are 0, everything else is null.
+//!
+//! ```text
+//! spine -> keys and instants -+
+//!                             v
+//! history -> enrich -> compute -> project -> events of the spine's keys, in order -> fold per (key, view, instant)
+//! ```
+//!
+//! Everything needed is held in memory: the spine, the values made for it, and the events of its keys that some window
+//! can reach. A dimension is its `table`, as it would be at the end of all changes if there were none.
+
+mod columns;
+mod error;
+mod evaluate;
+mod history;
+mod retained;
+mod spine;
+mod table;
+mod write;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use freshet_config::definitions::arrow_type;
+use freshet_config::diagnostic::suggestion;
+use freshet_operators::lookup::{ServedFeature, ServicePlan};
+
+use crate::plan::Plan;
+use columns::FeatureColumn;
+pub use error::DatasetError;
+use evaluate::Request;
+use spine::Spine;
+
+/// What to make a dataset of, as plain paths and names.
+#[derive(Clone, Debug, Default)]
+pub struct DatasetOptions {
+    /// The directory of definitions.
+    pub definitions: PathBuf,
+    pub service: String,
+    /// A `.parquet`, `.csv`, `.ndjson` or `.jsonl` file, or a directory of Parquet files.
+    pub spine: PathBuf,
+    /// Written whole or not at all; its ending decides the format.
+    pub out: PathBuf,
+    /// The spine's column of instants; `None`: see [`Dataset::build`].
+    pub time_column: Option<String>,
+}
+
+/// What was done, and what was left out on the way.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DatasetReport {
+    /// Rows of the spine, and of the dataset.
+    pub rows: usize,
+    pub views: usize,
+    pub features: usize,
+    /// Events of the histories, those below included.
+    pub events: u64,
+    /// Rows of the histories that are no events.
+    pub rejected: u64,
+    pub first_rejection: Option<String>,
+    /// Events whose `dedup_key` came before.
+    pub duplicates: u64,
+    /// Results of SQL that could not be computed and are null, and why the first of them could not.
+    pub failed_expressions: u64,
+    pub first_failure: Option<String>,
+    /// Values of the dataset that cannot be given, such as sums that leave their type; they are null.
+    pub failed_values: u64,
+}
+
+/// Features of a service at every row of a spine.
+#[derive(Clone, Debug)]
+pub struct Dataset {
+    /// The spine's columns as they were, then `{view}__{feature}` per feature of the service.
+    pub schema: SchemaRef,
+    /// Rows in the spine's order.
+    pub batches: Vec<RecordBatch>,
+    pub report: DatasetReport,
+}
+
+/// Loads and compiles the definitions, builds the dataset and writes it.
+pub fn run(options: &DatasetOptions) -> Result<DatasetReport, DatasetError> {
+    write::format(&options.out)?;
+    let definitions = freshet_config::load(&options.definitions)?;
+    let plan = Plan::compile(definitions, &options.definitions)?;
+    let dataset = Dataset::build(&plan, &options.service, &options.spine, options.time_column.as_deref())?;
+    dataset.write(&options.out)?;
+    Ok(dataset.report)
+}
+
+impl Dataset {
+    /// `spine` holds the service's join keys and one column of instants: `time_column`, or the only column of
+    /// timestamps that is no join key, or of several the one called `timestamp`, `time` or `event_time`. Instants finer
+    /// than a microsecond are cut. Other columns pass through.
+    pub fn build(plan: &Plan, service: &str, spine: &Path, time_column: Option<&str>) -> Result<Dataset, DatasetError> {
+        let service = find(plan, service)?;
+        let spine = Spine::read(spine, &service.join_keys, time_column)?;
+        let schema = schema(&spine, service)?;
+        let mut report = DatasetReport {
+            rows: spine.rows(),
+            views: service.views.len(),
+            features: service.features.len(),
+            ..DatasetReport::default()
+        };
+        let mut columns: Vec<FeatureColumn> =
+            service.features.iter().map(|feature| FeatureColumn::new(feature.data_type, spine.rows())).collect();
+        for pipeline in &plan.pipelines {
+            let requests = Request::of_pipeline(plan, service, pipeline, &spine);
+            if !requests.is_empty() {
+                let retained = history::read(plan, pipeline, &requests, &mut report)?;
+                for (request, events) in requests.iter().zip(retained) {
+                    evaluate::evaluate(request, events, &spine, &mut columns, &mut report)?;
+                }
+            }
+        }
+        let batches = columns::join(&schema, &spine.batches, &columns)?;
+        Ok(Dataset { schema, batches, report })
+    }
+
+    /// Writes a `.parquet`, `.csv`, `.ndjson` or `.jsonl` file, which appears whole or not at all.
+    pub fn write(&self, out: &Path) -> Result<(), DatasetError> {
+        write::write(self, out)
+    }
+}
+
+fn find<'p>(plan: &'p Plan, name: &str) -> Result<&'p Arc<ServicePlan>, DatasetError> {
+    plan.services.iter().find(|service| service.name == name).ok_or_else(|| DatasetError::UnknownService {
+        name: name.to_string(),
+        hint: suggestion(name, plan.services.iter().map(|service| service.name.as_str()).collect::<Vec<_>>()),
+    })
+}
+
+fn schema(spine: &Spine, service: &ServicePlan) -> Result<SchemaRef, DatasetError> {
+    let mut fields: Vec<Arc<Field>> = spine.schema.fields().iter().cloned().collect();
+    for feature in &service.features {
+        let name = column_name(service, feature);
+        if spine.schema.index_of(&name).is_ok() {
+            return Err(DatasetError::NameTaken { spine: spine.path.clone(), name });
+        }
+        fields.push(Arc::new(Field::new(name, arrow_type(feature.data_type), true)));
+    }
+    Ok(Arc::new(Schema::new_with_metadata(fields, spine.schema.metadata().clone())))
+}
+
+/// `{view}__{feature}`.
+fn column_name(service: &ServicePlan, feature: &ServedFeature) -> String {
+    let view = &service.views[feature.view].plan;
+    format!("{}__{}", view.name, view.features[feature.feature].name)
+}

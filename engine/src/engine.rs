@@ -1,0 +1,350 @@
+//! The running engine: readers, coordinator, workers, and the door for pushed records.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam_channel::{Sender, bounded};
+use freshet_config::settings::KafkaSettings;
+use freshet_connectors::ledger::Ledger;
+use freshet_connectors::log::Log;
+use freshet_connectors::offline::OfflineError;
+use freshet_connectors::positions::SourcePosition;
+use freshet_connectors::store::OnlineStore;
+use freshet_operators::project::SourceBatch;
+use freshet_operators::slices::Tuning;
+
+use crate::clock::Clock;
+use crate::dimension::DimensionTable;
+use crate::epochs::{Arrival, Coordinator};
+use crate::ingest::{
+    Connections, Delivery, DimensionIntake, Intake, IntakeError, LogIngest, Logs, PushError, PushReport, SavedPositions,
+};
+use crate::plan::Plan;
+use crate::progress::{Failure, Tally};
+use crate::render::{Sinks, Surroundings};
+use crate::state::{Figures, Shared};
+use crate::worker::Workers;
+
+/// How to run a plan.
+pub struct EngineOptions {
+    pub workers: usize,
+    /// Shortest time between two epochs.
+    pub epoch: Duration,
+    /// The embedded log, the ledger and positions live here.
+    pub data_dir: PathBuf,
+    pub kafka: Option<KafkaSettings>,
+    /// Root of the offline files.
+    pub offline: PathBuf,
+    pub clock: Arc<Clock>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    #[error(transparent)]
+    Intake(#[from] IntakeError),
+    #[error(transparent)]
+    Offline(#[from] OfflineError),
+    #[error("the dataflow workers cannot be started: {0}")]
+    Workers(String),
+    #[error("a thread cannot be started: {0}")]
+    Thread(#[source] std::io::Error),
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// A running engine. Dropping it without [`Engine::stop`] leaves its threads to end by themselves.
+pub struct Engine {
+    shared: Arc<Shared>,
+    arrivals: Sender<Arrival>,
+    stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+    coordinator: Option<JoinHandle<()>>,
+    logs: Logs,
+    positions: Arc<SavedPositions>,
+    push: LogIngest,
+    clock: Arc<Clock>,
+}
+
+/// Deliveries that may wait for the coordinator.
+const ARRIVALS_WAITING: usize = 256;
+/// Records taken from a stream at once.
+const POLL_RECORDS: usize = 4096;
+/// How long a reader waits for news before it looks whether to stop.
+const POLL_WAIT: Duration = Duration::from_millis(50);
+
+impl Engine {
+    /// Opens every source and starts. Returns once everything is connected; history is read afterwards
+    /// ([`Engine::ready`]).
+    pub fn start(
+        plan: Arc<Plan>,
+        options: EngineOptions,
+        store: Arc<OnlineStore>,
+        ledger: Arc<Ledger>,
+    ) -> Result<Engine, EngineError> {
+        let logs = Logs::open(&plan.definitions, &options.data_dir)?;
+        let positions = Arc::new(SavedPositions::open(&options.data_dir)?);
+        let connections = Connections {
+            directory: &plan.directory,
+            kafka: options.kafka.as_ref(),
+            logs: &logs,
+            positions: positions.clone(),
+            ledger: ledger.clone(),
+            clock: options.clock.clone(),
+        };
+        let mut intakes = Vec::new();
+        for pipeline in 0..plan.pipelines.len() {
+            intakes.push(Intake::open(&plan, pipeline, &connections)?);
+        }
+        // An event clock stands at the end of history before any of it is read: what no window can see is not kept.
+        if matches!(*options.clock, Clock::Event(_)) {
+            for intake in &intakes {
+                if let Some(latest) = intake.history_latest()? {
+                    options.clock.advance(latest);
+                }
+            }
+        }
+        let mut tables = Vec::new();
+        for dimension in used_dimensions(&plan) {
+            let intake = DimensionIntake::open(&plan, dimension, &connections)?;
+            tables.push(DimensionTable::open(&plan, dimension, intake)?);
+        }
+        let push = LogIngest::new(&plan, &logs, options.kafka.as_ref(), options.clock.clone());
+        let failure = Arc::new(Failure::default());
+        let tallies: Vec<Tally> =
+            plan.definitions.sources.iter().map(|s| Tally::new(&s.name, ledger.clone())).collect();
+        let tallies = Arc::new(tallies);
+        let sinks = Arc::new(Sinks::open(plan.clone(), store, &options.offline, failure.clone())?);
+        let surroundings = Surroundings {
+            sinks: sinks.clone(),
+            tallies: tallies.clone(),
+            tuning: Tuning::default(),
+            start_us: options.clock.now().micros(),
+        };
+        let workers = Workers::start(options.workers, plan.clone(), surroundings).map_err(EngineError::Workers)?;
+        let shared = Arc::new(Shared::new(plan.clone(), failure, tallies, workers.stats.clone()));
+        let (arrivals, received) = bounded(ARRIVALS_WAITING);
+        let coordinator = Coordinator {
+            workers,
+            arrivals: received,
+            shared: shared.clone(),
+            sinks,
+            clock: options.clock.clone(),
+            shortest: options.epoch,
+            histories: plan.pipelines.len() + tables.len(),
+        };
+        let coordinator = spawn("epochs", move || coordinator.run())?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut engine = Engine {
+            shared,
+            arrivals,
+            stop,
+            threads: Vec::new(),
+            coordinator: Some(coordinator),
+            logs,
+            positions,
+            push,
+            clock: options.clock,
+        };
+        for table in tables {
+            engine.follow_dimension(table)?;
+        }
+        for (pipeline, intake) in intakes.into_iter().enumerate() {
+            engine.follow_source(pipeline, intake)?;
+        }
+        Ok(engine)
+    }
+
+    fn follow_source(&mut self, pipeline: usize, intake: Intake) -> Result<(), EngineError> {
+        let reader = Reader {
+            pipeline,
+            intake,
+            shared: self.shared.clone(),
+            arrivals: self.arrivals.clone(),
+            stop: self.stop.clone(),
+        };
+        let source = self.shared.plan.pipelines[pipeline].source;
+        let name = format!("read {}", self.shared.plan.definitions.sources[source].name);
+        self.threads.push(spawn(&name, move || reader.run())?);
+        Ok(())
+    }
+
+    fn follow_dimension(&mut self, mut table: DimensionTable) -> Result<(), EngineError> {
+        let (arrivals, stop, shared) = (self.arrivals.clone(), self.stop.clone(), self.shared.clone());
+        let run = move || {
+            let first = table.first();
+            let dimension = table.dimension();
+            let mut alive = arrivals.send(Arrival::Changes { dimension, changes: first }).is_ok();
+            alive &= arrivals.send(Arrival::HistoryDone).is_ok();
+            while alive && !stop.load(Ordering::Acquire) {
+                match table.poll(POLL_WAIT) {
+                    Ok(changes) if changes.is_empty() => {}
+                    Ok(changes) => alive = arrivals.send(Arrival::Changes { dimension, changes }).is_ok(),
+                    Err(error) => {
+                        shared.failure.set(error.to_string());
+                        return;
+                    }
+                }
+            }
+        };
+        self.threads.push(spawn("dimension", run)?);
+        Ok(())
+    }
+
+    /// Whether history is loaded and every live key has its row.
+    pub fn ready(&self) -> bool {
+        self.shared.ready()
+    }
+
+    /// Appends records to a source; they are durable when this returns.
+    pub fn push(&self, source: &str, records: &[&str]) -> Result<PushReport, PushError> {
+        self.push.append(source, records)
+    }
+
+    /// Checks records as [`Engine::push`] would, and takes none.
+    pub fn check(&self, source: &str, records: &[&str]) -> Result<PushReport, PushError> {
+        self.push.check(source, records)
+    }
+
+    /// Returns when everything pushed before is readable, and rows are exact at the clock's now. `false` when the engine
+    /// stopped meanwhile.
+    pub fn settle(&self) -> bool {
+        for (pipeline, reader) in self.shared.readers.iter().enumerate() {
+            let source = &self.shared.plan.definitions.sources[self.shared.plan.pipelines[pipeline].source].name;
+            let behind = |end: u64| reader.log_offset.load(Ordering::Acquire) < end;
+            if let Some(end) = self.logs.get(source).map(Log::end_offset) {
+                while behind(end) {
+                    if self.stopped() {
+                        return false;
+                    }
+                    std::thread::sleep(Duration::from_micros(200));
+                }
+            }
+        }
+        let (reply, settled) = bounded(1);
+        self.arrivals.send(Arrival::Settle(reply)).is_ok() && settled.recv().is_ok()
+    }
+
+    fn stopped(&self) -> bool {
+        self.shared.failure.is_set() || self.stop.load(Ordering::Acquire)
+    }
+
+    pub fn figures(&self) -> Figures {
+        self.shared.figures()
+    }
+
+    /// For whoever reports on the engine from another thread.
+    pub fn shared(&self) -> Arc<Shared> {
+        self.shared.clone()
+    }
+
+    pub fn clock(&self) -> &Arc<Clock> {
+        &self.clock
+    }
+
+    /// Reads no more, lets what was read become rows, closes offline files.
+    pub fn stop(mut self) -> Result<(), EngineError> {
+        self.stop.store(true, Ordering::Release);
+        for thread in self.threads.drain(..) {
+            join(thread, &self.shared.failure);
+        }
+        // The coordinator ends when it hears this, or has ended already.
+        let _ = self.arrivals.send(Arrival::Stop);
+        if let Some(thread) = self.coordinator.take() {
+            join(thread, &self.shared.failure);
+        }
+        self.positions.flush()?;
+        match self.shared.failure.get() {
+            None => Ok(()),
+            Some(message) => Err(EngineError::Failed(message.to_string())),
+        }
+    }
+}
+
+fn join(thread: JoinHandle<()>, failure: &Failure) {
+    if thread.join().is_err() {
+        failure.set("a thread of the engine panicked".to_string());
+    }
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, EngineError> {
+    std::thread::Builder::new().name(name.to_string()).spawn(run).map_err(EngineError::Thread)
+}
+
+fn used_dimensions(plan: &Plan) -> Vec<usize> {
+    let sources = plan.pipelines.iter().map(|p| &plan.definitions.sources[p.source]);
+    let mut used: Vec<usize> = sources.flat_map(|s| s.enrich.iter().map(|e| e.dimension)).collect();
+    used.sort_unstable();
+    used.dedup();
+    used
+}
+
+/// One source's reading thread.
+struct Reader {
+    pipeline: usize,
+    intake: Intake,
+    shared: Arc<Shared>,
+    arrivals: Sender<Arrival>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Reader {
+    fn run(mut self) {
+        if let Err(error) = self.read() {
+            self.shared.failure.set(error.to_string());
+        }
+    }
+
+    fn read(&mut self) -> Result<(), IntakeError> {
+        while let Some(delivery) = self.intake.next_history()? {
+            if !self.deliver(delivery) {
+                return Ok(());
+            }
+        }
+        if self.arrivals.send(Arrival::HistoryDone).is_err() {
+            return Ok(());
+        }
+        while !self.stop.load(Ordering::Acquire) {
+            match self.intake.poll(POLL_RECORDS, POLL_WAIT)? {
+                Some(delivery) => {
+                    if !self.deliver(delivery) {
+                        break;
+                    }
+                }
+                None => self.publish(),
+            }
+            self.intake.save_position()?;
+        }
+        self.intake.save_position()
+    }
+
+    /// `false` when nobody listens any more.
+    fn deliver(&mut self, delivery: Delivery) -> bool {
+        let Delivery { events, latest } = delivery;
+        let batch = SourceBatch { events: events.batch, positions: events.positions, signs: Vec::new() };
+        let sent = self.stop.load(Ordering::Acquire)
+            || batch.events.num_rows() == 0
+            || self
+                .arrivals
+                .send(Arrival::Events { pipeline: self.pipeline, batch, record_times: events.record_times, latest })
+                .is_ok();
+        self.publish();
+        sent
+    }
+
+    fn publish(&self) {
+        let gauge = &self.shared.readers[self.pipeline];
+        let counts = self.intake.counts();
+        let set = |counter: &AtomicU64, value: u64| counter.store(value, Ordering::Release);
+        set(&gauge.consumed, counts.consumed);
+        set(&gauge.delivered, counts.delivered);
+        set(&gauge.lag, self.intake.lag().unwrap_or(u64::MAX));
+        if let Some(SourcePosition::Log { offset }) = self.intake.position() {
+            set(&gauge.log_offset, offset);
+        }
+        let mut trouble = gauge.trouble.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        *trouble = self.intake.trouble();
+    }
+}

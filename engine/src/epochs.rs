@@ -1,0 +1,215 @@
+//! Epochs: what arrives is gathered, closed at an instant, sent to the workers, and dated.
+//!
+//! Law: only here do batches get their epoch, and epochs only grow. An epoch closes when something waits and the last
+//! close is long enough ago, when much waits, or when somebody asks for what he pushed to become readable; idle time
+//! closes empty epochs, so that rows are renewed before their horizon. A history is built without writing rows; the
+//! epoch after its end writes one row per live key.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, after, never, select};
+use freshet_config::time::{Epoch, EventTime};
+use freshet_operators::project::SourceBatch;
+
+use crate::clock::Clock;
+use crate::render::Sinks;
+use crate::state::Shared;
+use crate::worker::{Completed, DimensionChange, EPOCHS_IN_FLIGHT, EpochInput, Workers};
+
+/// What reaches the coordinator.
+pub enum Arrival {
+    Events {
+        pipeline: usize,
+        batch: SourceBatch,
+        /// When each record was taken in; empty for history.
+        record_times: Vec<EventTime>,
+        latest: EventTime,
+    },
+    Changes {
+        dimension: usize,
+        changes: Vec<DimensionChange>,
+    },
+    /// One pipeline has read all of its history.
+    HistoryDone,
+    /// Answer when all that arrived before is readable.
+    Settle(Sender<()>),
+    Stop,
+}
+
+/// Rows waiting that close an epoch at once.
+const FULL_ROWS: usize = 1 << 16;
+/// An idle engine closes an epoch this often.
+const IDLE: Duration = Duration::from_millis(500);
+/// One of this many record times goes into the freshness figure, so that it costs nothing.
+const FRESHNESS_SAMPLE: usize = 16;
+
+/// Gathers arrivals into epochs until told to stop.
+pub struct Coordinator {
+    pub workers: Workers,
+    pub arrivals: Receiver<Arrival>,
+    pub shared: Arc<Shared>,
+    pub sinks: Arc<Sinks>,
+    pub clock: Arc<Clock>,
+    /// Shortest time between two closes.
+    pub shortest: Duration,
+    /// Pipelines whose history is not read yet.
+    pub histories: usize,
+}
+
+#[derive(Default)]
+struct Gathered {
+    events: Vec<(usize, SourceBatch)>,
+    rows: usize,
+    record_times: Vec<EventTime>,
+    changes: BTreeMap<usize, Vec<DimensionChange>>,
+    settles: Vec<Sender<()>>,
+    closing: bool,
+}
+
+impl Gathered {
+    fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.changes.is_empty() && self.settles.is_empty() && !self.closing
+    }
+}
+
+/// An epoch the workers have not all finished.
+struct Open {
+    epoch: Epoch,
+    workers_left: usize,
+    record_times: Vec<EventTime>,
+    settles: Vec<Sender<()>>,
+    hand_over: bool,
+}
+
+impl Coordinator {
+    /// Runs until [`Arrival::Stop`], then lets the workers finish.
+    pub fn run(mut self) {
+        let mut gathered = Gathered::default();
+        let mut open: VecDeque<Open> = VecDeque::new();
+        let mut last = Epoch::default();
+        let mut closed_at = Instant::now();
+        let mut handed_over = self.histories == 0;
+        let mut stopping = false;
+        loop {
+            let full = open.len() >= EPOCHS_IN_FLIGHT;
+            let due = !gathered.is_empty()
+                && (gathered.rows >= FULL_ROWS
+                    || gathered.closing
+                    || !gathered.settles.is_empty()
+                    || closed_at.elapsed() >= self.shortest);
+            let hand_over = !handed_over && self.histories == 0;
+            if !full && (due || hand_over || closed_at.elapsed() >= IDLE) {
+                last = self.close(std::mem::take(&mut gathered), last, hand_over, handed_over, &mut open);
+                handed_over |= hand_over;
+                closed_at = Instant::now();
+                continue;
+            }
+            if stopping && gathered.is_empty() && open.is_empty() {
+                break;
+            }
+            let wait = if gathered.is_empty() { IDLE } else { self.shortest };
+            let timer = after(wait.saturating_sub(closed_at.elapsed()).max(Duration::from_micros(100)));
+            let crowded = full && gathered.rows >= FULL_ROWS;
+            let arrivals = if crowded { never() } else { self.arrivals.clone() };
+            select! {
+                recv(arrivals) -> arrival => match arrival {
+                    Ok(arrival) => stopping |= self.gather(arrival, &mut gathered),
+                    Err(_) => stopping = true,
+                },
+                recv(self.workers.completed) -> completed => match completed {
+                    Ok(completed) => self.complete(completed, &mut open),
+                    Err(_) => {
+                        self.shared.failure.set("the workers ended before they were told to".to_string());
+                        break;
+                    }
+                },
+                recv(timer) -> _ => {}
+            }
+        }
+        self.workers.stop();
+        self.sinks.flush(last, true);
+    }
+
+    /// `true` when asked to stop.
+    fn gather(&mut self, arrival: Arrival, gathered: &mut Gathered) -> bool {
+        match arrival {
+            Arrival::Events { pipeline, batch, record_times, latest } => {
+                self.clock.advance(latest);
+                gathered.rows += batch.events.num_rows();
+                gathered.record_times.extend(record_times.into_iter().step_by(FRESHNESS_SAMPLE));
+                gathered.events.push((pipeline, batch));
+            }
+            Arrival::Changes { dimension, changes } => {
+                gathered.changes.entry(dimension).or_default().extend(changes);
+            }
+            Arrival::HistoryDone => self.histories -= 1,
+            Arrival::Settle(reply) => gathered.settles.push(reply),
+            Arrival::Stop => {
+                gathered.closing = true;
+                return true;
+            }
+        }
+        false
+    }
+
+    fn close(
+        &mut self,
+        gathered: Gathered,
+        last: Epoch,
+        hand_over: bool,
+        emitting: bool,
+        open: &mut VecDeque<Open>,
+    ) -> Epoch {
+        let instant = self.clock.now();
+        let number = u64::try_from(instant.micros()).unwrap_or(0).max(last.micros() + 1);
+        let epoch = Epoch::from_micros(number);
+        let never = Epoch::from_micros(u64::MAX);
+        let emit_from = match (hand_over, emitting) {
+            (true, _) => epoch,
+            (false, true) => Epoch::default(),
+            (false, false) => never,
+        };
+        let workers = self.workers.inputs.len();
+        let mut parts: Vec<EpochInput> = (0..workers)
+            .map(|_| EpochInput { epoch, instant, events: Vec::new(), changes: Vec::new(), emit_from })
+            .collect();
+        for (i, (pipeline, batch)) in gathered.events.into_iter().enumerate() {
+            self.shared.taken(pipeline, batch.events.num_rows());
+            parts[(i + number as usize) % workers].events.push((pipeline, batch));
+        }
+        parts[0].changes = gathered.changes.into_iter().collect();
+        for (input, part) in self.workers.inputs.iter().zip(parts) {
+            if input.send(part).is_err() {
+                self.shared.failure.set("a worker ended before it was told to".to_string());
+            }
+        }
+        open.push_back(Open {
+            epoch,
+            workers_left: workers,
+            record_times: gathered.record_times,
+            settles: gathered.settles,
+            hand_over,
+        });
+        epoch
+    }
+
+    fn complete(&self, completed: Completed, open: &mut VecDeque<Open>) {
+        if let Some(epoch) = open.iter_mut().find(|o| o.epoch == completed.epoch) {
+            epoch.workers_left -= 1;
+        }
+        while open.front().is_some_and(|o| o.workers_left == 0) {
+            let Some(done) = open.pop_front() else { break };
+            self.shared.finished(done.epoch, &done.record_times, self.clock.now());
+            self.sinks.flush(done.epoch, false);
+            if done.hand_over {
+                self.shared.set_ready();
+            }
+            for settled in done.settles {
+                // Who asked may have given up waiting.
+                let _ = settled.send(());
+            }
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Files turned into a source's records: what `freshet ingest` sends.
+
+use std::path::Path;
+
+use arrow::array::RecordBatch;
+use freshet_config::definitions::{Column, FileFormat, Files, Source};
+use freshet_config::value::Value;
+use freshet_connectors::events::Rejection;
+use freshet_connectors::files::EventFiles;
+
+use super::cells;
+use super::error::FeedError;
+
+/// Records given out at once.
+pub const FEED_BATCH: usize = 1000;
+/// Rows that are no events: so many are kept to be shown.
+const SHOWN: usize = 20;
+
+/// What became of a file's rows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FeedReport {
+    /// Records given out.
+    pub records: u64,
+    /// Rows that are no events of the source.
+    pub rejected: u64,
+    /// The first of them.
+    pub first_rejected: Vec<Rejection>,
+}
+
+/// Reads a file, or every file of a folder, as events of the source and gives them out as JSON records, at most
+/// [`FEED_BATCH`] at once and in the order of the file. A relative path counts from the working directory.
+pub fn feed_file<E: std::error::Error + 'static>(
+    source: &Source,
+    file: &Path,
+    format: FileFormat,
+    mut sink: impl FnMut(&[String]) -> Result<(), E>,
+) -> Result<FeedReport, FeedError<E>> {
+    let path = file.to_str().ok_or_else(|| FeedError::Name(file.to_path_buf()))?;
+    let mut fed = source.clone();
+    fed.history = Some(Files { format, path: path.to_string() });
+    let mut report = FeedReport::default();
+    for some in EventFiles::open(&fed, Path::new(""))? {
+        let some = some?;
+        report.rejected += some.rejections.len() as u64;
+        let room = SHOWN - report.first_rejected.len();
+        report.first_rejected.extend(some.rejections.into_iter().take(room));
+        let batch = &some.events.batch;
+        for start in (0..batch.num_rows()).step_by(FEED_BATCH) {
+            let rows = start..(start + FEED_BATCH).min(batch.num_rows());
+            let records: Vec<String> = rows.map(|row| record(&source.schema, batch, row)).collect();
+            sink(&records).map_err(FeedError::Sink)?;
+            report.records += records.len() as u64;
+        }
+    }
+    Ok(report)
+}
+
+/// A row as a JSON object without its nulls. Every value reads back as itself.
+fn record(schema: &[Column], batch: &RecordBatch, row: usize) -> String {
+    let mut text = String::from("{");
+    for (column, array) in schema.iter().zip(batch.columns()) {
+        let value = match cells::value(array, column.data_type, row) {
+            Value::Null => continue,
+            Value::String(text) => serde_json::Value::from(text).to_string(),
+            Value::Timestamp(at) => format!("\"{at}\""),
+            // Rust prints the shortest digits that read back as the same number, of the same width.
+            number => number.to_string(),
+        };
+        if text.len() > 1 {
+            text.push(',');
+        }
+        text.push_str(&serde_json::Value::from(column.name.as_str()).to_string());
+        text.push(':');
+        text.push_str(&value);
+    }
+    text.push('}');
+    text
+}

@@ -1,0 +1,298 @@
+//! One source of a plan: its history, then its stream.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use freshet_config::definitions::Source;
+use freshet_config::time::{EventTime, Span};
+use freshet_connectors::events::{EventBatch, Rejection, TimeBounds, excerpt};
+use freshet_connectors::files::{EventFiles, FileError};
+use freshet_connectors::json::JsonDecoder;
+use freshet_connectors::ledger::Ledger;
+use freshet_connectors::position;
+use freshet_connectors::positions::SourcePosition;
+
+use super::admission::{Admission, Judged, Origin};
+use super::stream::{Record, StreamReader};
+use super::{Connections, Delivery, IntakeCounts, IntakeError, SavedPositions, history, required_keys};
+use crate::clock::Clock;
+use crate::plan::Plan;
+
+/// The reader of one pipeline's source, used by one thread.
+pub struct Intake {
+    name: String,
+    source: Source,
+    directory: PathBuf,
+    reach: Span,
+    history: Option<EventFiles>,
+    /// How far an earlier process read the history: `(file, row)`.
+    history_before: (usize, u64),
+    history_next: (usize, u64),
+    /// Event times before this cannot matter any more; set when the first of the history is read.
+    expired_before: Option<EventTime>,
+    stream: Option<StreamReader>,
+    decoder: JsonDecoder,
+    admission: Admission,
+    ledger: Arc<Ledger>,
+    positions: Arc<SavedPositions>,
+    clock: Arc<Clock>,
+    counts: IntakeCounts,
+    ledger_trouble: Option<String>,
+}
+
+/// The name that the history's position has beside the stream's, which has the source's. No source is called so.
+fn history_name(source: &str) -> String {
+    format!("{source}.history")
+}
+
+impl Intake {
+    /// Opens the files and the stream of the plan's pipeline number `pipeline`.
+    ///
+    /// Under a wall clock times are judged: events too old or too early for their records are rejected, and history
+    /// that no window reaches is passed over. Under a clock of events nothing is, for there is no other now.
+    pub fn open(plan: &Plan, pipeline: usize, connections: &Connections<'_>) -> Result<Intake, IntakeError> {
+        let reach = plan.pipelines.get(pipeline).ok_or(IntakeError::NoPipeline(pipeline))?.reach;
+        let index = plan.pipelines[pipeline].source;
+        let source = plan.definitions.sources[index].clone();
+        let keys = required_keys(plan, index);
+        let judged = matches!(*connections.clock, Clock::Wall);
+        let history = match &source.history {
+            Some(_) => Some(
+                EventFiles::open(&source, connections.directory)
+                    .map_err(|error| IntakeError::History { source_name: source.name.clone(), error })?
+                    .keys(keys.clone()),
+            ),
+            None => None,
+        };
+        // An event may be ahead of its record, so that records a little older than the reach still matter.
+        let needed_from = judged.then(|| connections.clock.now() - reach - TimeBounds::DEFAULT.future);
+        let stream = match &source.stream {
+            Some(stream) => Some(StreamReader::open(&source.name, stream, needed_from, connections)?),
+            None => None,
+        };
+        let admission = Admission::new(&source, reach, judged)
+            .map_err(|error| IntakeError::Columns { input: source.name.clone(), error })?;
+        let history_before = match connections.positions.before(&history_name(&source.name)) {
+            Some(SourcePosition::Files { file, row }) => (*file, *row),
+            _ => (0, 0),
+        };
+        Ok(Intake {
+            name: source.name.clone(),
+            directory: connections.directory.to_path_buf(),
+            reach,
+            history,
+            history_before,
+            history_next: (0, 0),
+            expired_before: None,
+            stream,
+            decoder: JsonDecoder::new(&source).keys(keys).bounds(bounds(judged, reach)),
+            admission,
+            ledger: connections.ledger.clone(),
+            positions: connections.positions.clone(),
+            clock: connections.clock.clone(),
+            counts: IntakeCounts::default(),
+            ledger_trouble: None,
+            source,
+        })
+    }
+
+    /// The name of the source.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The largest event time of the history, `None` without any. Reads the time column of all files; a clock of
+    /// events is set by it before the history is read.
+    pub fn history_latest(&self) -> Result<Option<EventTime>, IntakeError> {
+        match &self.source.history {
+            Some(_) => history::latest(&self.source, &self.directory).map_err(|error| self.history_error(error)),
+            None => Ok(None),
+        }
+    }
+
+    /// The next events of the history; `None` at its end.
+    pub fn next_history(&mut self) -> Result<Option<Delivery>, IntakeError> {
+        loop {
+            let Some(files) = &mut self.history else { return Ok(None) };
+            let Some(some) = files.next() else { return Ok(None) };
+            let some = some.map_err(|error| self.history_error(error))?;
+            self.history_next = some.next;
+            // Files are cut into the same chunks each time: what an earlier process rejected of this one is known.
+            let known = some.next <= self.history_before;
+            self.counts.consumed += (some.events.len() + some.rejections.len()) as u64;
+            self.reject(some.rejections, |_| known);
+            if let Some(delivery) = self.admit_history(some.events, known)? {
+                return Ok(Some(delivery));
+            }
+        }
+    }
+
+    fn admit_history(&mut self, events: EventBatch, known: bool) -> Result<Option<Delivery>, IntakeError> {
+        if self.expired_before.is_none() && matches!(*self.clock, Clock::Wall) {
+            self.expired_before = Some(self.clock.now() - self.reach);
+        }
+        let names = self.history.as_ref().map(EventFiles::files).unwrap_or_default();
+        let origin = HistoryOrigin { files: names, positions: events.positions.clone() };
+        let judged = self
+            .admission
+            .judge(events, self.expired_before, &origin)
+            .map_err(|error| IntakeError::Columns { input: self.name.clone(), error })?;
+        Ok(self.settle(judged, |_| known))
+    }
+
+    /// The next events of the stream: waits up to `wait` for a record, and decodes at most `max_records` of them.
+    /// `None` when none came, or none of those that came is an event to go on with.
+    pub fn poll(&mut self, max_records: usize, wait: Duration) -> Result<Option<Delivery>, IntakeError> {
+        let Some(stream) = &mut self.stream else {
+            std::thread::sleep(wait);
+            return Ok(None);
+        };
+        let records = stream.poll(max_records, wait)?;
+        if records.is_empty() {
+            return Ok(None);
+        }
+        self.counts.consumed += records.len() as u64;
+        let mut refused = Vec::new();
+        let mut refused_at = Vec::new();
+        let mut decoded = Vec::with_capacity(records.len());
+        for (index, record) in records.iter().enumerate() {
+            // Only brokers older than this reader's protocol send no time; theirs count as coming just now.
+            let record_time = record.record_time.unwrap_or_else(|| self.clock.now());
+            match self.decoder.decode(&record.payload, record.position, record_time) {
+                Ok(()) => decoded.push(index),
+                Err(rejection) => {
+                    refused.push(rejection);
+                    refused_at.push(record.position);
+                }
+            }
+        }
+        let refused_known: Vec<bool> = refused_at.iter().map(|position| stream.was_consumed(*position)).collect();
+        let events = self.decoder.finish();
+        let origin = StreamOrigin { stream, records: &records, decoded };
+        let judged = self
+            .admission
+            .judge(events, None, &origin)
+            .map_err(|error| IntakeError::Columns { input: self.name.clone(), error })?;
+        let known: Vec<bool> =
+            judged.rejected_rows.iter().map(|row| stream.was_consumed(origin.position(*row))).collect();
+        self.reject(refused, |index| refused_known[index]);
+        Ok(self.settle(judged, |index| known[index]))
+    }
+
+    /// Counts a judged batch; `known` says which of its rejections the ledger has.
+    fn settle(&mut self, judged: Judged, known: impl Fn(usize) -> bool) -> Option<Delivery> {
+        self.reject(judged.rejections, known);
+        self.counts.expired += judged.expired;
+        self.counts.delivered += judged.delivery.as_ref().map_or(0, |delivery| delivery.events.len() as u64);
+        judged.delivery
+    }
+
+    fn reject(&mut self, rejections: Vec<Rejection>, known: impl Fn(usize) -> bool) {
+        self.counts.rejected += rejections.len() as u64;
+        for (index, rejection) in rejections.iter().enumerate() {
+            if known(index) {
+                continue;
+            }
+            // A full disk must not stop the events: the ledger counts all the same, and the trouble shows.
+            if let Err(error) = self.ledger.record(&self.name, rejection) {
+                tracing::warn!(source = self.name, %error, "cannot keep a rejection");
+                self.ledger_trouble = Some(error.to_string());
+            } else {
+                self.ledger_trouble = None;
+            }
+        }
+    }
+
+    /// The next record of the stream, or of the history where there is no stream.
+    pub fn position(&self) -> Option<SourcePosition> {
+        match (&self.stream, &self.history) {
+            (Some(stream), _) => Some(stream.position()),
+            (None, Some(_)) => Some(self.history_position()),
+            (None, None) => None,
+        }
+    }
+
+    fn history_position(&self) -> SourcePosition {
+        let (file, row) = self.history_next;
+        SourcePosition::Files { file, row }
+    }
+
+    /// Keeps the positions for the next start; the disk sees them at most once a second. To be called when what was
+    /// delivered is in the dataflow, and followed by [`SavedPositions::flush`] when the process ends.
+    pub fn save_position(&self) -> Result<(), IntakeError> {
+        if self.history.is_some() {
+            self.positions.note(&history_name(&self.name), self.history_position())?;
+        }
+        match &self.stream {
+            Some(stream) => self.positions.note(&self.name, stream.position()),
+            None => Ok(()),
+        }
+    }
+
+    /// Records of the stream behind its end, where that is known. With Kafka this asks the broker: not for every poll.
+    pub fn lag(&self) -> Option<u64> {
+        self.stream.as_ref().and_then(StreamReader::lag)
+    }
+
+    pub fn counts(&self) -> IntakeCounts {
+        self.counts
+    }
+
+    /// What goes wrong at the moment while it is tried again.
+    pub fn trouble(&self) -> Option<String> {
+        self.stream.as_ref().and_then(StreamReader::trouble).or_else(|| self.ledger_trouble.clone())
+    }
+
+    fn history_error(&self, error: FileError) -> IntakeError {
+        IntakeError::History { source_name: self.name.clone(), error }
+    }
+}
+
+/// A record may be as much older than now as any window reaches; what the pipeline calls late is judged later.
+pub(super) fn bounds(judged: bool, reach: Span) -> TimeBounds {
+    match judged {
+        true => TimeBounds { past: TimeBounds::DEFAULT.past.max(reach), ..TimeBounds::DEFAULT },
+        false => TimeBounds::UNBOUNDED,
+    }
+}
+
+struct HistoryOrigin<'a> {
+    files: &'a [PathBuf],
+    positions: Vec<u64>,
+}
+
+impl Origin for HistoryOrigin<'_> {
+    fn place(&self, row: usize) -> String {
+        let (file, row) = position::split_history(self.positions[row]);
+        let name = self.files.get(file).and_then(|path| path.file_name()).unwrap_or_default();
+        format!("{}, row {row}", name.to_string_lossy())
+    }
+
+    fn excerpt(&self, _: usize) -> String {
+        String::new()
+    }
+}
+
+struct StreamOrigin<'a> {
+    stream: &'a StreamReader,
+    records: &'a [Record],
+    /// Per row, the record it was decoded from.
+    decoded: Vec<usize>,
+}
+
+impl StreamOrigin<'_> {
+    fn position(&self, row: usize) -> u64 {
+        self.records[self.decoded[row]].position
+    }
+}
+
+impl Origin for StreamOrigin<'_> {
+    fn place(&self, row: usize) -> String {
+        self.stream.place(self.position(row))
+    }
+
+    fn excerpt(&self, row: usize) -> String {
+        excerpt(&self.records[self.decoded[row]].payload)
+    }
+}

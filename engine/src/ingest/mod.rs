@@ -1,0 +1,85 @@
+//! From readers to deliveries: decoded, judged events on their way into the dataflow.
+//!
+//! Law: consumed = delivered + rejected + expired. Every rejection goes to the ledger with its reason; expired is
+//! history so old that no window reaches it any more.
+//!
+//! The first form of the hand-over: the history is everything the files hold, then the stream is read from its
+//! beginning. There is no cut between the two; where both hold the same events, the source's `dedup_key` keeps them
+//! one. A restart builds the state anew from the history and from that part of the stream that can still matter.
+//!
+//! All of this blocks, and belongs on threads of its own.
+
+mod admission;
+mod cells;
+mod dimension;
+mod error;
+mod feed;
+mod history;
+mod identity;
+mod intake;
+mod logs;
+mod positions;
+mod push;
+mod stream;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use freshet_config::definitions::View;
+use freshet_config::settings::KafkaSettings;
+use freshet_config::time::EventTime;
+use freshet_connectors::events::EventBatch;
+use freshet_connectors::ledger::Ledger;
+
+use crate::clock::Clock;
+use crate::plan::Plan;
+
+pub use dimension::{Change, DimensionIntake};
+pub use error::{FeedError, IntakeError, PushError};
+pub use feed::{FEED_BATCH, FeedReport, feed_file};
+pub use intake::Intake;
+pub use logs::Logs;
+pub use positions::SavedPositions;
+pub use push::{LogIngest, PushReport, Rejected};
+
+/// Events on their way into the dataflow; never empty.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// Columns of the source's own schema.
+    pub events: EventBatch,
+    /// The largest event time among them.
+    pub latest: EventTime,
+}
+
+/// What intakes share.
+pub struct Connections<'a> {
+    /// Relative paths of definitions count from here.
+    pub directory: &'a Path,
+    /// `None` when the settings have no section `[kafka]`.
+    pub kafka: Option<&'a KafkaSettings>,
+    /// The embedded logs, which pushed records are appended to as well.
+    pub logs: &'a Logs,
+    pub positions: Arc<SavedPositions>,
+    pub ledger: Arc<Ledger>,
+    pub clock: Arc<Clock>,
+}
+
+/// What became of the records an intake took since it was opened: `consumed == delivered + rejected + expired`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct IntakeCounts {
+    pub consumed: u64,
+    pub delivered: u64,
+    /// Left out for a reason that the ledger has. Records read again after a restart are counted here again, but are
+    /// not put into the ledger twice.
+    pub rejected: u64,
+    /// Events of the history that no window reaches any more.
+    pub expired: u64,
+}
+
+/// Columns of the source's schema that are keys in all of its views: an event without one of them feeds no view.
+fn required_keys(plan: &Plan, source: usize) -> Vec<usize> {
+    let views: Vec<&View> = plan.definitions.views.iter().filter(|view| view.source == source).collect();
+    let schema = &plan.definitions.sources[source].schema;
+    let everywhere = |name: &String| !views.is_empty() && views.iter().all(|view| view.key_columns.contains(name));
+    (0..schema.len()).filter(|column| everywhere(&schema[*column].name)).collect()
+}

@@ -1,0 +1,73 @@
+//! How far every input was read, kept over restarts.
+//!
+//! The state of the dataflow is not kept: positions tell a restart which rejections the ledger already has, how far
+//! behind the stream is, and from where on it must be read at the latest.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use freshet_connectors::positions::{self, Positions, SourcePosition};
+
+use super::IntakeError;
+
+/// Positions reach the disk at most once in this time.
+const SAVE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The file of positions, shared by all intakes of a process.
+#[derive(Debug)]
+pub struct SavedPositions {
+    path: PathBuf,
+    /// As the file held them when it was opened.
+    before: Positions,
+    now: Mutex<Pending>,
+}
+
+#[derive(Debug)]
+struct Pending {
+    positions: Positions,
+    changed: bool,
+    saved_at: Option<Instant>,
+}
+
+impl SavedPositions {
+    /// Reads `data_dir/positions.json`; without the file there are none.
+    pub fn open(data_dir: &Path) -> Result<SavedPositions, IntakeError> {
+        let path = data_dir.join("positions.json");
+        let before = positions::load(&path)?;
+        let pending = Pending { positions: before.clone(), changed: false, saved_at: None };
+        Ok(SavedPositions { path, before, now: Mutex::new(pending) })
+    }
+
+    /// Where the input stood when the process before this one ended.
+    pub fn before(&self, input: &str) -> Option<&SourcePosition> {
+        self.before.get(input)
+    }
+
+    /// Notes a position, and writes the file when the last time was more than a second ago.
+    pub fn note(&self, input: &str, position: SourcePosition) -> Result<(), IntakeError> {
+        let mut pending = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        if pending.positions.get(input) != Some(&position) {
+            pending.positions.insert(input.to_string(), position);
+            pending.changed = true;
+        }
+        if pending.saved_at.is_none_or(|at| at.elapsed() >= SAVE_INTERVAL) {
+            self.write(&mut pending)?;
+        }
+        Ok(())
+    }
+
+    /// Writes what was noted since the file was written, as a process does before it ends.
+    pub fn flush(&self) -> Result<(), IntakeError> {
+        self.write(&mut self.now.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn write(&self, pending: &mut Pending) -> Result<(), IntakeError> {
+        if pending.changed {
+            positions::save(&self.path, &pending.positions)?;
+            pending.changed = false;
+            pending.saved_at = Some(Instant::now());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,142 @@
+//! Records pushed from outside: checked as the intake will read them, and durable when the push returns.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use freshet_config::definitions::{Source, Stream};
+use freshet_config::diagnostic::suggestion;
+use freshet_config::settings::KafkaSettings;
+use freshet_config::time::EventTime;
+use freshet_connectors::events::TimeBounds;
+use freshet_connectors::json::JsonDecoder;
+use freshet_connectors::kafka::{KafkaError, KafkaSink};
+
+use super::stream::kafka_options;
+use super::{Logs, PushError, required_keys};
+use crate::clock::Clock;
+use crate::plan::Plan;
+
+/// The door for pushed records. Share it between threads by reference.
+pub struct LogIngest {
+    sources: HashMap<String, Pushable>,
+    logs: Logs,
+    kafka: Option<KafkaSettings>,
+    /// Connected when the first record is pushed to a topic.
+    sink: Mutex<Option<Arc<KafkaSink>>>,
+    clock: Arc<Clock>,
+}
+
+struct Pushable {
+    source: Source,
+    keys: Vec<usize>,
+}
+
+/// What became of records pushed at once: those not rejected are durable, in their order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PushReport {
+    pub accepted: u64,
+    pub rejected: Vec<Rejected>,
+}
+
+/// A record that was not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejected {
+    /// Its place in the list pushed, from 0.
+    pub index: usize,
+    /// Stable, such as `EV-TIME`.
+    pub code: &'static str,
+    pub message: String,
+}
+
+impl LogIngest {
+    pub fn new(plan: &Plan, logs: &Logs, kafka: Option<&KafkaSettings>, clock: Arc<Clock>) -> LogIngest {
+        let sources = plan.definitions.sources.iter().enumerate();
+        let sources = sources.map(|(index, source)| {
+            (source.name.clone(), Pushable { source: source.clone(), keys: required_keys(plan, index) })
+        });
+        LogIngest {
+            sources: sources.collect(),
+            logs: logs.clone(),
+            kafka: kafka.cloned(),
+            sink: Mutex::new(None),
+            clock,
+        }
+    }
+
+    /// Checks records, each one JSON object, and appends the good ones to the source's stream.
+    ///
+    /// When this returns they are durable: on disk, or acknowledged by all in-sync replicas. After an error of the log
+    /// none of them is in it; after one of Kafka some may be.
+    pub fn append(&self, source: &str, records: &[&str]) -> Result<PushReport, PushError> {
+        let (pushable, stream) = self.pushable(source)?;
+        let now = self.clock.now();
+        let (good, report) = self.checked(pushable, records, now);
+        if good.is_empty() {
+            return Ok(report);
+        }
+        match stream {
+            Stream::Log => {
+                let log = self.logs.get(source).ok_or_else(|| PushError::NoLog(source.to_string()))?;
+                log.append(&good, now).map_err(|error| PushError::Log { name: source.to_string(), error })?;
+            }
+            Stream::Kafka { topic, .. } => {
+                let failed = |error| PushError::Kafka { name: source.to_string(), error };
+                // A clock of events may stand before 1970, where Kafka's times begin.
+                let record_time = (now >= EventTime::default()).then_some(now);
+                self.sink(source)?.send_all(topic, &good, record_time).map_err(failed)?;
+            }
+        }
+        Ok(report)
+    }
+
+    /// Checks records as [`LogIngest::append`] does, and appends nothing.
+    pub fn check(&self, source: &str, records: &[&str]) -> Result<PushReport, PushError> {
+        let (pushable, _) = self.pushable(source)?;
+        Ok(self.checked(pushable, records, self.clock.now()).1)
+    }
+
+    fn pushable(&self, name: &str) -> Result<(&Pushable, &Stream), PushError> {
+        let Some(pushable) = self.sources.get(name) else {
+            let mut names: Vec<&str> = self.sources.keys().map(String::as_str).collect();
+            names.sort_unstable();
+            let suggestion = suggestion(name, names.into_iter());
+            return Err(PushError::UnknownSource { name: name.chars().take(64).collect(), suggestion });
+        };
+        let stream = pushable.source.stream.as_ref().ok_or_else(|| PushError::NoStream(name.to_string()))?;
+        Ok((pushable, stream))
+    }
+
+    fn checked<'a>(&self, pushable: &Pushable, records: &[&'a str], now: EventTime) -> (Vec<&'a str>, PushReport) {
+        let bounds = match *self.clock {
+            Clock::Wall => TimeBounds::DEFAULT,
+            Clock::Event(_) => TimeBounds::UNBOUNDED,
+        };
+        let mut decoder = JsonDecoder::new(&pushable.source).keys(pushable.keys.clone()).bounds(bounds);
+        let mut good = Vec::with_capacity(records.len());
+        let mut report = PushReport::default();
+        for (index, record) in records.iter().enumerate() {
+            match decoder.decode(record.as_bytes(), 0, now) {
+                Ok(()) => good.push(*record),
+                Err(rejection) => {
+                    let code = rejection.code.name();
+                    report.rejected.push(Rejected { index, code, message: rejection.message });
+                }
+            }
+        }
+        report.accepted = good.len() as u64;
+        (good, report)
+    }
+
+    fn sink(&self, source: &str) -> Result<Arc<KafkaSink>, PushError> {
+        let mut sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sink) = &*sink {
+            return Ok(sink.clone());
+        }
+        let settings = self.kafka.as_ref().ok_or_else(|| PushError::NoKafka(source.to_string()))?;
+        let connected: Result<KafkaSink, KafkaError> =
+            KafkaSink::connect(&settings.brokers.join(","), &kafka_options(settings));
+        let connected = Arc::new(connected.map_err(|error| PushError::Kafka { name: source.to_string(), error })?);
+        *sink = Some(connected.clone());
+        Ok(connected)
+    }
+}

@@ -1,0 +1,102 @@
+//! What the engine counts while it runs, and the first thing that stopped it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use freshet_connectors::events::{Code, Reason, Rejection};
+use freshet_connectors::ledger::Ledger;
+use freshet_operators::project::{Projected, SourceBatch};
+
+/// What became of the events of one source behind its reader.
+pub struct Tally {
+    source: String,
+    ledger: Arc<Ledger>,
+    filtered: AtomicU64,
+    keyless: AtomicU64,
+    failed_values: AtomicU64,
+}
+
+impl Tally {
+    pub fn new(source: &str, ledger: Arc<Ledger>) -> Tally {
+        Tally {
+            source: source.to_string(),
+            ledger,
+            filtered: AtomicU64::new(0),
+            keyless: AtomicU64::new(0),
+            failed_values: AtomicU64::new(0),
+        }
+    }
+
+    /// Counts what projection left out. Batches that take events back were counted when the events came.
+    pub fn projected(&self, batch: &SourceBatch, found: &Projected) {
+        if batch.signs.iter().any(|sign| *sign < 0) {
+            return;
+        }
+        self.filtered.fetch_add(found.filtered, Ordering::Relaxed);
+        self.failed_values.fetch_add(found.failed_values, Ordering::Relaxed);
+        if found.filtered > 0 {
+            self.keep(self.ledger.count(&self.source, Code::Filtered, found.filtered));
+        }
+        for row in &found.keyless {
+            self.keyless.fetch_add(1, Ordering::Relaxed);
+            let position = batch.positions.get(*row).copied().unwrap_or_default();
+            self.keep(self.ledger.record(
+                &self.source,
+                &Rejection {
+                    code: Code::Key,
+                    place: format!("position {position}"),
+                    message: "a join key of every view that would take the event is null or too long".to_string(),
+                    record_time: None,
+                    payload_excerpt: String::new(),
+                },
+            ));
+        }
+    }
+
+    /// A ledger that cannot be written loses the text of a rejection, never its count.
+    fn keep<E: std::fmt::Display>(&self, written: Result<(), E>) {
+        if let Err(error) = written {
+            tracing::warn!("the ledger of source `{}` cannot be written: {error}", self.source);
+        }
+    }
+
+    /// What the ledger holds of the source for a reason.
+    pub fn ledgered(&self, reason: Reason) -> u64 {
+        let counts = self.ledger.summary();
+        counts.iter().filter(|c| c.source == self.source && c.code.reason() == reason).map(|c| c.count).sum()
+    }
+
+    /// Events no view took, for lack of a match or of a key.
+    pub fn left_out(&self) -> u64 {
+        self.filtered() + self.keyless.load(Ordering::Relaxed)
+    }
+
+    pub fn filtered(&self) -> u64 {
+        self.filtered.load(Ordering::Relaxed)
+    }
+
+    /// Values that SQL could not compute; they count as null.
+    pub fn failed_values(&self) -> u64 {
+        self.failed_values.load(Ordering::Relaxed)
+    }
+}
+
+/// The first failure that stops the engine's writing. Later ones are its consequences.
+#[derive(Debug, Default)]
+pub struct Failure(OnceLock<String>);
+
+impl Failure {
+    pub fn set(&self, message: String) {
+        tracing::error!("{message}");
+        // Only the first is kept.
+        let _ = self.0.set(message);
+    }
+
+    pub fn is_set(&self) -> bool {
+        self.0.get().is_some()
+    }
+
+    pub fn get(&self) -> Option<&str> {
+        self.0.get().map(String::as_str)
+    }
+}

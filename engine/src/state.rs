@@ -1,0 +1,227 @@
+//! What a running engine tells about itself.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use freshet_config::time::{Epoch, EventTime};
+use freshet_operators::slices::ViewStats;
+use hdrhistogram::Histogram;
+
+use crate::plan::Plan;
+use crate::progress::{Failure, Tally};
+use crate::worker::SharedStats;
+
+/// Figures at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Figures {
+    pub sources: Vec<SourceFigures>,
+    pub views: Vec<ViewFigures>,
+    /// Events taken into epochs per second, over the last seconds.
+    pub events_per_second: f64,
+    /// From taking a record in to its effect being readable, microseconds.
+    pub freshness_us: Option<Quantiles>,
+    /// Everything before it is readable.
+    pub frontier: Epoch,
+    pub epochs: u64,
+    /// Why a source does not get on at the moment.
+    pub trouble: Option<String>,
+    /// Why the engine has stopped writing.
+    pub failed: Option<String>,
+}
+
+/// Exact percentiles of what was recorded, microseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quantiles {
+    pub p50: u64,
+    pub p99: u64,
+}
+
+/// `consumed = admitted + late + duplicate + unparsable + filtered + waiting` at every moment.
+#[derive(Clone, Debug, Default)]
+pub struct SourceFigures {
+    pub name: String,
+    /// Records read.
+    pub consumed: u64,
+    /// Events that at least one view took.
+    pub admitted: u64,
+    pub late: u64,
+    pub duplicate: u64,
+    pub unparsable: u64,
+    pub filtered: u64,
+    /// Records behind the end of the stream, where known.
+    pub position_lag: Option<u64>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct ViewFigures {
+    pub name: String,
+    pub keys: u64,
+    pub dense_keys: u64,
+    pub state_bytes: u64,
+    pub rows_written: u64,
+    pub expired_on_arrival: u64,
+}
+
+/// Counters of one pipeline's reader, published by its thread.
+#[derive(Default)]
+pub struct ReaderGauge {
+    pub consumed: AtomicU64,
+    pub delivered: AtomicU64,
+    /// Log offset behind the last delivered record.
+    pub log_offset: AtomicU64,
+    /// Polls that found nothing new.
+    pub idle_polls: AtomicU64,
+    /// `u64::MAX`: unknown.
+    pub lag: AtomicU64,
+    pub trouble: Mutex<Option<String>>,
+}
+
+/// Shared by the coordinator, the readers and whoever asks.
+pub struct Shared {
+    pub plan: Arc<Plan>,
+    pub failure: Arc<Failure>,
+    pub tallies: Arc<Vec<Tally>>,
+    /// One per pipeline.
+    pub readers: Vec<ReaderGauge>,
+    pub stats: SharedStats,
+    ready: AtomicBool,
+    taken: Vec<AtomicU64>,
+    progress: Mutex<Progress>,
+}
+
+struct Progress {
+    frontier: Epoch,
+    epochs: u64,
+    freshness_us: Histogram<u64>,
+    rate: f64,
+    rate_base: (Instant, u64),
+}
+
+/// The rate is taken over at least this long.
+const RATE_SECONDS: f64 = 1.0;
+
+impl Shared {
+    pub fn new(plan: Arc<Plan>, failure: Arc<Failure>, tallies: Arc<Vec<Tally>>, stats: SharedStats) -> Shared {
+        let pipelines = plan.pipelines.len();
+        // Two digits from 1 us to an hour: the bounds are valid, so this cannot fail.
+        let freshness_us = Histogram::new_with_bounds(1, 3_600_000_000, 2).expect("valid bounds");
+        Shared {
+            failure,
+            tallies,
+            readers: (0..pipelines).map(|_| ReaderGauge::default()).collect(),
+            stats,
+            ready: AtomicBool::new(false),
+            taken: (0..pipelines).map(|_| AtomicU64::new(0)).collect(),
+            progress: Mutex::new(Progress {
+                frontier: Epoch::default(),
+                epochs: 0,
+                freshness_us,
+                rate: 0.0,
+                rate_base: (Instant::now(), 0),
+            }),
+            plan,
+        }
+    }
+
+    pub fn ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_ready(&self) {
+        self.ready.store(true, Ordering::Release);
+    }
+
+    /// Events of a pipeline went into an epoch.
+    pub(crate) fn taken(&self, pipeline: usize, rows: usize) {
+        self.taken[pipeline].fetch_add(rows as u64, Ordering::Relaxed);
+    }
+
+    /// All workers have finished an epoch.
+    pub(crate) fn finished(&self, epoch: Epoch, record_times: &[EventTime], now: EventTime) {
+        let total = self.taken.iter().map(|t| t.load(Ordering::Relaxed)).sum();
+        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        progress.frontier = Epoch::from_micros(epoch.micros() + 1);
+        progress.epochs += 1;
+        for at in record_times {
+            let late_us = (now - *at).micros().clamp(1, 3_600_000_000) as u64;
+            progress.freshness_us.saturating_record(late_us);
+        }
+        let (since, base) = progress.rate_base;
+        let seconds = since.elapsed().as_secs_f64();
+        if seconds >= RATE_SECONDS {
+            progress.rate = (total - base) as f64 / seconds;
+            progress.rate_base = (Instant::now(), total);
+        }
+    }
+
+    /// Forgets freshness recorded so far, so that the next figures speak of what follows.
+    pub fn reset_freshness(&self) {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner).freshness_us.reset();
+    }
+
+    pub fn figures(&self) -> Figures {
+        let progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        let freshness = &progress.freshness_us;
+        let quantile = |q| freshness.value_at_quantile(q);
+        let freshness_us = (!freshness.is_empty()).then(|| Quantiles { p50: quantile(0.5), p99: quantile(0.99) });
+        let figures = Figures {
+            sources: Vec::new(),
+            views: self.views(),
+            events_per_second: progress.rate,
+            freshness_us,
+            frontier: progress.frontier,
+            epochs: progress.epochs,
+            trouble: self.trouble(),
+            failed: self.failure.get().map(str::to_string),
+        };
+        drop(progress);
+        Figures { sources: self.sources(), ..figures }
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.readers.iter().find_map(|r| r.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+
+    fn views(&self) -> Vec<ViewFigures> {
+        let workers = self.stats.lock().unwrap_or_else(PoisonError::into_inner);
+        let views = self.plan.definitions.views.iter().enumerate();
+        views.map(|(index, view)| view_figures(&view.name, index, &workers)).collect()
+    }
+
+    fn sources(&self) -> Vec<SourceFigures> {
+        use freshet_connectors::events::Reason;
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let pipelines = self.plan.pipelines.iter().enumerate();
+        let figures = pipelines.map(|(p, pipeline)| {
+            let source = &self.plan.definitions.sources[pipeline.source];
+            let (reader, tally) = (&self.readers[p], &self.tallies[pipeline.source]);
+            let ledgered = |reason: Reason| tally.ledgered(reason);
+            let lag = load(&reader.lag);
+            SourceFigures {
+                name: source.name.clone(),
+                consumed: load(&reader.consumed),
+                admitted: load(&reader.delivered).saturating_sub(tally.left_out()),
+                late: ledgered(Reason::Late) + ledgered(Reason::Future),
+                duplicate: ledgered(Reason::Duplicate),
+                unparsable: ledgered(Reason::Unparsable),
+                filtered: tally.filtered(),
+                position_lag: (lag != u64::MAX).then_some(lag),
+            }
+        });
+        figures.collect()
+    }
+}
+
+fn view_figures(name: &str, index: usize, workers: &[BTreeMap<usize, ViewStats>]) -> ViewFigures {
+    let mut figures = ViewFigures { name: name.to_string(), ..ViewFigures::default() };
+    for stats in workers.iter().filter_map(|views| views.get(&index)) {
+        figures.keys += stats.keys;
+        figures.dense_keys += stats.dense_keys;
+        figures.state_bytes += stats.state_bytes;
+        figures.rows_written += stats.rows;
+        figures.expired_on_arrival += stats.expired_on_arrival;
+    }
+    figures
+}

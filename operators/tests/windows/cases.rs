@@ -1,0 +1,278 @@
+//! Random views and random, hostile histories of a few keys.
+
+use freshet_config::definitions::{Function, Mode};
+use freshet_config::time::{EventTime, Span};
+use freshet_config::value::{DataType, Value};
+use freshet_operators::slices::Tuning;
+use freshet_operators::view::ViewPlan;
+use proptest::prelude::*;
+use proptest::sample::{Index, select, subsequence};
+
+use super::plans::{Wanted, plan, window};
+
+pub const SECOND: i64 = 1_000_000;
+const MINUTE: i64 = 60 * SECOND;
+const HOUR: i64 = 60 * MINUTE;
+
+/// What happens to one key: an event, or an earlier event taken back.
+#[derive(Clone, Debug)]
+pub enum Change {
+    Event(Event),
+    /// Index of the event by its `position`.
+    Back(u64),
+}
+
+#[derive(Clone, Debug)]
+pub struct Event {
+    pub key: usize,
+    pub time: i64,
+    pub position: u64,
+    pub values: Vec<Value>,
+    /// The view's filter holds.
+    pub passes: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct EpochOfChanges {
+    pub at: i64,
+    pub changes: Vec<Change>,
+    /// Lengths of the batches the changes come in, repeated.
+    pub batch: usize,
+}
+
+#[derive(Clone, Debug)]
+pub struct Case {
+    pub plan: ViewPlan,
+    pub tuning: Tuning,
+    pub start: i64,
+    pub heap_keys: bool,
+    pub epochs: Vec<EpochOfChanges>,
+    pub seed: u64,
+}
+
+/// Where an event's time comes from, relative to the close of its epoch.
+#[derive(Clone, Debug)]
+enum When {
+    /// This share of the epoch (in 1/1000) before its close.
+    Within(i64),
+    /// At or around where a window begins or ends at the close: window, upper edge?, microseconds off.
+    Edge(Index, bool, i64),
+    /// At or around a multiple of the tile (of a minute in continuous mode) some steps back.
+    Tile(i64, i64),
+    /// The time of the event before.
+    Same,
+    Late(i64),
+    Future(i64),
+}
+
+fn when() -> impl Strategy<Value = When> {
+    prop_oneof![
+        10 => (0i64..1000).prop_map(When::Within),
+        2 => (any::<Index>(), any::<bool>(), -1i64..=1).prop_map(|(w, upper, off)| When::Edge(w, upper, off)),
+        2 => (0i64..12, -1i64..=1).prop_map(|(tiles, off)| When::Tile(tiles, off)),
+        2 => Just(When::Same),
+        2 => (0..30 * HOUR).prop_map(When::Late),
+        1 => (0..10 * MINUTE).prop_map(When::Late),
+        1 => (0..2 * HOUR).prop_map(When::Future),
+        1 => (0..MINUTE).prop_map(When::Future),
+    ]
+}
+
+fn double() -> impl Strategy<Value = f64> {
+    let hostile = [
+        0.0,
+        1e-300,
+        -1e-300,
+        1e300,
+        -1e300,
+        5e-324,
+        -2e-310,
+        f64::MAX,
+        f64::MIN,
+        f64::MIN_POSITIVE,
+        4.6e18,
+        -5e18,
+        2f64.powi(62),
+        2f64.powi(-64),
+        0.000244140625,
+        1.0 / 3.0,
+        1e-5,
+    ];
+    prop_oneof![
+        6 => (-1_000_000i64..1_000_000).prop_map(|cents| cents as f64 / 100.0),
+        1 => select(hostile.to_vec()),
+    ]
+}
+
+fn text() -> impl Strategy<Value = String> {
+    let known = ["", "a", "DE", "seven77", "eight888", "a string that is longer than a word", "zürich-große"];
+    prop_oneof![3 => select(known.to_vec()).prop_map(str::to_string), 1 => "[a-c]{0,12}"]
+}
+
+fn value(data_type: DataType) -> BoxedStrategy<Value> {
+    let some = match data_type {
+        DataType::Int32 => prop_oneof![4 => -9i32..9, 1 => any::<i32>()].prop_map(Value::Int32).boxed(),
+        DataType::Int64 => prop_oneof![4 => -9i64..9, 1 => any::<i64>(), 1 => select(vec![i64::MIN, i64::MAX])]
+            .prop_map(Value::Int64)
+            .boxed(),
+        DataType::Float32 => prop_oneof![
+            4 => (-10_000i32..10_000).prop_map(|cents| cents as f32 / 100.0),
+            1 => select(vec![0.0, 1e-45f32, -1e-40, f32::MAX, f32::MIN, f32::MIN_POSITIVE, 0.1]),
+        ]
+        .prop_map(Value::Float32)
+        .boxed(),
+        DataType::Float64 => double().prop_map(Value::Float64).boxed(),
+        DataType::String => text().prop_map(Value::String).boxed(),
+        DataType::Bool => any::<bool>().prop_map(Value::Bool).boxed(),
+        DataType::Timestamp => {
+            (-5i64..5_000_000_000).prop_map(|us| Value::Timestamp(EventTime::from_micros(us))).boxed()
+        }
+    };
+    prop_oneof![6 => some, 1 => Just(Value::Null)].boxed()
+}
+
+fn wanted_of(data_type: DataType, name: String) -> impl Strategy<Value = Vec<(Function, Option<(String, DataType)>)>> {
+    let functions: Vec<Function> = Function::ALL.into_iter().filter(|f| f.takes(data_type)).collect();
+    let most = functions.len().min(4);
+    subsequence(functions, 1..=most)
+        .prop_map(move |chosen| chosen.into_iter().map(|f| (f, Some((name.clone(), data_type)))).collect())
+}
+
+fn plan_strategy() -> impl Strategy<Value = ViewPlan> {
+    let mode = prop_oneof![
+        Just(Mode::Continuous),
+        select(vec![SECOND, 7 * SECOND, MINUTE, 5 * MINUTE, HOUR]).prop_map(|us| Mode::Interval(Span::from_micros(us))),
+    ];
+    let size = prop_oneof![select(vec![SECOND, 10 * SECOND, MINUTE, 10 * MINUTE, HOUR, 24 * HOUR]), 1..2 * HOUR,];
+    let offset = prop_oneof![
+        3 => Just(0),
+        1 => select(vec![-SECOND, -MINUTE, -HOUR, -24 * HOUR]),
+        1 => -2 * HOUR..0,
+    ];
+    let windows = proptest::collection::vec((size, offset).prop_map(|(s, o)| window(s, o)), 1..=4);
+    let column = (select(DataType::ALL.to_vec()), 0usize..3).prop_flat_map(|(t, _)| wanted_of(t, String::new()));
+    let columns = proptest::collection::vec(column, 0..=3);
+    let rows = any::<bool>();
+    let filtered = proptest::option::weighted(0.2, Just("kind = 1".to_string()));
+    let masks = proptest::collection::vec(1u8..16, 24);
+    (mode, windows, columns, rows, filtered, masks).prop_map(|(mode, windows, columns, rows, filtered, masks)| {
+        let mut wanted = Vec::new();
+        let mut masks = masks.into_iter().cycle();
+        let mut add = |function, of: Option<(String, DataType)>, filter: Option<String>| {
+            let mask = masks.next().unwrap_or(1);
+            let mut chosen: Vec<_> =
+                windows.iter().enumerate().filter(|(w, _)| mask >> w & 1 == 1).map(|(_, w)| *w).collect();
+            if chosen.is_empty() {
+                chosen.push(windows[0]);
+            }
+            chosen.dedup();
+            wanted.push(Wanted { function, of, filter, windows: chosen });
+        };
+        for (c, functions) in columns.iter().enumerate() {
+            for (function, of) in functions {
+                add(*function, of.as_ref().map(|(_, t)| (format!("c{c}"), *t)), None);
+            }
+        }
+        if rows || columns.is_empty() {
+            add(Function::Count, None, None);
+        }
+        if let Some(filter) = filtered {
+            add(Function::Count, None, Some(filter));
+        }
+        plan(mode, &wanted)
+    })
+}
+
+fn tuning() -> impl Strategy<Value = Tuning> {
+    (select(vec![SECOND, MINUTE, 30 * MINUTE]), select(vec![3usize, 32]))
+        .prop_map(|(longest_lease_us, slice_budget)| Tuning { longest_lease_us, slice_budget, lead_epochs: 2 })
+}
+
+/// One change before its epoch's instants are known.
+#[derive(Clone, Debug)]
+enum Draft {
+    Event { key: usize, when: When, values: Vec<Value>, passes: bool },
+    Back(Index),
+}
+
+/// `burst` events per epoch at most; with `backs`, some are taken back.
+pub fn case(burst: usize, backs: bool) -> impl Strategy<Value = Case> {
+    plan_strategy().prop_flat_map(move |plan| {
+        let values: Vec<BoxedStrategy<Value>> = plan.columns.iter().map(|c| value(c.data_type)).collect();
+        let key = prop_oneof![8 => Just(0usize), 2 => Just(1usize), 1 => 2usize..5];
+        let event = (key, when(), values, prop::bool::weighted(0.9))
+            .prop_map(|(key, when, values, passes)| Draft::Event { key, when, values, passes });
+        let change = if backs {
+            prop_oneof![3 => event, 1 => any::<Index>().prop_map(Draft::Back)].boxed()
+        } else {
+            event.boxed()
+        };
+        let step = prop_oneof![
+            3 => Just(MINUTE),
+            1 => 1..SECOND,
+            2 => SECOND..10 * MINUTE,
+            1 => select(vec![SECOND, 5 * MINUTE, HOUR, 26 * HOUR]),
+        ];
+        let epoch = (step, proptest::collection::vec(change, 0..=burst), 1usize..40);
+        let start = prop_oneof![Just(1_704_067_200 * SECOND), Just(-90 * SECOND), Just(1_704_100_000_123_457)];
+        (Just(plan), tuning(), start, any::<bool>(), proptest::collection::vec(epoch, 1..9), any::<u64>()).prop_map(
+            |(plan, tuning, start, heap_keys, drafts, seed)| {
+                let epochs = settle(&plan, start, drafts);
+                Case { plan, tuning, start, heap_keys, epochs, seed }
+            },
+        )
+    })
+}
+
+/// Gives drafts their instants and positions.
+fn settle(plan: &ViewPlan, start: i64, drafts: Vec<(i64, Vec<Draft>, usize)>) -> Vec<EpochOfChanges> {
+    let tile = match plan.mode {
+        Mode::Interval(tile) => tile.micros(),
+        Mode::Continuous => MINUTE,
+    };
+    let (mut at, mut count, mut before) = (start, 0u64, start);
+    let mut gone = std::collections::HashSet::new();
+    let mut epochs = Vec::new();
+    for (step, drafts, batch) in drafts {
+        at += step;
+        let mut changes = Vec::new();
+        for draft in drafts {
+            match draft {
+                Draft::Event { key, when, values, passes } => {
+                    let time = match when {
+                        When::Within(share) => at - step * share / 1000,
+                        When::Edge(w, upper, off) => {
+                            let window = plan.windows[w.index(plan.windows.len())];
+                            let size = if upper { 0 } else { window.size.micros() };
+                            plan.effective_time(EventTime::from_micros(at)).micros() + window.offset.micros() - size
+                                + off
+                        }
+                        When::Tile(tiles, off) => (at.div_euclid(tile) - tiles) * tile + off,
+                        When::Same => before,
+                        When::Late(us) => at - us,
+                        When::Future(us) => at + us,
+                    };
+                    before = time;
+                    // A permutation of the order of arrival: positions decide, not arrival.
+                    let position = count.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 8;
+                    count += 1;
+                    changes.push(Change::Event(Event { key, time, position, values, passes }));
+                }
+                Draft::Back(index) => {
+                    let this = changes.iter().chain(epochs.iter().flat_map(|e: &EpochOfChanges| &e.changes));
+                    let events: Vec<u64> = this
+                        .filter_map(|c| if let Change::Event(e) = c { Some(e.position) } else { None })
+                        .filter(|p| !gone.contains(p))
+                        .collect();
+                    if !events.is_empty() {
+                        let chosen = *index.get(&events);
+                        gone.insert(chosen);
+                        changes.push(Change::Back(chosen));
+                    }
+                }
+            }
+        }
+        epochs.push(EpochOfChanges { at, changes, batch });
+    }
+    epochs
+}

@@ -1,0 +1,68 @@
+//! Views as a definition would resolve to them, compiled by the code under test.
+
+use freshet_config::definitions::{Aggregate, Feature, Function, Mode, PlanId, Sql, View, Window};
+use freshet_config::diagnostic::Place;
+use freshet_config::time::Span;
+use freshet_config::value::DataType;
+use freshet_operators::view::{ViewPlan, column_sources};
+
+/// One aggregate: what it takes (`None`: rows), under which filter, over which windows.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    pub function: Function,
+    pub of: Option<(String, DataType)>,
+    pub filter: Option<String>,
+    pub windows: Vec<Window>,
+}
+
+pub fn window(size_us: i64, offset_us: i64) -> Window {
+    Window { size: Span::from_micros(size_us), offset: Span::from_micros(offset_us) }
+}
+
+pub fn view(mode: Mode, wanted: &[Wanted]) -> View {
+    let sql = |text: &String| Sql { text: text.clone(), place: Place::default() };
+    let aggregates: Vec<Aggregate> = wanted
+        .iter()
+        .enumerate()
+        .map(|(i, w)| Aggregate {
+            name: format!("a{i}"),
+            function: w.function,
+            of: w.of.as_ref().map(|(text, _)| sql(text)),
+            filter: w.filter.as_ref().map(sql),
+            windows: w.windows.clone(),
+            place: Place::default(),
+        })
+        .collect();
+    let features = aggregates.iter().enumerate().flat_map(|(aggregate, a)| {
+        (0..a.windows.len()).map(move |window| Feature { name: format!("a{aggregate}_{window}"), aggregate, window })
+    });
+    View {
+        name: "view".to_string(),
+        source: 0,
+        entity: 0,
+        key_columns: vec!["key".to_string()],
+        filter: None,
+        mode,
+        features: features.collect(),
+        aggregates: aggregates.clone(),
+        online: true,
+        offline: false,
+        serving_ttl: None,
+        feature_start: None,
+        owner: None,
+        description: None,
+        tags: Vec::new(),
+        place: Place::default(),
+    }
+}
+
+/// The plan of a view with these aggregates.
+pub fn plan(mode: Mode, wanted: &[Wanted]) -> ViewPlan {
+    let view = view(mode, wanted);
+    let type_of = |text: &str| wanted.iter().find_map(|w| w.of.as_ref().filter(|of| of.0 == text).map(|of| of.1));
+    let types: Vec<DataType> = column_sources(&view)
+        .iter()
+        .map(|source| source.of.as_ref().and_then(|of| type_of(&of.text)).unwrap_or(DataType::Bool))
+        .collect();
+    ViewPlan::new(&view, &types, PlanId(7))
+}
