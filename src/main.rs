@@ -8,7 +8,6 @@ mod cli;
 mod client;
 mod data_dir;
 mod demo;
-mod engine_stub;
 mod exit;
 mod interrupt;
 mod node;

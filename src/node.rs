@@ -15,9 +15,10 @@ use freshet_serving::{Catalog, Server, ServerConfig, ServerError, ServingState};
 
 use crate::adapters::{EngineClock, EngineDoor, EngineFigures, StoreRows};
 use crate::data_dir::DataDir;
-use crate::engine_stub::{Engine, EngineError, EngineOptions};
-use crate::exit::Failure;
+use crate::exit::{Failure, Status};
 use crate::interrupt::Interrupt;
+use freshet_engine::ingest::IntakeError;
+use freshet_engine::{Engine, EngineError, EngineOptions};
 
 /// How often the state of the engine is looked at while it loads.
 const LOOK: Duration = Duration::from_millis(5);
@@ -70,7 +71,7 @@ impl Node {
             clock: clock.clone(),
         };
         let figures = Arc::new(figures);
-        let door = EngineDoor { engine: engine.clone(), plan: plan.clone(), clock: clock.clone() };
+        let door = EngineDoor(engine.clone());
         let catalog = Catalog::new(options.workspace, &plan.definitions, &plan.views);
         let state = ServingState::new(catalog, StoreRows(store), Arc::new(EngineClock(clock)))
             .with_ingest(Arc::new(door))
@@ -110,7 +111,7 @@ impl Node {
         Ok(true)
     }
 
-    /// Whether the engine still works; trouble that may pass is said to `/readyz`.
+    /// Whether the engine still works; if not, `/readyz` says so too.
     pub fn check(&self) -> Result<(), Failure> {
         match self.engine.figures().failed {
             Some(reason) => {
@@ -152,8 +153,22 @@ fn open_store(plan: &Plan, options: &NodeOptions) -> Result<OnlineStore, Failure
     }
 }
 
+/// What to end with depends on who has to do something about it.
 fn engine_failed(error: EngineError) -> Failure {
-    Failure::internal(error.to_string())
+    let status = match &error {
+        EngineError::Intake(error) => match error {
+            IntakeError::History { .. } | IntakeError::Table { .. } | IntakeError::TableKey { .. } => Status::Data,
+            IntakeError::NameTwice(_) => Status::Data,
+            IntakeError::NoKafka(_) => Status::Config,
+            IntakeError::Kafka { .. } => Status::Unavailable,
+            IntakeError::Log { error, .. } if error.is_locked() => Status::Busy,
+            IntakeError::Log { .. } | IntakeError::Positions(_) => Status::CannotWrite,
+            _ => Status::Internal,
+        },
+        EngineError::Offline(_) => Status::CannotWrite,
+        _ => Status::Internal,
+    };
+    Failure::new(status, error.to_string())
 }
 
 fn server_failed(error: &ServerError) -> Failure {

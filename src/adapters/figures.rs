@@ -10,10 +10,9 @@ use freshet_serving::{
     EngineStats, LedgerStats, MetricsSource, Quantiles, SourceStats, StatsSource, ViewStats, escape_label,
 };
 
-use crate::engine_stub::{Engine, Figures};
+use freshet_engine::{Engine, Figures, SourceFigures, ViewFigures};
 
 /// Looks at everything when somebody asks.
-#[derive(Debug)]
 pub struct EngineFigures {
     pub engine: Arc<Engine>,
     pub store: Arc<OnlineStore>,
@@ -58,7 +57,8 @@ impl StatsSource for EngineFigures {
             rows_written: Some(figures.views.iter().map(|v| v.rows_written).sum()),
             frontier_lag_seconds: self.lag_seconds(&figures),
             freshness_seconds,
-            backlog_events: Some(figures.sources.iter().map(|s| s.position_lag).sum()),
+            // Unknown of one source is unknown of all.
+            backlog_events: figures.sources.iter().map(|s| s.position_lag).sum(),
             state_bytes: Some(figures.views.iter().map(|v| v.state_bytes).sum()),
             sources: figures.sources.iter().map(source_stats).collect(),
             views: figures.views.iter().map(view_stats).collect(),
@@ -67,16 +67,16 @@ impl StatsSource for EngineFigures {
     }
 }
 
-fn source_stats(source: &crate::engine_stub::SourceFigures) -> SourceStats {
+fn source_stats(source: &SourceFigures) -> SourceStats {
     SourceStats {
         name: source.name.clone(),
         consumed: source.consumed,
         admitted: source.admitted,
-        backlog: Some(source.position_lag),
+        backlog: source.position_lag,
     }
 }
 
-fn view_stats(view: &crate::engine_stub::ViewFigures) -> ViewStats {
+fn view_stats(view: &ViewFigures) -> ViewStats {
     ViewStats {
         name: view.name.clone(),
         keys: Some(view.keys),
@@ -90,10 +90,10 @@ impl MetricsSource for EngineFigures {
     fn render(&self, out: &mut String) {
         let figures = self.engine.figures();
         let sources = &figures.sources;
-        let by_source = |value: fn(&crate::engine_stub::SourceFigures) -> u64| {
+        let by_source = |value: fn(&SourceFigures) -> u64| {
             sources.iter().map(move |s| (label("source", &s.name), value(s) as f64)).collect::<Vec<_>>()
         };
-        let by_view = |value: fn(&crate::engine_stub::ViewFigures) -> u64| {
+        let by_view = |value: fn(&ViewFigures) -> u64| {
             figures.views.iter().map(move |v| (label("view", &v.name), value(v) as f64)).collect::<Vec<_>>()
         };
         let one = |value: f64| vec![(String::new(), value)];
@@ -101,12 +101,13 @@ impl MetricsSource for EngineFigures {
             let labels = format!("source=\"{}\",reason=\"{}\"", escape_label(&entry.source), entry.reason);
             (labels, entry.records as f64)
         });
+        let lag = sources.iter().filter_map(|s| Some((label("source", &s.name), s.position_lag? as f64)));
         let store = self.store.state();
         let families: [(&str, &str, &str, Vec<(String, f64)>); 15] = [
             ("freshet_events_consumed_total", "counter", "Events read.", by_source(|s| s.consumed)),
             ("freshet_events_admitted_total", "counter", "Events that count.", by_source(|s| s.admitted)),
             ("freshet_ledger_records_total", "counter", "Records not admitted, and why.", ledger.collect()),
-            ("freshet_source_lag_records", "gauge", "Records not read yet.", by_source(|s| s.position_lag)),
+            ("freshet_source_lag_records", "gauge", "Records not read yet.", lag.collect()),
             ("freshet_events_per_second", "gauge", "Events read lately.", one(figures.events_per_second)),
             ("freshet_epochs_total", "counter", "Epochs closed.", one(figures.epochs as f64)),
             (

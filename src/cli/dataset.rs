@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::engine_stub::dataset::{DatasetOptions, run};
 use crate::exit::Failure;
 use crate::output;
+use freshet_engine::dataset::{DatasetOptions, run};
 
 /// Compute a service's features at the instant of every spine row: training sets and batch inference.
 #[derive(Debug, Args)]

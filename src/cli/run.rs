@@ -77,8 +77,17 @@ fn serve(node: &Node, interrupt: &Interrupt) -> Result<(), Failure> {
     if node.await_ready(interrupt)? {
         tracing::info!("ready");
     }
+    let mut trouble = None;
     while !interrupt.wait(WATCH) {
         node.check()?;
+        let now = node.engine().figures().trouble;
+        if now != trouble {
+            match &now {
+                Some(reason) => tracing::warn!(reason, "a source does not get on"),
+                None => tracing::info!("every source gets on again"),
+            }
+            trouble = now;
+        }
     }
     Ok(())
 }

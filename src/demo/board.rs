@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::engine_stub::Figures;
 use crate::exit::Failure;
 use crate::output;
+use freshet_engine::Figures;
 
 /// How often the line changes.
 const ON_TERMINAL: Duration = Duration::from_millis(200);

@@ -14,9 +14,9 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Value, json};
 
 use super::checks::Question;
-use crate::engine_stub::dataset::{self, DatasetOptions};
 use crate::exit::Failure;
 use crate::records::json_records;
+use freshet_engine::dataset::{self, DatasetOptions};
 
 const EVENTS: &str = "flight_events.parquet";
 const PLANES: &str = "planes.parquet";

@@ -8,8 +8,8 @@ use freshet_engine::clock::Clock;
 use super::SOURCE;
 use super::data::FlightData;
 use crate::cli::FlightsArguments;
-use crate::engine_stub::Engine;
 use crate::exit::Failure;
+use freshet_engine::Engine;
 
 /// Most records of one push.
 const MOST_RECORDS: usize = 1000;

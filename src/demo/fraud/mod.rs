@@ -16,10 +16,11 @@ use super::prober::{Lookups, Prober};
 use super::{DemoDir, node_options};
 use crate::cli::FraudArguments;
 use crate::client::GET_FEATURES;
-use crate::engine_stub::{Figures, PushReport};
 use crate::exit::Failure;
 use crate::interrupt::Interrupt;
 use crate::node::Node;
+use freshet_engine::Figures;
+use freshet_engine::ingest::PushReport;
 use generator::{Generator, HOT_CARD, HOT_MERCHANT};
 
 const DEFINITIONS: &str = include_str!("../../../examples/fraud/fraud.yaml");
@@ -166,7 +167,7 @@ impl<'a> Feed<'a> {
             ));
         }
         if self.refused > 0 {
-            text.push_str(&format!("refused at the door {}\n", self.refused));
+            text.push_str(&format!("{} unparsable records refused when they were pushed\n", self.refused));
         }
         text.push_str(&format!("{} from event to readable\n", freshness(figures)));
         text.push_str(&looked_up(lookups, started));
