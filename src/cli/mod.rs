@@ -11,6 +11,7 @@ mod ledger;
 mod run;
 mod schema;
 
+use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -97,7 +98,8 @@ fn start_logging(default: &str) -> Result<(), Failure> {
     let filter = tracing_subscriber::EnvFilter::try_new(&text).map_err(|error| {
         Failure::new(Status::Config, format!("FRESHET_LOG is `{text}`, which is no log filter ({error}); write `info`"))
     })?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let stderr = std::io::stderr;
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).with_ansi(stderr().is_terminal()).init();
     Ok(())
 }
 

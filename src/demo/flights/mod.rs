@@ -119,7 +119,7 @@ impl Demo<'_> {
             "\nreplayed {} events to {}\n{} from event to readable\n{}",
             replayed,
             self.clock.now(),
-            freshness(&self.node.engine().figures()),
+            freshness(&self.node.engine().figures(), self.arguments.speed_up),
             looked_up(&lookups, self.started)
         ))?;
         self.node.check()?;
@@ -167,7 +167,7 @@ impl Demo<'_> {
                     "{}  {} events  {}  lookups {} p50 {} p99 {}",
                     self.clock.now(),
                     replay.pushed(),
-                    freshness(&figures),
+                    freshness(&figures, self.arguments.speed_up),
                     lookups.answered,
                     millis(lookups.p50_us),
                     millis(lookups.p99_us)

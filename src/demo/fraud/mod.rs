@@ -169,7 +169,7 @@ impl<'a> Feed<'a> {
         if self.refused > 0 {
             text.push_str(&format!("{} unparsable records refused when they were pushed\n", self.refused));
         }
-        text.push_str(&format!("{} from event to readable\n", freshness(figures)));
+        text.push_str(&format!("{} from event to readable\n", freshness(figures, 1.0)));
         text.push_str(&looked_up(lookups, started));
         text
     }
@@ -179,7 +179,7 @@ fn state(figures: &Figures, lookups: &Lookups) -> String {
     format!(
         "{:>9.0} events/s  {}  lookups {} p50 {} p99 {}",
         figures.events_per_second,
-        freshness(figures),
+        freshness(figures, 1.0),
         lookups.answered,
         millis(lookups.p50_us),
         millis(lookups.p99_us),
