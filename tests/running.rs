@@ -178,13 +178,15 @@ fn events_are_fed_looked_up_and_still_there_after_a_restart() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let (data_dir, file) = (dir.path().join("data"), dir.path().join("txn.ndjson"));
     let (running, url) = run(&data_dir);
-    let late = now() - Span::from_secs(3 * 86_400);
+    let at = now();
+    let late = at - Span::from_secs(3 * 86_400);
     let lines = [
-        event("a", "10.5", now()),
+        event("a", "10.5", at),
         event("b", "\"a lot\"", now()),
         event("c", "4.5", now()),
         "[]\n".to_string(),
-        event("a", "10.5", now()),
+        event("a", "10.5", at),
+        event("a", "99", at),
         event("d", "1", late),
     ];
     std::fs::write(&file, lines.concat()).expect("a temporary file is written");
@@ -192,7 +194,7 @@ fn events_are_fed_looked_up_and_still_there_after_a_restart() {
     let fed = freshet(&["ingest", "transactions", &path, "--url", &url]);
     let errors = text(&fed.stderr);
     assert_eq!(fed.status.code(), Some(65), "{errors}");
-    assert_eq!(text(&fed.stdout), "transactions: 4 accepted, 2 rejected\n");
+    assert_eq!(text(&fed.stdout), "transactions: 5 accepted, 2 rejected\n");
     let lines: Vec<&str> = errors.lines().collect();
     assert_eq!(lines[0], format!("{path}:4: not a JSON object, but another value"));
     assert!(lines[1].starts_with(&format!("{path}:2: ")) && lines[1].ends_with("[EV-TYPE]"), "{errors}");
@@ -212,7 +214,9 @@ fn events_are_fed_looked_up_and_still_there_after_a_restart() {
         .iter()
         .map(|count| (count["code"].as_str().expect("text"), count["count"].as_u64().expect("a number")))
         .collect();
-    assert!(counts.contains(&("EV-LATE", 1)) && counts.contains(&("EV-DUPLICATE", 1)), "{ledger}");
+    for code in ["EV-LATE", "EV-DUPLICATE", "EV-CONFLICT"] {
+        assert!(counts.contains(&(code, 1)), "{code}: {ledger}");
+    }
 
     running.signal("TERM");
     assert_eq!(running.end().code(), Some(0));
@@ -229,10 +233,14 @@ fn events_are_fed_looked_up_and_still_there_after_a_restart() {
 fn requests_that_are_wrong_say_what_the_server_said() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let (running, url) = run(&dir.path().join("data"));
+    let file = dir.path().join("txn.ndjson");
+    std::fs::write(&file, event("a", "1", now())).expect("a temporary file is written");
+    let file = file.display().to_string();
+    let fed = ["ingest", "transaction", &file];
     for (arguments, message) in [
         (&["get", "fraud_v2", "card_id=1"][..], "unknown feature service `fraud_v2`; did you mean `fraud_v1`?"),
         (&["get", "fraud_v1", "card_id=x", "merchant_id=1"], "join key `card_id` is an int64"),
-        (&["ingest", "transaction", "examples/none.csv"], "cannot open examples/none.csv"),
+        (&fed, "no source `transaction` takes records over HTTP; did you mean `transactions`?"),
     ] {
         let output = freshet(&[arguments, &["--url", &url]].concat());
         assert_eq!(output.status.code(), Some(65), "{arguments:?}");
