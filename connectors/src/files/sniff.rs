@@ -128,7 +128,8 @@ mod tests {
 
     #[test]
     fn ndjson_columns_take_the_narrowest_type_of_all_rows() {
-        let text = "{\"a\": 1, \"b\": null, \"c\": true}\n\n{\"a\": 2.5, \"d\": \"2024-01-01T00:00:00Z\"}\n{\"d\": \"x\"}\n";
+        let text =
+            "{\"a\": 1, \"b\": null, \"c\": true}\n\n{\"a\": 2.5, \"d\": \"2024-01-01T00:00:00Z\"}\n{\"d\": \"x\"}\n";
         let expected = [("a", "float64"), ("b", "string"), ("c", "bool"), ("d", "string")];
         assert_eq!(sniffed("s.ndjson", text, FileFormat::Ndjson), typed(&expected));
     }

@@ -63,14 +63,10 @@ impl FeatureColumn {
         match self.data_type {
             DataType::Int32 => Arc::new(words.map(|w| w.map(|w| w as i32)).collect::<Int32Array>()),
             DataType::Int64 => Arc::new(words.map(|w| w.map(|w| w as i64)).collect::<Int64Array>()),
-            DataType::Float32 => {
-                Arc::new(words.map(|w| w.map(|w| f32::from_bits(w as u32))).collect::<Float32Array>())
-            }
+            DataType::Float32 => Arc::new(words.map(|w| w.map(|w| f32::from_bits(w as u32))).collect::<Float32Array>()),
             DataType::Float64 => Arc::new(words.map(|w| w.map(f64::from_bits)).collect::<Float64Array>()),
             DataType::Bool => Arc::new(words.map(|w| w.map(|w| w != 0)).collect::<BooleanArray>()),
-            DataType::Timestamp => {
-                Arc::new(words.map(|w| w.map(|w| w as i64)).collect::<TimestampMicrosecondArray>())
-            }
+            DataType::Timestamp => Arc::new(words.map(|w| w.map(|w| w as i64)).collect::<TimestampMicrosecondArray>()),
             DataType::String => {
                 let texts = words.map(|w| w.map(|w| self.texts[w as usize].as_str()));
                 Arc::new(texts.collect::<StringArray>())

@@ -43,12 +43,7 @@ struct RequestView {
 
 impl<'p> Request<'p> {
     /// One request per group of the pipeline that the service needs.
-    pub fn of_pipeline(
-        plan: &Plan,
-        service: &ServicePlan,
-        pipeline: &'p Pipeline,
-        spine: &Spine,
-    ) -> Vec<Request<'p>> {
+    pub fn of_pipeline(plan: &Plan, service: &ServicePlan, pipeline: &'p Pipeline, spine: &Spine) -> Vec<Request<'p>> {
         pipeline.groups.iter().filter_map(|group| Request::of_group(plan, service, group, spine)).collect()
     }
 
@@ -97,9 +92,10 @@ impl<'p> Request<'p> {
     fn reach(&self, spine: &Spine) -> Range<i64> {
         let (Some(first), Some(last)) = (spine.times.iter().min(), spine.times.iter().max()) else { return 0..0 };
         let lower = self.views.iter().map(|view| view.plan.reach(first.micros())).min();
-        let upper = self.views.iter().flat_map(|view| {
-            view.plan.windows.iter().map(|window| view.plan.upper(window.offset, last.micros()))
-        });
+        let upper = self
+            .views
+            .iter()
+            .flat_map(|view| view.plan.windows.iter().map(|window| view.plan.upper(window.offset, last.micros())));
         lower.unwrap_or(0)..upper.max().unwrap_or(0)
     }
 }

@@ -11,11 +11,11 @@ use freshet_connectors::files::EventFiles;
 use freshet_operators::batch::{BatchShape, KeyedBatch, heap_bytes};
 use freshet_operators::project::{Projection, SourceBatch, project};
 
+use super::DatasetReport;
 use super::error::DatasetError;
 use super::evaluate::Request;
 use super::retained::Retained;
 use super::table::{Table, value};
-use super::DatasetReport;
 use crate::plan::{Node, Pipeline, Plan};
 
 /// A batch of fewer bytes than this, in each of its projected columns, cannot outgrow the offsets of one heap.
@@ -71,12 +71,7 @@ impl<'p> History<'p> {
         Ok(History { source, pipeline, requests, tables, projections, shapes, seen: HashSet::new(), retained })
     }
 
-    fn take(
-        &mut self,
-        read: RecordBatch,
-        positions: Vec<u64>,
-        report: &mut DatasetReport,
-    ) -> Result<(), DatasetError> {
+    fn take(&mut self, read: RecordBatch, positions: Vec<u64>, report: &mut DatasetReport) -> Result<(), DatasetError> {
         let (read, positions) = self.without_duplicates(read, positions, report)?;
         let positions = self.ordered(&read, positions);
         let events = self.computed(read, report)?;
