@@ -104,6 +104,9 @@ fn pairs(spec: &Spec, got: &RecordBatch, want: &RecordBatch) -> Result<Vec<Pair>
     let (got, want) = (identities(spec, got, TIME)?, identities(spec, want, TIME)?);
     let places: HashMap<String, usize> =
         want.iter().enumerate().map(|(row, (key, at))| (format!("{key} {at}"), row)).collect();
+    if got.len() < want.len() {
+        return Err(format!("{} rows were computed, {} are expected", got.len(), want.len()));
+    }
     let mut pairs = Vec::new();
     for (row, (key, at)) in got.into_iter().enumerate() {
         let want =
