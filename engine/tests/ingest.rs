@@ -139,29 +139,28 @@ fn everything_consumed_is_delivered_expired_or_in_the_ledger() {
 
 #[test]
 fn the_size_of_polls_decides_nothing() {
-    let found: Vec<(Vec<String>, Vec<u64>, Vec<(Code, u64)>)> = [1, 3, 1000]
-        .map(|max| {
-            let site = Site::new(&definitions(), Clock::Wall);
-            site.write("sales.ndjson", "");
-            // Times jump back and forth over the retention of identities, and over what is late.
-            let now = EventTime::parse("2026-03-01T12:00:00Z").unwrap();
-            for n in 0..200i64 {
-                let record_time = micros(now, n * REACH / 50);
-                let at = micros(record_time, -(n * 7 % 5) * REACH / 4);
-                let id = format!("{}", n % 23);
-                site.append("sales", &[sale(&id, (n % 2) as f64, at), "[]".to_string()], record_time);
-            }
-            let mut intake = site.intake();
-            let deliveries = stream(&mut intake, max);
-            assert_accounted(&site, &intake);
-            assert_eq!(intake.counts().consumed, 400);
-            (ids(&deliveries), positions(&deliveries), site.ledgered("sales"))
-        })
-        .into();
+    let found = [1, 3, 1000].map(|max| {
+        let site = Site::new(&definitions(), Clock::Wall);
+        site.write("sales.ndjson", "");
+        // The same sixty events again and again, some of them with the key of another, while time goes on: every
+        // judgement there is occurs.
+        let start = EventTime::parse("2026-03-01T12:00:00Z").unwrap();
+        for n in 0..600i64 {
+            let event = n * 7 % 60;
+            let at = micros(start, event * REACH / 60);
+            let sent = sale(&(event % 31).to_string(), event as f64, at);
+            site.append("sales", &[sent, "[]".to_string()], micros(start, n * REACH / 200));
+        }
+        let mut intake = site.intake();
+        let deliveries = stream(&mut intake, max);
+        assert_accounted(&site, &intake);
+        assert_eq!(intake.counts().consumed, 1_200);
+        (ids(&deliveries), positions(&deliveries), site.ledgered("sales"))
+    });
     assert_eq!(found[0], found[1]);
     assert_eq!(found[0], found[2]);
     let codes: Vec<Code> = found[0].2.iter().map(|(code, _)| *code).collect();
-    assert_eq!(codes, [Code::Decode, Code::Duplicate, Code::Conflict], "all at most an hour old");
+    assert_eq!(codes, [Code::Decode, Code::Future, Code::Late, Code::Duplicate, Code::Conflict]);
 }
 
 #[test]
@@ -333,10 +332,9 @@ fn pushed_records_are_checked_one_by_one_and_are_in_the_log_when_answered() {
     let (good, early) = (sale("a", 1.0, now), sale("b", 1.0, micros(now, 2 * REACH)));
     let large = sale(&"x".repeat(MAX_RECORD_BYTES), 1.0, now);
     let records = [good.as_str(), "{}", &early, &large, "{\"card\":\"x\"}", &good];
-    let checked = door.check("sales", &records).unwrap();
+    assert_eq!(door.check("sales", &records).unwrap().accepted, 2);
     assert_eq!(site.logs().get("sales").unwrap().end_offset(), 0, "a check writes nothing");
     let report = door.append("sales", &records).unwrap();
-    assert_eq!(report, checked);
     let rejected: Vec<(usize, &str)> = report.rejected.iter().map(|r| (r.index, r.code)).collect();
     assert_eq!(rejected, [(1, "EV-TIME"), (2, "EV-FUTURE"), (3, "EV-SIZE"), (4, "EV-TYPE")]);
     assert_eq!((report.accepted, site.logs().get("sales").unwrap().end_offset()), (2, 2));

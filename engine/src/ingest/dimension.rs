@@ -90,7 +90,7 @@ impl DimensionIntake {
         let Some(files) = &self.dimension.table else { return Ok(Vec::new()) };
         let name = || self.dimension.name.clone();
         let batches = read_table(files, &self.dimension.schema, &self.directory)
-            .map_err(|error| IntakeError::Table { dimension: name(), error })?;
+            .map_err(|error| IntakeError::Table { dimension: name(), error: Box::new(error) })?;
         let mut last: HashMap<Vec<u8>, (usize, usize)> = HashMap::new();
         let mut rows = 0;
         let mut keyless = 0;

@@ -124,7 +124,7 @@ impl LogIngest {
         let Some(pushable) = self.sources.get(name) else {
             let mut names: Vec<&str> = self.sources.keys().map(String::as_str).collect();
             names.sort_unstable();
-            let suggestion = suggestion(name, names.into_iter());
+            let suggestion = suggestion(name, names);
             return Err(PushError::UnknownSource { name: name.chars().take(64).collect(), suggestion });
         };
         let stream = pushable.stream.as_ref().ok_or_else(|| PushError::NoStream(name.to_string()))?;
