@@ -1,0 +1,69 @@
+//! `freshet check`: everything wrong with a directory of definitions, or what it declares.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::exit::Failure;
+use crate::output;
+
+/// Check definitions: every error at once, with file, line and what to do.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// The directory of definition files.
+    #[arg(value_name = "DIR")]
+    directory: PathBuf,
+    /// Print the outcome as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Check {
+    pub fn run(self) -> Result<(), Failure> {
+        let plan = super::compile(&self.directory)?;
+        let definitions = &plan.definitions;
+        let features: usize = definitions.views.iter().map(|view| view.features.len()).sum();
+        if self.json {
+            return output::json(&serde_json::json!({
+                "plan": plan.plan_id.to_string(),
+                "sources": definitions.sources.len(),
+                "dimensions": definitions.dimensions.len(),
+                "entities": definitions.entities.len(),
+                "views": definitions.views.len(),
+                "features": features,
+                "services": definitions.services.len(),
+            }));
+        }
+        output::line(&format!(
+            "{}: {}, {}, {}, {}, {}; plan {}",
+            self.directory.display(),
+            many(definitions.sources.len(), "source"),
+            many(definitions.entities.len(), "entity"),
+            many(definitions.views.len(), "view"),
+            many(features, "feature"),
+            many(definitions.services.len(), "service"),
+            plan.plan_id
+        ))
+    }
+}
+
+/// `1 view`, `2 views`, `2 entities`.
+fn many(number: usize, thing: &str) -> String {
+    match (number, thing.strip_suffix('y')) {
+        (1, _) => format!("1 {thing}"),
+        (_, Some(stem)) => format!("{number} {stem}ies"),
+        (_, None) => format!("{number} {thing}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn things_are_counted_in_words() {
+        assert_eq!(many(1, "entity"), "1 entity");
+        assert_eq!(many(0, "entity"), "0 entities");
+        assert_eq!(many(2, "view"), "2 views");
+    }
+}

@@ -1,0 +1,106 @@
+//! `freshet get`: the features of a service for one set of join keys, from a running Freshet.
+
+use clap::Args;
+use freshet_config::time::EventTime;
+use serde_json::{Value, json};
+
+use super::arguments;
+use crate::client::{Client, DEFAULT_URL, GET_FEATURES};
+use crate::exit::Failure;
+use crate::output::{self, Table};
+
+/// Look features up.
+#[derive(Debug, Args)]
+pub struct Get {
+    /// The feature service.
+    #[arg(value_name = "SERVICE")]
+    service: String,
+    /// Join keys of the service, such as card_id=4242.
+    #[arg(value_name = "KEY=VALUE", value_parser = arguments::key_value)]
+    keys: Vec<(String, String)>,
+    /// The instant to answer for; now unless written. RFC 3339 with a zone.
+    #[arg(long, value_name = "INSTANT", value_parser = arguments::instant)]
+    as_of: Option<EventTime>,
+    /// The server to ask.
+    #[arg(long, value_name = "URL", default_value = DEFAULT_URL)]
+    url: String,
+    /// Print the server's answer as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Get {
+    pub fn run(self) -> Result<(), Failure> {
+        let client = Client::new(&self.url)?;
+        let answer = client.post(GET_FEATURES, self.request()?.to_string().as_bytes())?.success()?;
+        if self.json { output::json(&answer) } else { output::print(&table(&answer)?.text()) }
+    }
+
+    fn request(&self) -> Result<Value, Failure> {
+        let mut keys = serde_json::Map::new();
+        for (key, value) in &self.keys {
+            if keys.insert(key.clone(), join_key(value)).is_some() {
+                return Err(Failure::usage(format!("the join key `{key}` is given twice; give each once")));
+            }
+        }
+        let mut options = json!({});
+        if let Some(at) = self.as_of {
+            options["asOf"] = at.to_string().into();
+        }
+        Ok(json!({"params": {
+            "featureServiceName": self.service,
+            "joinKeyMap": keys,
+            "requestOptions": options,
+            "metadataOptions": {
+                "includeNames": true,
+                "includeEffectiveTimes": true,
+                "includeServingStatus": true,
+            },
+        }}))
+    }
+}
+
+/// Text serves every type of join key but bool.
+fn join_key(value: &str) -> Value {
+    match value {
+        "true" => Value::Bool(true),
+        "false" => Value::Bool(false),
+        text => Value::String(text.to_string()),
+    }
+}
+
+fn table(answer: &Value) -> Result<Table, Failure> {
+    let strange = || Failure::unavailable("the server's answer has no features; is it Freshet?");
+    let values = answer["result"]["features"].as_array().ok_or_else(strange)?;
+    let metadata = answer["metadata"]["features"].as_array().ok_or_else(strange)?;
+    let mut table = Table::new(["feature", "value", "status", "effective time"]);
+    for (value, about) in values.iter().zip(metadata) {
+        let text = |name: &str| about[name].as_str().unwrap_or_default().to_string();
+        let shown = value.as_str().map_or_else(|| value.to_string(), str::to_string);
+        table.row([text("name"), shown, text("status"), text("effectiveTime")]);
+    }
+    Ok(table)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_becomes_a_table() {
+        let answer = json!({
+            "result": {"features": ["3", null, 1.5]},
+            "metadata": {"features": [
+                {"name": "v.count_1h", "status": "PRESENT", "effectiveTime": "2026-01-01T00:00:00Z"},
+                {"name": "v.last_1h", "status": "MISSING_DATA", "effectiveTime": "2026-01-01T00:00:00Z"},
+                {"name": "v.sum_1h", "status": "PRESENT", "effectiveTime": "2026-01-01T00:00:00Z"},
+            ]},
+        });
+        let text = table(&answer).unwrap().text();
+        let lines: Vec<Vec<&str>> = text.lines().skip(1).map(|line| line.split_whitespace().collect()).collect();
+        assert_eq!(lines[0], ["v.count_1h", "3", "PRESENT", "2026-01-01T00:00:00Z"]);
+        assert_eq!(lines[1], ["v.last_1h", "null", "MISSING_DATA", "2026-01-01T00:00:00Z"]);
+        assert_eq!(lines[2][1], "1.5");
+        assert!(table(&json!({})).is_err());
+    }
+}

@@ -1,0 +1,223 @@
+//! Rows of a file as JSON records with their places, read piece by piece.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+use freshet_config::definitions::Column;
+use freshet_config::diagnostic::suggestion;
+use freshet_config::value::DataType;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use serde_json::value::RawValue;
+
+use crate::exit::Failure;
+use crate::records::json_records;
+
+/// Longest line that is read whole, in bytes: a record may hold no more.
+const MOST_LINE_BYTES: u64 = 1 << 20;
+
+/// One row, or what is wrong with it.
+pub struct FileRow {
+    /// `FILE:LINE`, or `FILE row N`.
+    pub place: String,
+    pub record: Result<String, String>,
+}
+
+/// A file being read.
+pub struct FileRows {
+    name: String,
+    number: u64,
+    reader: Reader,
+}
+
+enum Reader {
+    Lines(Box<dyn BufRead>),
+    Csv(Box<csv::Reader<File>>, Vec<Option<Column>>),
+    Parquet(ParquetRecordBatchReader, std::vec::IntoIter<String>),
+}
+
+impl FileRows {
+    /// Opens a file; its ending says its format.
+    pub fn open(path: &Path, source: &str, definitions: Option<&Path>) -> Result<FileRows, Failure> {
+        let name = path.display().to_string();
+        if name == "-" {
+            return Ok(FileRows {
+                name: "stdin".into(),
+                number: 0,
+                reader: Reader::Lines(Box::new(io::stdin().lock())),
+            });
+        }
+        let file = File::open(path).map_err(|error| Failure::data(format!("cannot open {name}: {error}")))?;
+        let reader = match path.extension().and_then(|ending| ending.to_str()) {
+            Some("ndjson" | "jsonl" | "json") => Reader::Lines(Box::new(BufReader::new(file))),
+            Some("csv") => open_csv(&name, file, source, definitions)?,
+            Some("parquet") => {
+                let opened = ParquetRecordBatchReaderBuilder::try_new(file).and_then(|builder| builder.build());
+                let reader = opened.map_err(|error| Failure::data(format!("{name} is no Parquet file: {error}")))?;
+                Reader::Parquet(reader, Vec::new().into_iter())
+            }
+            _ => {
+                let message =
+                    format!("{name} ends in none of .ndjson, .jsonl, .json, .csv and .parquet; rename the file");
+                return Err(Failure::usage(message));
+            }
+        };
+        Ok(FileRows { name, number: 0, reader })
+    }
+
+    /// The next row; `None` at the end.
+    pub fn next_row(&mut self) -> Result<Option<FileRow>, Failure> {
+        match &mut self.reader {
+            Reader::Lines(lines) => loop {
+                let mut line = Vec::new();
+                let read = io::Read::take(&mut *lines, MOST_LINE_BYTES + 1).read_until(b'\n', &mut line);
+                let read = read.map_err(|error| Failure::data(format!("cannot read {}: {error}", self.name)))?;
+                if read == 0 {
+                    return Ok(None);
+                }
+                self.number += 1;
+                let place = format!("{}:{}", self.name, self.number);
+                if line.len() as u64 > MOST_LINE_BYTES {
+                    // What follows is the rest of this line, not a record.
+                    return Err(Failure::data(format!("{place}: the line is longer than {MOST_LINE_BYTES} bytes")));
+                }
+                if !line.trim_ascii().is_empty() {
+                    return Ok(Some(FileRow { place, record: object(&line) }));
+                }
+            },
+            Reader::Csv(reader, columns) => {
+                let mut row = csv::StringRecord::new();
+                match reader.read_record(&mut row) {
+                    Ok(false) => Ok(None),
+                    Ok(true) => {
+                        let line = row.position().map_or(0, csv::Position::line);
+                        let place = format!("{}:{line}", self.name);
+                        Ok(Some(FileRow { place, record: Ok(csv_record(columns, &row)) }))
+                    }
+                    Err(error) => Err(Failure::data(format!("cannot read {}: {error}", self.name))),
+                }
+            }
+            Reader::Parquet(batches, rows) => {
+                let failed = |error| Failure::data(format!("cannot read {}: {error}", self.name));
+                loop {
+                    if let Some(record) = rows.next() {
+                        self.number += 1;
+                        let place = format!("{} row {}", self.name, self.number);
+                        return Ok(Some(FileRow { place, record: Ok(record) }));
+                    }
+                    match batches.next() {
+                        Some(batch) => *rows = batch.and_then(|b| json_records(&b)).map_err(failed)?.into_iter(),
+                        None => return Ok(None),
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A line that is a JSON object, as written.
+fn object(line: &[u8]) -> Result<String, String> {
+    let text = std::str::from_utf8(line).map_err(|error| format!("not UTF-8 at byte {}", error.valid_up_to()))?;
+    let record: &RawValue = serde_json::from_str(text.trim()).map_err(|error| format!("not a JSON object: {error}"))?;
+    match record.get() {
+        object if object.starts_with('{') => Ok(object.to_string()),
+        _ => Err("not a JSON object, but another value".to_string()),
+    }
+}
+
+/// Finds the types of a CSV file's columns in the definitions.
+fn open_csv(name: &str, file: File, source: &str, definitions: Option<&Path>) -> Result<Reader, Failure> {
+    let Some(directory) = definitions else {
+        return Err(Failure::usage(format!("{name} does not say its types; add --definitions DIR")));
+    };
+    let definitions = freshet_config::load(directory).map_err(|errors| Failure::definitions(&errors))?;
+    let Some(index) = definitions.source(source) else {
+        let hint = suggestion(source, definitions.sources.iter().map(|source| source.name.as_str()));
+        return Err(Failure::data(format!("unknown source `{source}`; {hint}")));
+    };
+    let schema = &definitions.sources[index].schema;
+    let mut reader = csv::Reader::from_reader(file);
+    let header = reader.headers().map_err(|error| Failure::data(format!("cannot read {name}: {error}")))?;
+    let columns = header.iter().map(|title| schema.iter().find(|column| column.name == title).cloned()).collect();
+    Ok(Reader::Csv(Box::new(reader), columns))
+}
+
+/// Fields of columns the source has, in the form of their types; empty ones are null. What does not look like its
+/// type goes as text, for the server to say so.
+fn csv_record(columns: &[Option<Column>], row: &csv::StringRecord) -> String {
+    let mut record = serde_json::Map::new();
+    for (column, field) in columns.iter().zip(row) {
+        let Some(column) = column else { continue };
+        let bare = !matches!(column.data_type, DataType::String | DataType::Timestamp);
+        let value = match serde_json::from_str::<serde_json::Value>(field) {
+            _ if field.is_empty() => continue,
+            Ok(value) if bare && (value.is_number() || value.is_boolean()) => value,
+            _ => serde_json::Value::String(field.to_string()),
+        };
+        record.insert(column.name.clone(), value);
+    }
+    serde_json::Value::Object(record).to_string()
+}
+
+/// For messages of tests and callers that only know a path.
+impl std::fmt::Debug for FileRows {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FileRows").field("name", &PathBuf::from(&self.name)).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(path: &Path, definitions: Option<&Path>) -> Vec<(String, Result<String, String>)> {
+        let mut rows = FileRows::open(path, "s", definitions).unwrap();
+        let mut found = Vec::new();
+        while let Some(row) = rows.next_row().unwrap() {
+            found.push((row.place.rsplit('/').next().unwrap_or_default().to_string(), row.record));
+        }
+        found
+    }
+
+    #[test]
+    fn lines_are_objects_or_said_to_be_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.ndjson");
+        std::fs::write(&path, b"{\"a\": 1}\n\n[1]\n{\"a\"\n\xff\n{}").unwrap();
+        let found = all(&path, None);
+        let places: Vec<&str> = found.iter().map(|(place, _)| place.as_str()).collect();
+        assert_eq!(places, ["x.ndjson:1", "x.ndjson:3", "x.ndjson:4", "x.ndjson:5", "x.ndjson:6"]);
+        assert_eq!(found[0].1, Ok("{\"a\": 1}".to_string()));
+        assert_eq!(found[1].1, Err("not a JSON object, but another value".to_string()));
+        assert!(found[2].1.as_ref().unwrap_err().starts_with("not a JSON object: EOF"));
+        assert_eq!(found[3].1, Err("not UTF-8 at byte 0".to_string()));
+        assert_eq!(found[4].1, Ok("{}".to_string()));
+    }
+
+    #[test]
+    fn csv_takes_its_types_from_the_definitions() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(
+            dir.path().join("d.yaml"),
+            "sources:\n  - {name: s, stream: {log: {}}, schema: {id: string, n: int64, x: float64, at: timestamp}, \
+             event_time: at}\n",
+        )
+        .unwrap();
+        let path = dir.path().join("x.csv");
+        std::fs::write(&path, "id,n,x,at,other\n007,7,1.5,2026-01-01T00:00:00Z,9\n8,seven,,,\n").unwrap();
+        let found = all(&path, Some(dir.path()));
+        assert_eq!(found[0].0, "x.csv:2");
+        assert_eq!(found[0].1, Ok(r#"{"at":"2026-01-01T00:00:00Z","id":"007","n":7,"x":1.5}"#.to_string()));
+        assert_eq!(found[1].1, Ok(r#"{"id":"8","n":"seven"}"#.to_string()));
+        let refused = FileRows::open(&path, "s", None).unwrap_err();
+        assert!(refused.message.ends_with("does not say its types; add --definitions DIR"), "{}", refused.message);
+    }
+
+    #[test]
+    fn endings_say_the_format() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.txt");
+        std::fs::write(&path, "").unwrap();
+        assert!(FileRows::open(&path, "s", None).unwrap_err().message.contains("ends in none of"));
+    }
+}

@@ -1,0 +1,106 @@
+//! The data directory of one process: there, writable, and nobody else's.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
+
+use crate::exit::{Failure, Status};
+
+/// The file whose lock is the ownership of the directory; holds the owner's process id.
+const LOCK: &str = "freshet.lock";
+/// The directory of the ledger.
+const LEDGER: &str = "ledger";
+
+/// A data directory owned by this process for as long as the value lives.
+#[derive(Debug)]
+pub struct DataDir {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl DataDir {
+    /// Creates what is missing and takes ownership.
+    pub fn open(path: &Path) -> Result<DataDir, Failure> {
+        fs::create_dir_all(path).map_err(|error| unwritable(path, &error))?;
+        let file = path.join(LOCK);
+        let mut lock = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&file)
+            .map_err(|error| unwritable(path, &error))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut owner = String::new();
+                // The id is for people; without it the message is still true.
+                let _ = lock.read_to_string(&mut owner);
+                let message = format!(
+                    "the data directory {} is in use by process {}: stop it first, or name another directory with \
+                     --data-dir",
+                    path.display(),
+                    owner.trim()
+                );
+                return Err(Failure::new(Status::Busy, message));
+            }
+            Err(TryLockError::Error(error)) => return Err(unwritable(path, &error)),
+        }
+        let owned = lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id()));
+        owned.map_err(|error| unwritable(path, &error))?;
+        Ok(DataDir { path: path.to_path_buf(), _lock: lock })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub fn ledger(&self) -> PathBuf {
+        ledger(&self.path)
+    }
+}
+
+/// Where the ledger of a data directory is.
+pub fn ledger(data_dir: &Path) -> PathBuf {
+    data_dir.join(LEDGER)
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> Failure {
+    let what = match error.kind() {
+        ErrorKind::AlreadyExists | ErrorKind::NotADirectory => "it is a file".to_string(),
+        ErrorKind::PermissionDenied => "writing there is not permitted".to_string(),
+        ErrorKind::ReadOnlyFilesystem => "its file system is read-only".to_string(),
+        _ => error.to_string(),
+    };
+    Failure::cannot_write(format!(
+        "cannot use the data directory {}: {what}; name a directory this user may write with --data-dir",
+        path.display()
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_owner_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/b");
+        let owned = DataDir::open(&path).unwrap();
+        let refused = DataDir::open(&path).unwrap_err();
+        assert_eq!(refused.status, Status::Busy);
+        assert!(refused.message.contains(&format!("in use by process {}", std::process::id())), "{}", refused.message);
+        drop(owned);
+        DataDir::open(&path).unwrap();
+    }
+
+    #[test]
+    fn a_file_is_no_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        fs::write(&path, b"").unwrap();
+        let refused = DataDir::open(&path).unwrap_err();
+        assert_eq!(refused.status, Status::CannotWrite);
+        assert!(refused.message.contains("it is a file"), "{}", refused.message);
+    }
+}

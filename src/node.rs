@@ -1,0 +1,176 @@
+//! One process of Freshet: data directory, store, ledger, engine and server, started and stopped in order.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use freshet_config::settings::{KafkaSettings, StoreSettings};
+use freshet_config::time::Span;
+use freshet_connectors::ledger::Ledger;
+use freshet_connectors::store::{MemoryStore, OnlineStore, Replication, ScyllaSettings, ScyllaStore};
+use freshet_engine::clock::Clock;
+use freshet_engine::plan::Plan;
+use freshet_serving::{Catalog, Server, ServerConfig, ServerError, ServingState};
+
+use crate::adapters::{EngineClock, EngineDoor, EngineFigures, StoreRows};
+use crate::data_dir::DataDir;
+use crate::exit::{Failure, Status};
+use crate::interrupt::Interrupt;
+use freshet_engine::ingest::IntakeError;
+use freshet_engine::{Engine, EngineError, EngineOptions};
+
+/// How often the state of the engine is looked at while it loads.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// What a process is told.
+#[derive(Clone, Debug)]
+pub struct NodeOptions {
+    pub workspace: String,
+    pub workers: usize,
+    /// Shortest time between two epochs.
+    pub epoch: Span,
+    pub kafka: Option<KafkaSettings>,
+    pub offline: PathBuf,
+    pub clock: Arc<Clock>,
+    pub store: StoreSettings,
+    pub server: ServerConfig,
+}
+
+/// A running process.
+pub struct Node {
+    engine: Arc<Engine>,
+    state: Arc<ServingState<StoreRows>>,
+    server: Server,
+    // Last, so that the directory is given up after everything that writes there.
+    _data_dir: DataDir,
+}
+
+impl Node {
+    /// Starts everything; lookups are answered once [`Node::await_ready`] returns.
+    pub fn start(plan: Arc<Plan>, data_dir: DataDir, options: NodeOptions) -> Result<Node, Failure> {
+        let store = Arc::new(open_store(&plan, &options)?);
+        let ledger = Ledger::open(&data_dir.ledger()).map_err(|error| Failure::cannot_write(error.to_string()))?;
+        let ledger = Arc::new(ledger);
+        let clock = options.clock.clone();
+        let engine_options = EngineOptions {
+            workers: options.workers,
+            epoch: Duration::from_micros(options.epoch.micros().unsigned_abs()),
+            data_dir: data_dir.path().to_path_buf(),
+            kafka: options.kafka,
+            offline: options.offline,
+            clock: clock.clone(),
+        };
+        let engine =
+            Engine::start(plan.clone(), engine_options, store.clone(), ledger.clone()).map_err(engine_failed)?;
+        let engine = Arc::new(engine);
+        let figures = EngineFigures {
+            engine: engine.clone(),
+            store: store.clone(),
+            ledger: ledger.clone(),
+            clock: clock.clone(),
+        };
+        let figures = Arc::new(figures);
+        let door = EngineDoor(engine.clone());
+        let catalog = Catalog::new(options.workspace, &plan.definitions, &plan.views);
+        let state = ServingState::new(catalog, StoreRows(store), Arc::new(EngineClock(clock)))
+            .with_ingest(Arc::new(door))
+            .with_stats(figures.clone());
+        state.metrics.register(figures);
+        state.readiness.not_ready("loading history");
+        let state = Arc::new(state);
+        let server = match Server::bind(options.server, state.clone()) {
+            Ok(server) => server,
+            Err(error) => {
+                drop(state);
+                stop_engine(engine)?;
+                return Err(server_failed(&error));
+            }
+        };
+        Ok(Node { engine, state, server, _data_dir: data_dir })
+    }
+
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Where the server listens.
+    pub fn address(&self) -> SocketAddr {
+        self.server.local_addr()
+    }
+
+    /// Waits until history is loaded and says so to `/readyz`. `false` when the end was asked for before.
+    pub fn await_ready(&self, interrupt: &Interrupt) -> Result<bool, Failure> {
+        while !self.engine.ready() {
+            self.check()?;
+            if interrupt.wait(LOOK) {
+                return Ok(false);
+            }
+        }
+        self.state.readiness.ready();
+        Ok(true)
+    }
+
+    /// Whether the engine still works; if not, `/readyz` says so too.
+    pub fn check(&self) -> Result<(), Failure> {
+        match self.engine.figures().failed {
+            Some(reason) => {
+                self.state.readiness.not_ready(reason.clone());
+                Err(Failure::internal(format!("the engine stopped: {reason}")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Finishes what is under way: requests first, then the engine.
+    pub fn stop(self) -> Result<(), Failure> {
+        self.state.readiness.not_ready("stopping");
+        self.server.shutdown();
+        drop(self.state);
+        stop_engine(self.engine)
+    }
+}
+
+fn stop_engine(engine: Arc<Engine>) -> Result<(), Failure> {
+    match Arc::into_inner(engine) {
+        Some(engine) => engine.stop().map_err(engine_failed),
+        None => Err(Failure::internal("a request still holds the engine: it was not stopped in order")),
+    }
+}
+
+fn open_store(plan: &Plan, options: &NodeOptions) -> Result<OnlineStore, Failure> {
+    match &options.store {
+        StoreSettings::Memory => Ok(OnlineStore::Memory(MemoryStore::new(plan.views.len()))),
+        StoreSettings::Scylla { nodes, keyspace, replication } => {
+            let mut settings = ScyllaSettings::new(nodes.clone(), keyspace.clone(), options.workspace.clone());
+            // Settings allow 1 to 16 copies.
+            settings.replication =
+                Replication::LocalDatacenter { copies: u8::try_from(*replication).unwrap_or(u8::MAX) };
+            let views: Vec<String> = plan.views.iter().map(|view| view.name.clone()).collect();
+            let store = ScyllaStore::connect(settings, &views);
+            store.map(OnlineStore::Scylla).map_err(|error| Failure::unavailable(error.to_string()))
+        }
+    }
+}
+
+/// What to end with depends on who has to do something about it.
+fn engine_failed(error: EngineError) -> Failure {
+    let status = match &error {
+        EngineError::Intake(error) => match error {
+            IntakeError::History { .. } | IntakeError::Table { .. } | IntakeError::TableKey { .. } => Status::Data,
+            IntakeError::NameTwice(_) => Status::Data,
+            IntakeError::NoKafka(_) => Status::Config,
+            IntakeError::Kafka { .. } => Status::Unavailable,
+            IntakeError::Log { error, .. } if error.is_locked() => Status::Busy,
+            IntakeError::Log { .. } | IntakeError::Positions(_) => Status::CannotWrite,
+            _ => Status::Internal,
+        },
+        EngineError::Offline(_) => Status::CannotWrite,
+        _ => Status::Internal,
+    };
+    Failure::new(status, error.to_string())
+}
+
+fn server_failed(error: &ServerError) -> Failure {
+    Failure::unavailable(error.to_string())
+}
