@@ -8,6 +8,7 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 use freshet_config::definitions::Dimension;
 use freshet_config::value::{Value, encode_key};
+use freshet_connectors::positions::SourcePosition;
 
 use crate::arrays::value_at;
 use crate::ingest::{Change, DimensionIntake, IntakeError};
@@ -43,6 +44,14 @@ impl DimensionTable {
     pub fn poll(&mut self, wait: Duration) -> Result<Vec<DimensionChange>, IntakeError> {
         let changes = self.intake.poll(POLL_CHANGES, wait)?;
         Ok(self.apply(changes))
+    }
+
+    /// Offset behind the last change taken from an embedded log; 0 for other streams.
+    pub fn log_offset(&self) -> u64 {
+        match self.intake.position() {
+            Some(SourcePosition::Log { offset }) => offset,
+            _ => 0,
+        }
     }
 
     fn apply(&mut self, changes: Vec<Change>) -> Vec<DimensionChange> {

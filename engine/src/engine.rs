@@ -63,6 +63,8 @@ pub struct Engine {
     threads: Vec<JoinHandle<()>>,
     coordinator: Option<JoinHandle<()>>,
     logs: Logs,
+    /// How far the changes of each dimension were handed on, by dimension.
+    dimension_offsets: Vec<(usize, Arc<AtomicU64>)>,
     positions: Arc<SavedPositions>,
     push: LogIngest,
     clock: Arc<Clock>,
@@ -144,6 +146,7 @@ impl Engine {
             threads: Vec::new(),
             coordinator: Some(coordinator),
             logs,
+            dimension_offsets: Vec::new(),
             positions,
             push,
             clock: options.clock,
@@ -173,9 +176,11 @@ impl Engine {
 
     fn follow_dimension(&mut self, mut table: DimensionTable) -> Result<(), EngineError> {
         let (arrivals, stop, shared) = (self.arrivals.clone(), self.stop.clone(), self.shared.clone());
+        let offset = Arc::new(AtomicU64::new(0));
+        let dimension = table.dimension();
+        self.dimension_offsets.push((dimension, offset.clone()));
         let run = move || {
             let first = table.first();
-            let dimension = table.dimension();
             let mut alive = arrivals.send(Arrival::Changes { dimension, changes: first }).is_ok();
             alive &= arrivals.send(Arrival::HistoryDone).is_ok();
             while alive && !stop.load(Ordering::Acquire) {
@@ -187,6 +192,7 @@ impl Engine {
                         return;
                     }
                 }
+                offset.store(table.log_offset(), Ordering::Release);
             }
         };
         self.threads.push(spawn("dimension", run)?);
@@ -211,20 +217,38 @@ impl Engine {
     /// Returns when everything pushed before is readable, and rows are exact at the clock's now. `false` when the engine
     /// stopped meanwhile.
     pub fn settle(&self) -> bool {
+        for (dimension, offset) in &self.dimension_offsets {
+            let name = &self.shared.plan.definitions.dimensions[*dimension].name;
+            if !self.wait_for_log(name, offset) {
+                return false;
+            }
+        }
         for (pipeline, reader) in self.shared.readers.iter().enumerate() {
             let source = &self.shared.plan.definitions.sources[self.shared.plan.pipelines[pipeline].source].name;
-            let behind = |end: u64| reader.log_offset.load(Ordering::Acquire) < end;
-            if let Some(end) = self.logs.get(source).map(Log::end_offset) {
-                while behind(end) {
-                    if self.stopped() {
-                        return false;
-                    }
-                    std::thread::sleep(Duration::from_micros(200));
-                }
+            if !self.wait_for_log(source, &reader.log_offset) {
+                return false;
             }
+        }
+        while !self.ready() {
+            if self.stopped() {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(1));
         }
         let (reply, settled) = bounded(1);
         self.arrivals.send(Arrival::Settle(reply)).is_ok() && settled.recv().is_ok()
+    }
+
+    /// Waits until a reader has handed on what its log holds now.
+    fn wait_for_log(&self, name: &str, offset: &AtomicU64) -> bool {
+        let Some(end) = self.logs.get(name).map(Log::end_offset) else { return true };
+        while offset.load(Ordering::Acquire) < end {
+            if self.stopped() {
+                return false;
+            }
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        true
     }
 
     fn stopped(&self) -> bool {

@@ -94,10 +94,12 @@ pub fn run(options: &DatasetOptions) -> Result<DatasetReport, DatasetError> {
 
 impl Dataset {
     /// `spine` holds the service's join keys and one column of instants: `time_column`, or the only column of
-    /// timestamps that is no join key, or of several the one called `timestamp`, `time` or `event_time`. Instants finer
-    /// than a microsecond are cut. Other columns pass through.
+    /// timestamps that is no join key, or of several the one called `timestamp`, `time` or `event_time` (in CSV and
+    /// NDJSON, which have no types, of any kind of column). Instants finer than a microsecond are cut. Other columns
+    /// pass through.
     pub fn build(plan: &Plan, service: &str, spine: &Path, time_column: Option<&str>) -> Result<Dataset, DatasetError> {
         let service = find(plan, service)?;
+        check_histories(plan, service)?;
         let spine = Spine::read(spine, &service.join_keys, time_column)?;
         let schema = schema(&spine, service)?;
         let mut report = DatasetReport {
@@ -132,6 +134,17 @@ fn find<'p>(plan: &'p Plan, name: &str) -> Result<&'p Arc<ServicePlan>, DatasetE
         name: name.to_string(),
         hint: suggestion(name, plan.services.iter().map(|service| service.name.as_str()).collect::<Vec<_>>()),
     })
+}
+
+fn check_histories(plan: &Plan, service: &ServicePlan) -> Result<(), DatasetError> {
+    for lookup in &service.views {
+        let source = &plan.definitions.sources[plan.definitions.views[lookup.view].source];
+        if source.history.is_none() {
+            let (source_name, view) = (source.name.clone(), lookup.plan.name.clone());
+            return Err(DatasetError::NoHistory { source_name, view, service: service.name.clone() });
+        }
+    }
+    Ok(())
 }
 
 fn schema(spine: &Spine, service: &ServicePlan) -> Result<SchemaRef, DatasetError> {

@@ -36,6 +36,8 @@ pub(super) struct Spine {
 struct Names<'a> {
     spine: &'a Path,
     columns: Vec<(String, bool)>,
+    /// Whether the types were told from the values.
+    text: bool,
 }
 
 impl Spine {
@@ -140,7 +142,7 @@ fn parquet(path: &Path, join_keys: &[Column], time_column: Option<&str>) -> Resu
     let (schema, batches) = read.unwrap_or((Arc::new(Schema::empty()), Vec::new()));
     let columns =
         schema.fields().iter().map(|f| (f.name().clone(), matches!(f.data_type(), Arrow::Timestamp(..)))).collect();
-    let time = Names { spine: path, columns }.check(join_keys, time_column)?;
+    let time = Names { spine: path, columns, text: false }.check(join_keys, time_column)?;
     Ok((schema, batches, time))
 }
 
@@ -153,7 +155,7 @@ fn text(
 ) -> Result<Read, DatasetError> {
     let mut columns = files::sniff(path, format)?;
     let names = columns.iter().map(|c| (c.name.clone(), c.data_type == DataType::Timestamp)).collect();
-    let time = Names { spine: path, columns: names }.check(join_keys, time_column)?;
+    let time = Names { spine: path, columns: names, text: true }.check(join_keys, time_column)?;
     for column in &mut columns {
         let key = join_keys.iter().find(|key| key.name == column.name);
         column.data_type = match (key, column.data_type) {
@@ -197,6 +199,12 @@ impl Names<'_> {
         let times: Vec<&str> =
             self.columns.iter().filter(|(name, time)| *time && !is_key(name)).map(|(name, _)| name.as_str()).collect();
         match times[..] {
+            // Text may hold instants that do not look it, such as bare numbers.
+            [] if self.text => match USUAL_NAMES.into_iter().find(|usual| self.columns.iter().any(|(n, _)| n == usual))
+            {
+                Some(usual) if !is_key(usual) => Ok(usual.to_string()),
+                _ => Err(DatasetError::NoTime { spine, columns: self.all() }),
+            },
             [] => Err(DatasetError::NoTime { spine, columns: self.all() }),
             [only] => Ok(only.to_string()),
             _ => match USUAL_NAMES.into_iter().find(|usual| times.contains(usual)) {

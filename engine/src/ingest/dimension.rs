@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
-use freshet_config::definitions::{Column, Dimension};
+use freshet_config::definitions::{Column, Dimension, Stream};
 use freshet_config::value::{DataType, Value, encode_key};
 use freshet_connectors::files::read_table;
 use freshet_connectors::json::JsonDecoder;
@@ -47,6 +47,13 @@ pub struct DimensionIntake {
     ledger_trouble: Option<String>,
 }
 
+/// Decodes changes: the dimension's columns, and [`DELETED`] behind them.
+pub(super) fn dimension_decoder(dimension: &Dimension, stream: &Stream) -> JsonDecoder {
+    let mut columns = dimension.schema.clone();
+    columns.push(Column { name: DELETED.to_string(), data_type: DataType::Bool });
+    JsonDecoder::for_columns(&columns, stream)
+}
+
 impl DimensionIntake {
     /// Opens the changes of the definitions' dimension number `dimension`.
     pub fn open(plan: &Plan, dimension: usize, connections: &Connections<'_>) -> Result<DimensionIntake, IntakeError> {
@@ -54,9 +61,8 @@ impl DimensionIntake {
         let changes = match &dimension.changes {
             Some(stream) => {
                 let reader = StreamReader::open(&dimension.name, stream, None, connections)?;
-                let mut columns = dimension.schema.clone();
-                columns.push(Column { name: DELETED.to_string(), data_type: DataType::Bool });
-                Some((reader, JsonDecoder::for_columns(&columns, stream).keys(dimension.key.clone())))
+                let decoder = dimension_decoder(&dimension, stream).keys(dimension.key.clone());
+                Some((reader, decoder))
             }
             None => None,
         };
@@ -84,7 +90,7 @@ impl DimensionIntake {
         let Some(files) = &self.dimension.table else { return Ok(Vec::new()) };
         let name = || self.dimension.name.clone();
         let batches = read_table(files, &self.dimension.schema, &self.directory)
-            .map_err(|error| IntakeError::Table { dimension: name(), error })?;
+            .map_err(|error| IntakeError::Table { dimension: name(), error: Box::new(error) })?;
         let mut last: HashMap<Vec<u8>, (usize, usize)> = HashMap::new();
         let mut rows = 0;
         let mut keyless = 0;

@@ -12,9 +12,9 @@ use freshet_connectors::positions::PositionsError;
 #[derive(Debug, thiserror::Error)]
 pub enum IntakeError {
     #[error("source `{source_name}`: {error}")]
-    History { source_name: String, error: FileError },
+    History { source_name: String, error: Box<FileError> },
     #[error("the table of dimension `{dimension}`: {error}")]
-    Table { dimension: String, error: FileError },
+    Table { dimension: String, error: Box<FileError> },
     #[error("the table of dimension `{dimension}` has {rows} rows with a null or overlong key: remove them")]
     TableKey { dimension: String, rows: usize },
     #[error("input `{input}`: {error}")]

@@ -60,7 +60,7 @@ impl Intake {
         let history = match &source.history {
             Some(_) => Some(
                 EventFiles::open(&source, connections.directory)
-                    .map_err(|error| IntakeError::History { source_name: source.name.clone(), error })?
+                    .map_err(|error| history_error(&source.name, error))?
                     .keys(keys.clone()),
             ),
             None => None,
@@ -106,7 +106,7 @@ impl Intake {
     /// events is set by it before the history is read.
     pub fn history_latest(&self) -> Result<Option<EventTime>, IntakeError> {
         match &self.source.history {
-            Some(_) => history::latest(&self.source, &self.directory).map_err(|error| self.history_error(error)),
+            Some(_) => history::latest(&self.source, &self.directory).map_err(|error| history_error(&self.name, error)),
             None => Ok(None),
         }
     }
@@ -116,7 +116,7 @@ impl Intake {
         loop {
             let Some(files) = &mut self.history else { return Ok(None) };
             let Some(some) = files.next() else { return Ok(None) };
-            let some = some.map_err(|error| self.history_error(error))?;
+            let some = some.map_err(|error| history_error(&self.name, error))?;
             self.history_next = some.next;
             // Files are cut into the same chunks each time: what an earlier process rejected of this one is known.
             let known = some.next <= self.history_before;
@@ -243,14 +243,14 @@ impl Intake {
     pub fn trouble(&self) -> Option<String> {
         self.stream.as_ref().and_then(StreamReader::trouble).or_else(|| self.ledger_trouble.clone())
     }
+}
 
-    fn history_error(&self, error: FileError) -> IntakeError {
-        IntakeError::History { source_name: self.name.clone(), error }
-    }
+fn history_error(source: &str, error: FileError) -> IntakeError {
+    IntakeError::History { source_name: source.to_string(), error: Box::new(error) }
 }
 
 /// A record may be as much older than now as any window reaches; what the pipeline calls late is judged later.
-pub(super) fn bounds(judged: bool, reach: Span) -> TimeBounds {
+fn bounds(judged: bool, reach: Span) -> TimeBounds {
     match judged {
         true => TimeBounds { past: TimeBounds::DEFAULT.past.max(reach), ..TimeBounds::DEFAULT },
         false => TimeBounds::UNBOUNDED,

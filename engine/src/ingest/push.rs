@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use freshet_config::definitions::{Source, Stream};
+use freshet_config::definitions::{Dimension, Source, Stream};
 use freshet_config::diagnostic::suggestion;
 use freshet_config::settings::KafkaSettings;
 use freshet_config::time::EventTime;
@@ -11,6 +11,7 @@ use freshet_connectors::events::TimeBounds;
 use freshet_connectors::json::JsonDecoder;
 use freshet_connectors::kafka::{KafkaError, KafkaSink};
 
+use super::dimension::dimension_decoder;
 use super::stream::kafka_options;
 use super::{Logs, PushError, required_keys};
 use crate::clock::Clock;
@@ -26,9 +27,26 @@ pub struct LogIngest {
     clock: Arc<Clock>,
 }
 
+/// A source, or a dimension with changes.
 struct Pushable {
-    source: Source,
+    stream: Option<Stream>,
+    shape: Shape,
     keys: Vec<usize>,
+}
+
+enum Shape {
+    Source(Source),
+    Dimension(Dimension),
+}
+
+impl Pushable {
+    fn decoder(&self, bounds: TimeBounds) -> JsonDecoder {
+        let decoder = match &self.shape {
+            Shape::Source(source) => JsonDecoder::new(source).bounds(bounds),
+            Shape::Dimension(dimension) => dimension_decoder(dimension, self.stream.as_ref().unwrap_or(&Stream::Log)),
+        };
+        decoder.keys(self.keys.clone())
+    }
 }
 
 /// What became of records pushed at once: those not rejected are durable, in their order.
@@ -52,10 +70,17 @@ impl LogIngest {
     pub fn new(plan: &Plan, logs: &Logs, kafka: Option<&KafkaSettings>, clock: Arc<Clock>) -> LogIngest {
         let sources = plan.definitions.sources.iter().enumerate();
         let sources = sources.map(|(index, source)| {
-            (source.name.clone(), Pushable { source: source.clone(), keys: required_keys(plan, index) })
+            let shape = Shape::Source(source.clone());
+            let keys = required_keys(plan, index);
+            (source.name.clone(), Pushable { stream: source.stream.clone(), shape, keys })
+        });
+        let dimensions = plan.definitions.dimensions.iter().map(|dimension| {
+            let shape = Shape::Dimension(dimension.clone());
+            let keys = dimension.key.clone();
+            (dimension.name.clone(), Pushable { stream: dimension.changes.clone(), shape, keys })
         });
         LogIngest {
-            sources: sources.collect(),
+            sources: sources.chain(dimensions).collect(),
             logs: logs.clone(),
             kafka: kafka.cloned(),
             sink: Mutex::new(None),
@@ -99,10 +124,10 @@ impl LogIngest {
         let Some(pushable) = self.sources.get(name) else {
             let mut names: Vec<&str> = self.sources.keys().map(String::as_str).collect();
             names.sort_unstable();
-            let suggestion = suggestion(name, names.into_iter());
+            let suggestion = suggestion(name, names);
             return Err(PushError::UnknownSource { name: name.chars().take(64).collect(), suggestion });
         };
-        let stream = pushable.source.stream.as_ref().ok_or_else(|| PushError::NoStream(name.to_string()))?;
+        let stream = pushable.stream.as_ref().ok_or_else(|| PushError::NoStream(name.to_string()))?;
         Ok((pushable, stream))
     }
 
@@ -111,7 +136,7 @@ impl LogIngest {
             Clock::Wall => TimeBounds::DEFAULT,
             Clock::Event(_) => TimeBounds::UNBOUNDED,
         };
-        let mut decoder = JsonDecoder::new(&pushable.source).keys(pushable.keys.clone()).bounds(bounds);
+        let mut decoder = pushable.decoder(bounds);
         let mut good = Vec::with_capacity(records.len());
         let mut report = PushReport::default();
         for (index, record) in records.iter().enumerate() {

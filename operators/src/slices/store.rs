@@ -568,24 +568,21 @@ impl ViewStore {
     /// Rewrites dense keys whose lease ends too soon.
     fn refresh(&mut self, rows: &mut RowSink) {
         let edge = self.last_due_tick();
+        // The clock may leap over the whole wheel, so what is due is taken out before anything is armed again.
+        let ticks = (edge + 1 - self.wheel_at).clamp(0, self.wheel.len() as i64) as usize;
+        let places: Vec<u32> = self.wheel.drain(..ticks).flatten().collect();
+        self.wheel_at = self.wheel_at.max(edge + 1);
         let mut due = Vec::new();
-        while self.wheel_at <= edge {
-            self.wheel_at += 1;
-            let Some(places) = self.wheel.pop_front() else {
-                self.wheel_at = edge + 1;
-                break;
-            };
-            for place in places {
-                let dense = &mut self.dense[place as usize];
-                dense.armed = false;
-                if dense.slot == u32::MAX {
-                    continue;
-                }
-                if dense.lease / TICK <= edge {
-                    due.push(dense.slot);
-                } else {
-                    self.arm(place);
-                }
+        for place in places {
+            let dense = &mut self.dense[place as usize];
+            dense.armed = false;
+            if dense.slot == u32::MAX {
+                continue;
+            }
+            if dense.lease / TICK <= edge {
+                due.push(dense.slot);
+            } else {
+                self.arm(place);
             }
         }
         self.encode_list(&due, true, rows);

@@ -1,0 +1,87 @@
+//! Each refusal word for word.
+
+use crate::fixture::{DEFINITIONS, Fixture, visit};
+
+fn refused(spine: &str) -> String {
+    let fixture = Fixture::new(&visit(1, 7, "home", 1.0, 0, 1));
+    let spine = fixture.file("spine.csv", spine);
+    fixture.refusal(fixture.build("visits_v1", &spine))
+}
+
+#[test]
+fn the_service_is_known() {
+    let fixture = Fixture::new("");
+    let spine = fixture.file("spine.csv", "user,time\n7,1970-01-01T00:00:22Z\n");
+    assert_eq!(
+        fixture.refusal(fixture.build("visits_v2", &spine)),
+        "there is no service `visits_v2`: did you mean `visits_v1`?"
+    );
+}
+
+#[test]
+fn the_source_has_a_history() {
+    let fixture = Fixture::new("");
+    let stream = DEFINITIONS.replace("history: {ndjson: {path: visits.ndjson}}", "stream: {log: {}}");
+    fixture.file("features.yaml", stream);
+    let spine = fixture.file("spine.csv", "user,time\n7,1970-01-01T00:00:22Z\n");
+    assert_eq!(
+        fixture.refusal(fixture.build("visits_v1", &spine)),
+        "source `visits` has no history, and view `clicks` of service `visits_v1` reads it"
+    );
+}
+
+#[test]
+fn the_spine_has_the_keys() {
+    assert_eq!(
+        refused("usr,time\n7,1970-01-01T00:00:22Z\n"),
+        "the spine DIR/spine.csv has no column `user` for the join key of that name; its columns are usr, time"
+    );
+    assert_eq!(
+        refused("user,user,time\n7,7,1970-01-01T00:00:22Z\n"),
+        "the spine DIR/spine.csv has more than one column `user`: rename all but one"
+    );
+    assert!(refused("user,time\nseven,1970-01-01T00:00:22Z\n").contains("`user` must be an int64 number"));
+}
+
+#[test]
+fn the_spine_has_instants() {
+    assert_eq!(
+        refused("user,when\n7,now\n"),
+        "the spine DIR/spine.csv has no column of timestamps; its columns are user, when"
+    );
+    assert_eq!(
+        refused("user,a,b\n7,1970-01-01T00:00:22Z,1970-01-01T00:00:22Z\n"),
+        "the spine DIR/spine.csv has several columns of timestamps (a, b): name the one to use"
+    );
+    assert_eq!(
+        refused("user,time\n7,1970-01-01T00:00:22Z\n8,\n"),
+        "the spine DIR/spine.csv has no instant in row 2 (counted from 1): `time` is null"
+    );
+}
+
+#[test]
+fn names_of_features_are_not_taken() {
+    assert_eq!(
+        refused("user,time,tiles__n_10s\n7,1970-01-01T00:00:22Z,1\n"),
+        "the spine DIR/spine.csv has a column `tiles__n_10s`, which is the name of a feature: rename it"
+    );
+}
+
+#[test]
+fn files_have_known_endings() {
+    let fixture = Fixture::new("");
+    let spine = fixture.file("spine.xlsx", "");
+    assert_eq!(
+        fixture.refusal(fixture.build("counts", &spine)),
+        "DIR/spine.xlsx ends in no format that is known: use .parquet, .csv or .ndjson"
+    );
+    // The output's name is looked at before anything is read.
+    assert_eq!(
+        fixture.refusal(fixture.run("counts", "nowhere.csv", "out.txt")),
+        "DIR/out.txt ends in no format that is known: use .parquet, .csv or .ndjson"
+    );
+    assert_eq!(
+        fixture.refusal(fixture.run("counts", "nowhere.parquet", "out.csv")),
+        "there is no file or folder DIR/nowhere.parquet"
+    );
+}

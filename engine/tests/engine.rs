@@ -1,0 +1,188 @@
+//! The whole engine on the embedded log and the memory store, against the naive evaluation.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use freshet_config::time::EventTime;
+use freshet_config::value::{Value, encode_key};
+use freshet_connectors::ledger::Ledger;
+use freshet_connectors::store::{MemoryStore, OnlineStore};
+use freshet_engine::clock::Clock;
+use freshet_engine::plan::Plan;
+use freshet_engine::{Engine, EngineOptions};
+use freshet_operators::reference::{ReferenceEvent, evaluate};
+use freshet_operators::row::Reader;
+
+const DEFINITIONS: &str = r#"
+sources:
+  - name: transactions
+    stream: {log: {}}
+    schema: {card_id: int64, merchant: string, amount: float64, ts: timestamp}
+    event_time: ts
+    enrich:
+      - {dimension: merchants, on: {merchant: merchant}, columns: [risk]}
+    select:
+      - {name: weighted, type: float64, sql: "amount * coalesce(risk, 1.0)"}
+dimensions:
+  - name: merchants
+    key: merchant
+    schema: {merchant: string, risk: float64}
+    changes: {log: {}}
+entities:
+  - {name: card, keys: {card_id: int64}}
+views:
+  - name: card_txn
+    source: transactions
+    entity: card
+    mode: continuous
+    aggregates:
+      - {name: n, fn: count, windows: [10m, 1h]}
+      - {name: weighted_sum, fn: sum, of: weighted, windows: [1h]}
+      - {name: amount_max, fn: max, of: amount, windows: [10m, 1h]}
+      - {name: last_merchant, fn: last, of: merchant, windows: [1h]}
+services:
+  - {name: s, features: ["card_txn.*"]}
+"#;
+
+fn plan(directory: &Path) -> Arc<Plan> {
+    let files = [("d.yaml".to_string(), DEFINITIONS.to_string())];
+    let definitions = freshet_config::parse(&files).unwrap_or_else(|e| panic!("{e}"));
+    Arc::new(Plan::compile(definitions, directory).unwrap_or_else(|e| panic!("{e}")))
+}
+
+struct Running {
+    engine: Engine,
+    store: Arc<OnlineStore>,
+    plan: Arc<Plan>,
+}
+
+fn start(directory: &Path, workers: usize) -> Running {
+    let plan = plan(directory);
+    let store = Arc::new(OnlineStore::Memory(MemoryStore::new(plan.views.len())));
+    let ledger = Arc::new(Ledger::open(&directory.join("ledger")).unwrap());
+    let options = EngineOptions {
+        workers,
+        epoch: Duration::from_millis(1),
+        data_dir: directory.to_path_buf(),
+        kafka: None,
+        offline: directory.join("offline"),
+        clock: Arc::new(Clock::event()),
+    };
+    let engine = Engine::start(plan.clone(), options, store.clone(), ledger).unwrap_or_else(|e| panic!("{e}"));
+    Running { engine, store, plan }
+}
+
+impl Running {
+    fn values(&self, card: i64, at: EventTime) -> Vec<Value> {
+        let mut key = Vec::new();
+        encode_key(&[Value::Int64(card)], &mut key).unwrap();
+        let plan = &self.plan.views[0];
+        let mut out = Vec::new();
+        let OnlineStore::Memory(store) = &*self.store else { panic!("a memory store") };
+        let mut reader = Reader::new(plan);
+        let read = store.get(0, &key, |row| reader.read(plan, Some(row), at, &mut out));
+        if read.is_none() {
+            Reader::new(plan).read(plan, None, at, &mut out);
+        }
+        out.into_iter().map(|v| v.value).collect()
+    }
+}
+
+struct Txn {
+    card: i64,
+    merchant: &'static str,
+    amount: f64,
+    at: EventTime,
+}
+
+fn transactions() -> Vec<Txn> {
+    let start = EventTime::parse("2026-01-01T00:00:00Z").unwrap();
+    let mut seed = 1u64;
+    let mut next = move |n: u64| {
+        seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (seed >> 33) % n
+    };
+    (0..3000)
+        .map(|i| Txn {
+            card: (next(3) * next(7)) as i64,
+            merchant: ["a", "b", "c"][next(3) as usize],
+            amount: next(10_000) as f64 / 100.0,
+            // Every tenth is late.
+            at: EventTime::from_micros(start.micros() + i * 2_000_000 - if i % 10 == 3 { 600_000_000 } else { 0 }),
+        })
+        .collect()
+}
+
+fn expected(plan: &Plan, txns: &[Txn], card: i64, risk: impl Fn(&str) -> f64, at: EventTime) -> Vec<Value> {
+    let view = &plan.views[0];
+    let events: Vec<ReferenceEvent> = txns
+        .iter()
+        .enumerate()
+        .filter(|(_, t)| t.card == card)
+        .map(|(i, t)| ReferenceEvent {
+            time: t.at,
+            position: i as u64,
+            values: vec![
+                Value::Float64(t.amount * risk(t.merchant)),
+                Value::Float64(t.amount),
+                Value::String(t.merchant.to_string()),
+            ],
+        })
+        .collect();
+    evaluate(view, &events, at).into_iter().map(|(value, _)| value).collect()
+}
+
+fn push(engine: &Engine, txns: &[Txn]) {
+    let records: Vec<String> = txns
+        .iter()
+        .map(|t| {
+            format!(r#"{{"card_id":{},"merchant":"{}","amount":{},"ts":"{}"}}"#, t.card, t.merchant, t.amount, t.at)
+        })
+        .collect();
+    for part in records.chunks(97) {
+        let part: Vec<&str> = part.iter().map(String::as_str).collect();
+        let report = engine.push("transactions", &part).unwrap();
+        assert_eq!(report.accepted, part.len() as u64);
+    }
+}
+
+#[test]
+fn served_values_are_the_naive_ones_whatever_the_workers_and_a_restart_changes_nothing() {
+    let txns = transactions();
+    for workers in [1, 2] {
+        let directory = tempfile::tempdir().unwrap();
+        let running = start(directory.path(), workers);
+        running.engine.push("merchants", &[r#"{"merchant":"a","risk":2.0}"#]).unwrap();
+        push(&running.engine, &txns);
+        assert!(running.engine.settle());
+        assert!(running.engine.ready());
+        let now = running.engine.clock().now();
+        let first = |m: &str| if m == "a" { 2.0 } else { 1.0 };
+        for card in 0..12 {
+            assert_eq!(running.values(card, now), expected(&running.plan, &txns, card, first, now), "card {card}");
+        }
+        // The dimension changes while events are in their windows: as if it had always been so.
+        running
+            .engine
+            .push("merchants", &[r#"{"merchant":"b","risk":3.5}"#, r#"{"merchant":"a","__deleted":true}"#])
+            .unwrap();
+        assert!(running.engine.settle());
+        let after = |m: &str| if m == "b" { 3.5 } else { 1.0 };
+        for card in 0..12 {
+            assert_eq!(running.values(card, now), expected(&running.plan, &txns, card, after, now), "card {card}");
+        }
+        let figures = running.engine.figures();
+        assert_eq!(figures.failed, None);
+        assert_eq!((figures.sources[0].consumed, figures.sources[0].admitted), (3000, 3000));
+        running.engine.stop().unwrap();
+
+        let again = start(directory.path(), 3 - workers);
+        assert!(again.engine.settle());
+        assert!(again.engine.ready());
+        for card in 0..12 {
+            assert_eq!(again.values(card, now), expected(&again.plan, &txns, card, after, now), "card {card}");
+        }
+        again.engine.stop().unwrap();
+    }
+}
