@@ -86,6 +86,9 @@ fn view_stats(view: &ViewFigures) -> ViewStats {
     }
 }
 
+/// Labels without braces, and values.
+type Samples = Vec<(String, f64)>;
+
 impl MetricsSource for EngineFigures {
     fn render(&self, out: &mut String) {
         let figures = self.engine.figures();
@@ -103,7 +106,7 @@ impl MetricsSource for EngineFigures {
         });
         let lag = sources.iter().filter_map(|s| Some((label("source", &s.name), s.position_lag? as f64)));
         let store = self.store.state();
-        let families: [(&str, &str, &str, Vec<(String, f64)>); 15] = [
+        let families: [(&str, &str, &str, Samples); 15] = [
             ("freshet_events_consumed_total", "counter", "Events read.", by_source(|s| s.consumed)),
             ("freshet_events_admitted_total", "counter", "Events that count.", by_source(|s| s.admitted)),
             ("freshet_ledger_records_total", "counter", "Records not admitted, and why.", ledger.collect()),
@@ -141,7 +144,7 @@ impl MetricsSource for EngineFigures {
     }
 }
 
-fn freshness(figures: &Figures) -> Vec<(String, f64)> {
+fn freshness(figures: &Figures) -> Samples {
     let Some(q) = &figures.freshness_us else { return Vec::new() };
     [("0.5", q.p50), ("0.99", q.p99)].map(|(at, micros)| (label("quantile", at), micros as f64 / 1e6)).to_vec()
 }
