@@ -78,11 +78,17 @@ fn newest(latest: &[(String, Vec<Rejection>)]) -> String {
         for rejection in rejections {
             text.push_str(&format!("  {rejection}\n"));
             if !rejection.payload_excerpt.is_empty() {
-                text.push_str(&format!("    {}\n", rejection.payload_excerpt.escape_debug()));
+                text.push_str(&format!("    {}\n", printable(&rejection.payload_excerpt)));
             }
         }
     }
     text
+}
+
+/// What came from outside must not move the cursor of whoever looks at it.
+fn printable(text: &str) -> String {
+    let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(shown).collect()
 }
 
 fn open_copy(directory: &Path) -> Result<(Ledger, TempDir), Failure> {
@@ -102,4 +108,14 @@ fn open_copy(directory: &Path) -> Result<(Ledger, TempDir), Failure> {
     }
     let ledger = Ledger::open(copy.path()).map_err(|error| Failure::data(error.to_string()))?;
     Ok((ledger, copy))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_are_spelled_out() {
+        assert_eq!(printable("{\"a\":\"ü\u{1b}[2J\"}"), "{\"a\":\"ü\\u{1b}[2J\"}");
+    }
 }
