@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn many_of_the_largest_do_not_wrap() {
-        let largest = f64::from_bits(((1 << 48) as f64).to_bits() - 1);
+        let largest = f64::from_bits(((1u64 << 48) as f64).to_bits() - 1);
         let mut m = Moments::default();
         let mut sum = BigInt::ZERO;
         for x in std::iter::repeat_n(-largest, 5000).chain([0.1, largest]) {
