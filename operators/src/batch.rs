@@ -87,46 +87,58 @@ impl KeyedBatch {
         self.heap.clear();
     }
 
-    #[inline(always)]
-    fn copy_bytes(&mut self, bytes: &[u8]) -> u64 {
-        let offset = self.heap.len();
-        self.heap.extend_from_slice(bytes);
-        heap_word(offset, bytes.len())
-    }
-
-    /// Appends event `i` of `from`, which has the same shape.
-    #[inline(always)]
-    fn push_from(&mut self, shape: &BatchShape, from: &KeyedBatch, i: usize) {
-        self.hash.push(from.hash[i]);
-        let key = if shape.heap_key { self.copy_bytes(heap_bytes(&from.heap, from.key[i])) } else { from.key[i] };
-        self.key.push(key);
-        self.time.push(from.time[i]);
-        if let Some(position) = from.position.get(i) {
-            self.position.push(*position);
+    /// Appends the chosen events of `from`, which has the same shape, column by column.
+    fn extend_from(&mut self, shape: &BatchShape, from: &KeyedBatch, chosen: &[u32]) {
+        fn gather<T: Copy>(to: &mut Vec<T>, from: &[T], chosen: &[u32]) {
+            if !from.is_empty() {
+                to.extend(chosen.iter().map(|i| from[*i as usize]));
+            }
         }
-        if let Some(passes) = from.passes.get(i) {
-            self.passes.push(*passes);
-        }
-        let nulls = from.nulls.get(i).copied();
-        if let Some(nulls) = nulls {
-            self.nulls.push(nulls);
-        }
-        if let Some(sign) = from.sign.get(i) {
-            self.sign.push(*sign);
+        gather(&mut self.hash, &from.hash, chosen);
+        gather(&mut self.time, &from.time, chosen);
+        gather(&mut self.position, &from.position, chosen);
+        gather(&mut self.passes, &from.passes, chosen);
+        gather(&mut self.nulls, &from.nulls, chosen);
+        gather(&mut self.sign, &from.sign, chosen);
+        if shape.heap_key {
+            copy_texts(&mut self.key, &mut self.heap, &from.key, &from.heap, chosen, |_| false);
+        } else {
+            gather(&mut self.key, &from.key, chosen);
         }
         self.columns.resize_with(shape.columns, Vec::new);
-        for c in 0..shape.columns {
-            let mut word = from.columns[c][i];
-            if shape.heap_columns >> c & 1 == 1 && nulls.unwrap_or(0) >> c & 1 == 0 {
-                word = self.copy_bytes(heap_bytes(&from.heap, word));
+        for (c, (to, words)) in self.columns.iter_mut().zip(&from.columns).enumerate() {
+            if shape.heap_columns >> c & 1 == 1 {
+                let is_null = |i: usize| from.nulls.get(i).is_some_and(|nulls| nulls >> c & 1 == 1);
+                copy_texts(to, &mut self.heap, words, &from.heap, chosen, is_null);
+            } else {
+                gather(to, words, chosen);
             }
-            self.columns[c].push(word);
         }
     }
 
     /// The optional columns a batch has: batches with different ones are not mixed in one buffer.
     fn optional(&self) -> [bool; 4] {
         [!self.position.is_empty(), !self.passes.is_empty(), !self.nulls.is_empty(), !self.sign.is_empty()]
+    }
+}
+
+/// Copies what words name from one heap to another.
+fn copy_texts(
+    to: &mut Vec<u64>,
+    to_heap: &mut Vec<u8>,
+    words: &[u64],
+    heap: &[u8],
+    chosen: &[u32],
+    is_null: impl Fn(usize) -> bool,
+) {
+    for i in chosen.iter().map(|i| *i as usize) {
+        if is_null(i) {
+            to.push(0);
+            continue;
+        }
+        let text = heap_bytes(heap, words[i]);
+        to.push(heap_word(to_heap.len(), text.len()));
+        to_heap.extend_from_slice(text);
     }
 }
 
@@ -140,17 +152,19 @@ impl Accountable for KeyedBatch {
 pub struct Scatter {
     shape: BatchShape,
     buffers: Vec<KeyedBatch>,
+    /// Events of the batch at hand, by owner.
+    chosen: Vec<Vec<u32>>,
     capacity: usize,
 }
 
 impl Scatter {
     /// Buffers are sent on when they hold `capacity` events.
     pub fn new(shape: BatchShape, peers: usize, capacity: usize) -> Scatter {
-        Scatter { shape, buffers: vec![KeyedBatch::default(); peers], capacity }
+        Scatter { shape, buffers: vec![KeyedBatch::default(); peers], chosen: vec![Vec::new(); peers], capacity }
     }
 }
 
-/// A heap is cut before its offsets outgrow 32 bits.
+/// A heap is cut before its offsets outgrow 32 bits: one batch more still fits.
 const HEAP_LIMIT: usize = 1 << 28;
 
 impl Distributor<KeyedBatch> for Scatter {
@@ -160,20 +174,31 @@ impl Distributor<KeyedBatch> for Scatter {
         time: &T,
         pushers: &mut [P],
     ) {
+        if let ([buffer], [pusher]) = (self.buffers.as_slice(), &mut *pushers)
+            && buffer.is_empty()
+        {
+            // One worker: nothing to split.
+            Message::push_at(batch, time.clone(), pusher);
+            batch.clear();
+            return;
+        }
         let peers = self.buffers.len();
+        for (i, hash) in batch.hash.iter().enumerate() {
+            self.chosen[owner(*hash, peers)].push(i as u32);
+        }
         let optional = batch.optional();
-        for (buffer, pusher) in self.buffers.iter_mut().zip(pushers.iter_mut()) {
+        for ((buffer, chosen), pusher) in self.buffers.iter_mut().zip(&mut self.chosen).zip(pushers) {
+            if chosen.is_empty() {
+                continue;
+            }
             if !buffer.is_empty() && buffer.optional() != optional {
                 Message::push_at(buffer, time.clone(), pusher);
                 buffer.clear();
             }
-        }
-        for i in 0..batch.len() {
-            let peer = owner(batch.hash[i], peers);
-            let buffer = &mut self.buffers[peer];
-            buffer.push_from(&self.shape, batch, i);
+            buffer.extend_from(&self.shape, batch, chosen);
+            chosen.clear();
             if buffer.len() >= self.capacity || buffer.heap.len() >= HEAP_LIMIT {
-                Message::push_at(buffer, time.clone(), &mut pushers[peer]);
+                Message::push_at(buffer, time.clone(), pusher);
                 buffer.clear();
             }
         }
@@ -300,8 +325,7 @@ mod tests {
         let shape = BatchShape { heap_key: true, heap_columns: 2, columns: 2 };
         let from = sample();
         let mut to = KeyedBatch::default();
-        to.push_from(&shape, &from, 1);
-        to.push_from(&shape, &from, 0);
+        to.extend_from(&shape, &from, &[1, 0]);
         assert_eq!(heap_bytes(&to.heap, to.key[0]), b"c");
         assert_eq!(heap_bytes(&to.heap, to.key[1]), b"ab");
         assert_eq!(heap_bytes(&to.heap, to.columns[1][1]), b"defg");

@@ -87,33 +87,107 @@ impl Projection {
 pub fn project(groups: &[Projection], batch: &SourceBatch) -> Result<(Vec<KeyedBatch>, Projected), SqlError> {
     let rows = batch.events.num_rows();
     let mut found = Projected::default();
-    let mut admitted = vec![false; rows];
-    let mut keyless = vec![false; rows];
+    let mut fates = Fates { admitted: vec![false; rows], keyless: vec![false; rows], all_admitted: rows == 0 };
     let mut keyed = Vec::with_capacity(groups.len());
     for group in groups {
-        keyed.push(group.apply(batch, &mut admitted, &mut keyless, &mut found)?);
+        keyed.push(group.apply(batch, &mut fates, &mut found)?);
     }
-    for row in 0..rows {
-        match (admitted[row], keyless[row]) {
-            (true, _) => {}
-            (false, true) => found.keyless.push(row),
-            (false, false) => found.filtered += 1,
+    if !fates.all_admitted {
+        for row in 0..rows {
+            match (fates.admitted[row], fates.keyless[row]) {
+                (true, _) => {}
+                (false, true) => found.keyless.push(row),
+                (false, false) => found.filtered += 1,
+            }
         }
     }
     Ok((keyed, found))
 }
 
+/// What became of each row so far.
+struct Fates {
+    admitted: Vec<bool>,
+    keyless: Vec<bool>,
+    /// Some group took every row: the rest does not matter.
+    all_admitted: bool,
+}
+
+/// Rows that a group takes.
+enum Taken {
+    All(usize),
+    Some(Vec<u32>),
+}
+
+impl Taken {
+    fn len(&self) -> usize {
+        match self {
+            Taken::All(rows) => *rows,
+            Taken::Some(rows) => rows.len(),
+        }
+    }
+
+    /// One value per row taken.
+    #[inline(always)]
+    fn map<T>(&self, value: impl FnMut(usize) -> T) -> Vec<T> {
+        match self {
+            Taken::All(rows) => (0..*rows).map(value).collect(),
+            Taken::Some(rows) => rows.iter().map(|row| *row as usize).map(value).collect(),
+        }
+    }
+}
+
 impl Projection {
-    fn apply(
-        &self,
-        batch: &SourceBatch,
-        admitted: &mut [bool],
-        keyless: &mut [bool],
-        found: &mut Projected,
-    ) -> Result<KeyedBatch, SqlError> {
+    fn apply(&self, batch: &SourceBatch, fates: &mut Fates, found: &mut Projected) -> Result<KeyedBatch, SqlError> {
         let events = &batch.events;
         let rows = events.num_rows();
-        let mut passes = vec![0u64; rows];
+        let mut out = KeyedBatch::default();
+        let passes = self.passes(events, found)?;
+        let keys = self.keys(events, &mut out.heap);
+        let taken = self.take(rows, passes.as_deref(), &keys, fates);
+        if self.heap_key() {
+            out.hash = taken.map(|row| hash_key(crate::batch::heap_bytes(&out.heap, keys.words[row])));
+        } else {
+            out.hash = taken.map(|row| hash_key(&keys.words[row].to_le_bytes()));
+        }
+        out.key = match taken {
+            Taken::All(_) => keys.words,
+            Taken::Some(_) => taken.map(|row| keys.words[row]),
+        };
+        let times = events.column(self.time).as_primitive::<TimestampMicrosecondType>().values();
+        out.time = taken.map(|row| times[row]);
+        if self.keep_positions {
+            out.position = taken.map(|row| batch.positions.get(row).copied().unwrap_or(0));
+        }
+        if let Some(passes) = passes {
+            let all = u64::MAX >> (64 - self.filters.len().clamp(1, 64));
+            out.passes = taken.map(|row| passes[row]);
+            if out.passes.iter().all(|p| *p == all) {
+                out.passes = Vec::new();
+            }
+        }
+        if !batch.signs.is_empty() {
+            out.sign = taken.map(|row| batch.signs[row]);
+        }
+        let mut nulls = Nulls::default();
+        for (c, column) in self.columns.iter().enumerate() {
+            let words = column.words(c, events, &taken, &mut nulls, &mut out.heap, found)?;
+            out.columns.push(words);
+        }
+        if !nulls.bits.is_empty() {
+            out.nulls = taken.map(|row| nulls.bits[row]);
+            if out.nulls.iter().all(|bits| *bits == 0) {
+                out.nulls = Vec::new();
+            }
+        }
+        Ok(out)
+    }
+
+    /// Per row which views it passes, a bit each; `None` when no view filters.
+    fn passes(&self, events: &RecordBatch, found: &mut Projected) -> Result<Option<Vec<u64>>, SqlError> {
+        if self.filters.iter().all(Option::is_none) {
+            return Ok(None);
+        }
+        let mut passes = vec![0u64; events.num_rows()];
         for (bit, filter) in self.filters.iter().enumerate() {
             match filter {
                 None => passes.iter_mut().for_each(|p| *p |= 1 << bit),
@@ -124,70 +198,89 @@ impl Projection {
                 }
             }
         }
-        let mut out = KeyedBatch::default();
-        let keys = self.keys(events, &mut out.heap);
-        let taken: Vec<usize> = (0..rows).filter(|row| passes[*row] != 0 && keys[*row].is_some()).collect();
-        for row in 0..rows {
-            admitted[row] |= passes[row] != 0 && keys[row].is_some();
-            keyless[row] |= passes[row] != 0 && keys[row].is_none();
-        }
-        self.fill_keys(&taken, &keys, &mut out);
-        let times = events.column(self.time).as_primitive::<TimestampMicrosecondType>();
-        out.time = taken.iter().map(|row| times.value(*row)).collect();
-        if self.keep_positions {
-            out.position = taken.iter().map(|row| batch.positions.get(*row).copied().unwrap_or(0)).collect();
-        }
-        let all = u64::MAX >> (64 - self.filters.len().clamp(1, 64));
-        if taken.iter().any(|row| passes[*row] != all) {
-            out.passes = taken.iter().map(|row| passes[*row]).collect();
-        }
-        if !batch.signs.is_empty() {
-            out.sign = taken.iter().map(|row| batch.signs[*row]).collect();
-        }
-        let mut nulls = vec![0u64; rows];
-        for (c, column) in self.columns.iter().enumerate() {
-            let words = column.words(c, events, &taken, &mut nulls, &mut out.heap, found)?;
-            out.columns.push(words);
-        }
-        if taken.iter().any(|row| nulls[*row] != 0) {
-            out.nulls = taken.iter().map(|row| nulls[*row]).collect();
-        }
-        Ok(out)
+        Ok(Some(passes))
     }
 
-    /// Per row the key's word, or the place of its bytes; `None` when a part is null or too long.
-    fn keys(&self, events: &RecordBatch, heap: &mut Vec<u8>) -> Vec<Option<u64>> {
+    /// Decides which rows the group takes, and notes what became of each.
+    fn take(&self, rows: usize, passes: Option<&[u64]>, keys: &Keys, fates: &mut Fates) -> Taken {
+        if passes.is_none() && keys.missing.is_empty() {
+            fates.all_admitted = true;
+            return Taken::All(rows);
+        }
+        let mut taken = Vec::with_capacity(rows);
+        for row in 0..rows {
+            let passing = passes.is_none_or(|p| p[row] != 0);
+            let keyed = !keys.missing.get(row).copied().unwrap_or(false);
+            fates.admitted[row] |= passing && keyed;
+            fates.keyless[row] |= passing && !keyed;
+            if passing && keyed {
+                taken.push(row as u32);
+            }
+        }
+        if taken.len() == rows { Taken::All(rows) } else { Taken::Some(taken) }
+    }
+
+    fn keys(&self, events: &RecordBatch, heap: &mut Vec<u8>) -> Keys {
         let rows = events.num_rows();
         if !self.heap_key() {
             let (column, data_type) = self.keys[0];
-            let array = events.column(column);
-            return (0..rows).map(|row| fixed_word(array, data_type, row)).collect();
+            return Keys::fixed(events.column(column), data_type);
         }
-        (0..rows)
-            .map(|row| {
-                let start = heap.len();
-                for (column, data_type) in &self.keys {
-                    if put_key_part(events.column(*column), *data_type, row, heap).is_none() {
-                        heap.truncate(start);
-                        return None;
-                    }
-                }
-                Some(heap_word(start, heap.len() - start))
-            })
-            .collect()
+        let mut keys = Keys { words: Vec::with_capacity(rows), missing: Vec::new() };
+        for row in 0..rows {
+            let start = heap.len();
+            let mut parts = self.keys.iter();
+            let whole = parts.all(|(column, t)| put_key_part(events.column(*column), *t, row, heap).is_some());
+            if !whole {
+                heap.truncate(start);
+                keys.missing.resize(rows, false);
+                keys.missing[row] = true;
+            }
+            keys.words.push(heap_word(start, heap.len() - start));
+        }
+        keys
+    }
+}
+
+/// Keys of a batch.
+struct Keys {
+    /// Per row the key's word, or the place of its bytes.
+    words: Vec<u64>,
+    /// Per row whether a part is null or too long. Empty: none is.
+    missing: Vec<bool>,
+}
+
+impl Keys {
+    /// Keys of one fixed-width column.
+    fn fixed(array: &ArrayRef, data_type: DataType) -> Keys {
+        let rows = array.len();
+        let words = match data_type {
+            DataType::Int64 => array.as_primitive::<Int64Type>().values().iter().map(|v| *v as u64).collect(),
+            _ => (0..rows).map(|row| fixed_word(array, data_type, row).unwrap_or_default()).collect(),
+        };
+        let missing =
+            if array.null_count() == 0 { Vec::new() } else { (0..rows).map(|row| array.is_null(row)).collect() };
+        Keys { words, missing }
+    }
+}
+
+/// Per row of the batch which columns are null, a bit each; empty while none is.
+#[derive(Default)]
+struct Nulls {
+    bits: Vec<u64>,
+}
+
+impl Nulls {
+    fn set(&mut self, c: usize, rows: usize, is_null: impl Fn(usize) -> bool) {
+        self.bits.resize(rows, 0);
+        for (row, bits) in self.bits.iter_mut().enumerate() {
+            *bits |= u64::from(is_null(row)) << c;
+        }
     }
 
-    fn fill_keys(&self, taken: &[usize], keys: &[Option<u64>], out: &mut KeyedBatch) {
-        let heap_key = self.heap_key();
-        for key in taken.iter().filter_map(|row| keys[*row]) {
-            let hash = if heap_key {
-                hash_key(crate::batch::heap_bytes(&out.heap, key))
-            } else {
-                hash_key(&key.to_le_bytes())
-            };
-            out.hash.push(hash);
-            out.key.push(key);
-        }
+    #[inline(always)]
+    fn is_null(&self, c: usize, row: usize) -> bool {
+        self.bits.get(row).is_some_and(|bits| bits >> c & 1 == 1)
     }
 }
 
@@ -238,16 +331,17 @@ impl ProjectedColumn {
         &self,
         c: usize,
         events: &RecordBatch,
-        taken: &[usize],
-        nulls: &mut [u64],
+        taken: &Taken,
+        nulls: &mut Nulls,
         heap: &mut Vec<u8>,
         found: &mut Projected,
     ) -> Result<Vec<u64>, SqlError> {
+        let rows = events.num_rows();
         if let Some(filter) = &self.filter {
             let selection = filter.evaluate(events)?;
             note(found, selection.failed_rows, selection.first_failure);
-            for (row, null) in nulls.iter_mut().enumerate() {
-                *null |= u64::from(!selection.passes.value(row)) << c;
+            if selection.passes.true_count() < rows {
+                nulls.set(c, rows, |row| !selection.passes.value(row));
             }
         }
         let Some(of) = &self.of else { return Ok(vec![1; taken.len()]) };
@@ -255,59 +349,53 @@ impl ProjectedColumn {
         note(found, evaluated.failed_rows, evaluated.first_failure);
         let array = evaluated.array;
         if array.null_count() > 0 {
-            for (row, null) in nulls.iter_mut().enumerate() {
-                *null |= u64::from(array.is_null(row)) << c;
-            }
+            nulls.set(c, rows, |row| array.is_null(row));
         }
-        Ok(words_of(&array, self.data_type, taken, |row| nulls[row] >> c & 1 == 1, heap))
+        Ok(words_of(&array, self.data_type, taken, |row| nulls.is_null(c, row), heap))
     }
 }
 
-/// Words of the chosen rows; null rows are 0.
+/// Words of the rows taken; null rows are 0.
 fn words_of(
     array: &ArrayRef,
     data_type: DataType,
-    taken: &[usize],
+    taken: &Taken,
     is_null: impl Fn(usize) -> bool,
     heap: &mut Vec<u8>,
 ) -> Vec<u64> {
-    fn collect(taken: &[usize], is_null: impl Fn(usize) -> bool, word: impl Fn(usize) -> u64) -> Vec<u64> {
-        taken.iter().map(|row| if is_null(*row) { 0 } else { word(*row) }).collect()
-    }
+    let collect = |word: &mut dyn FnMut(usize) -> u64| taken.map(|row| if is_null(row) { 0 } else { word(row) });
     match data_type {
         DataType::Int32 => {
             let values = array.as_primitive::<Int32Type>().values();
-            collect(taken, is_null, |row| i64::from(values[row]) as u64)
+            collect(&mut |row| i64::from(values[row]) as u64)
         }
         DataType::Int64 => {
             let values = array.as_primitive::<Int64Type>().values();
-            collect(taken, is_null, |row| values[row] as u64)
+            collect(&mut |row| values[row] as u64)
         }
         DataType::Timestamp => {
             let values = array.as_primitive::<TimestampMicrosecondType>().values();
-            collect(taken, is_null, |row| values[row] as u64)
+            collect(&mut |row| values[row] as u64)
         }
         DataType::Float32 => {
             let values = array.as_primitive::<Float32Type>().values();
-            collect(taken, is_null, |row| f64::from(values[row]).to_bits())
+            collect(&mut |row| f64::from(values[row]).to_bits())
         }
         DataType::Float64 => {
             let values = array.as_primitive::<Float64Type>().values();
-            collect(taken, is_null, |row| values[row].to_bits())
+            taken.map(|row| if is_null(row) { 0 } else { values[row].to_bits() })
         }
         DataType::Bool => {
             let values = array.as_boolean();
-            collect(taken, is_null, |row| u64::from(values.value(row)))
+            collect(&mut |row| u64::from(values.value(row)))
         }
         DataType::String => {
             let values = array.as_string::<i32>();
-            let place = |row: usize| {
+            collect(&mut |row| {
                 let text = values.value(row).as_bytes();
                 heap.extend_from_slice(text);
                 heap_word(heap.len() - text.len(), text.len())
-            };
-            let mut place = place;
-            taken.iter().map(|row| if is_null(*row) { 0 } else { place(*row) }).collect()
+            })
         }
     }
 }
