@@ -156,7 +156,7 @@ fn open_store(plan: &Plan, options: &NodeOptions) -> Result<OnlineStore, Failure
 /// What to end with depends on who has to do something about it.
 fn engine_failed(error: EngineError) -> Failure {
     let status = match &error {
-        EngineError::Intake(error) => match error {
+        EngineError::Intake(error) => match error.as_ref() {
             IntakeError::History { .. } | IntakeError::Table { .. } | IntakeError::TableKey { .. } => Status::Data,
             IntakeError::NameTwice(_) => Status::Data,
             IntakeError::NoKafka(_) => Status::Config,

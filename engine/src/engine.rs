@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, bounded};
 use freshet_config::settings::KafkaSettings;
@@ -43,8 +43,8 @@ pub struct EngineOptions {
 
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
-    #[error(transparent)]
-    Intake(#[from] IntakeError),
+    #[error("{0}")]
+    Intake(#[source] Box<IntakeError>),
     #[error(transparent)]
     Offline(#[from] OfflineError),
     #[error("the dataflow workers cannot be started: {0}")]
@@ -53,6 +53,12 @@ pub enum EngineError {
     Thread(#[source] std::io::Error),
     #[error("{0}")]
     Failed(String),
+}
+
+impl From<IntakeError> for EngineError {
+    fn from(error: IntakeError) -> EngineError {
+        EngineError::Intake(Box::new(error))
+    }
 }
 
 /// A running engine. Dropping it without [`Engine::stop`] leaves its threads to end by themselves.
@@ -76,6 +82,8 @@ const ARRIVALS_WAITING: usize = 256;
 const POLL_RECORDS: usize = 4096;
 /// How long a reader waits for news before it looks whether to stop.
 const POLL_WAIT: Duration = Duration::from_millis(50);
+/// A broker is asked for its end this often, because the question may block.
+const ASK_LAG_EVERY: Duration = Duration::from_secs(1);
 
 impl Engine {
     /// Opens every source and starts. Returns once everything is connected; history is read afterwards
@@ -167,6 +175,7 @@ impl Engine {
             shared: self.shared.clone(),
             arrivals: self.arrivals.clone(),
             stop: self.stop.clone(),
+            lag_asked: None,
         };
         let source = self.shared.plan.pipelines[pipeline].source;
         let name = format!("read {}", self.shared.plan.definitions.sources[source].name);
@@ -312,6 +321,7 @@ struct Reader {
     shared: Arc<Shared>,
     arrivals: Sender<Arrival>,
     stop: Arc<AtomicBool>,
+    lag_asked: Option<Instant>,
 }
 
 impl Reader {
@@ -358,13 +368,16 @@ impl Reader {
         sent
     }
 
-    fn publish(&self) {
+    fn publish(&mut self) {
         let gauge = &self.shared.readers[self.pipeline];
         let counts = self.intake.counts();
         let set = |counter: &AtomicU64, value: u64| counter.store(value, Ordering::Release);
         set(&gauge.consumed, counts.consumed);
         set(&gauge.delivered, counts.delivered);
-        set(&gauge.lag, self.intake.lag().unwrap_or(u64::MAX));
+        if self.lag_asked.is_none_or(|asked| asked.elapsed() >= ASK_LAG_EVERY) {
+            self.lag_asked = Some(Instant::now());
+            set(&gauge.lag, self.intake.lag().unwrap_or(u64::MAX));
+        }
         if let Some(SourcePosition::Log { offset }) = self.intake.position() {
             set(&gauge.log_offset, offset);
         }

@@ -14,6 +14,8 @@ pub struct ViewPlan {
     /// Stored columns: each a distinct expression over the source's columns.
     pub columns: Vec<ColumnPlan>,
     pub features: Vec<FeaturePlan>,
+    /// Instants whose reference lies before it have no values at all.
+    pub feature_start: Option<EventTime>,
     pub plan_id: PlanId,
 }
 
@@ -99,6 +101,7 @@ impl ViewPlan {
             windows,
             columns: types.iter().map(|t| ColumnPlan::unused(*t)).collect(),
             features: Vec::new(),
+            feature_start: view.feature_start,
             plan_id,
         };
         for feature in &view.features {
@@ -125,6 +128,11 @@ impl ViewPlan {
     /// The instant an answer for `at` speaks of: `at` itself, or the start of its tile.
     pub fn effective_time(&self, at: EventTime) -> EventTime {
         EventTime::from_micros(self.reference(at.micros()))
+    }
+
+    /// Whether `at` lies before the view's `feature_start`: every feature is null then, counts included.
+    pub fn before_start(&self, at: EventTime) -> bool {
+        self.feature_start.is_some_and(|start| self.effective_time(at) < start)
     }
 
     /// Whether equal event times must be told apart by position: `last` does, and so do strings, whose words in

@@ -260,6 +260,7 @@ mod tests {
                 plan("count_1h", Function::Count, DataType::Int64),
                 plan("sum_1h", Function::Sum, DataType::Float64),
             ],
+            feature_start: None,
             plan_id: PlanId(1),
         };
         let served = |feature, name: &str, data_type| ServedFeature {

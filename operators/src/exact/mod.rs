@@ -1,10 +1,12 @@
 //! Exact lanes: sums and sums of squares that do not depend on order, and that subtraction undoes.
 //!
-//! Law: a lane is a plain integer. A double is `m * 2^e`; shifted to scale 2^-64 it is an integer of at most 127 bits
-//! while its exponent lies in a fixed range, and its square is one of at most 254 bits at scale 2^-128. Integers add
+//! Law: a lane is a plain integer. A double below 2^48 is `m * 2^e`; at scale 2^-64 it is an integer of at most 112 bits
+//! unless its lowest bits are smaller still, and its square is one of at most 224 bits at scale 2^-128. Integers add
 //! exactly in any order, so a sum has the same bits however events were batched, split over workers or merged, and a
 //! slice that leaves a window can be subtracted without drift. Values outside the range go to a [`Wide`] accumulator,
 //! which is the same idea with more digits. Rounding happens once, when a feature is read.
+//!
+//! Bound: sums have 192 bits and sums of squares 256, so 2^32 events of the largest magnitude fit in one window.
 
 mod round;
 mod wide;
@@ -17,9 +19,9 @@ use freshet_config::value::DataType;
 /// How a column's values become lane integers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scale {
-    /// Integers as they are: sum at scale 1, squares at scale 1.
+    /// Integers: squares at scale 1.
     Integer,
-    /// Doubles: sum at scale 2^-64, squares at scale 2^-128.
+    /// Doubles: squares at scale 2^-128.
     Binary,
 }
 
@@ -32,23 +34,16 @@ impl Scale {
             DataType::String | DataType::Bool | DataType::Timestamp => None,
         }
     }
-
-    /// Binary exponent of one unit of the sum.
-    pub fn exponent(self) -> i32 {
-        match self {
-            Scale::Integer => 0,
-            Scale::Binary => -64,
-        }
-    }
 }
 
-/// Sum and sum of squares of some values, as integers of the column's [`Scale`].
+/// Sum and sum of squares of some values. The sum is `whole + fraction * 2^-64`; squares are integers of the column's
+/// [`Scale`].
 ///
-/// Arithmetic wraps, so intermediate states need no care: what was added can be subtracted in any order. The true
-/// values stay far inside: 2^64 events of the largest magnitude fit neither in memory nor in time.
+/// Arithmetic wraps, so intermediate states need no care: what was added can be subtracted in any order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Moments {
-    pub sum: i128,
+    pub whole: i128,
+    pub fraction: u64,
     /// Low and high halves of the 256-bit sum of squares.
     pub squares: [u128; 2],
 }
@@ -56,6 +51,7 @@ pub struct Moments {
 /// A value as lane integers: what one event adds.
 #[derive(Clone, Copy, Debug)]
 pub struct Lane {
+    /// At scale 2^-64.
     value: i128,
     magnitude: u64,
     shift: u32,
@@ -64,8 +60,8 @@ pub struct Lane {
 const MANTISSA: u64 = (1 << 52) - 1;
 /// Biased exponent of the smallest double whose last mantissa bit is worth 2^-64.
 const LOW_EXPONENT: u32 = 1011;
-/// Biased exponents above the low one that stay below 2^62.
-const EXPONENTS: u32 = 73;
+/// Biased exponents above the low one that stay below 2^48.
+const EXPONENTS: u32 = 59;
 
 impl Lane {
     /// The lane of a stored word, or `None` for a double outside the range of the lanes.
@@ -75,7 +71,7 @@ impl Lane {
             Scale::Binary => Lane::double(word),
             Scale::Integer => {
                 let value = word as i64;
-                Some(Lane { value: i128::from(value), magnitude: value.unsigned_abs(), shift: 0 })
+                Some(Lane { value: i128::from(value) << 64, magnitude: value.unsigned_abs(), shift: 0 })
             }
         }
     }
@@ -124,7 +120,9 @@ impl Lane {
 impl Moments {
     #[inline(always)]
     pub fn add_lane(&mut self, lane: Lane, squares: bool) {
-        self.sum = self.sum.wrapping_add(lane.value);
+        let (fraction, carry) = self.fraction.overflowing_add(lane.value as u64);
+        self.fraction = fraction;
+        self.whole = self.whole.wrapping_add(lane.value >> 64).wrapping_add(i128::from(carry));
         if squares {
             add_wide(&mut self.squares, lane.square());
         }
@@ -132,7 +130,9 @@ impl Moments {
 
     #[inline(always)]
     pub fn sub_lane(&mut self, lane: Lane, squares: bool) {
-        self.sum = self.sum.wrapping_sub(lane.value);
+        let (fraction, borrow) = self.fraction.overflowing_sub(lane.value as u64);
+        self.fraction = fraction;
+        self.whole = self.whole.wrapping_sub(lane.value >> 64).wrapping_sub(i128::from(borrow));
         if squares {
             let square = lane.square();
             let (low, borrow) = self.squares[0].overflowing_sub(square[0]);
@@ -140,10 +140,29 @@ impl Moments {
         }
     }
 
+    /// Whether the sum is negative, and its magnitude as little-endian digits.
     #[inline(always)]
-    pub fn add(&mut self, other: &Moments) {
-        self.sum = self.sum.wrapping_add(other.sum);
-        add_wide(&mut self.squares, other.squares);
+    pub fn magnitude(&self) -> (bool, [u64; 3]) {
+        let negative = self.whole < 0;
+        let (fraction, whole) = if negative {
+            // Two's complement over 192 bits: invert all, add one at the bottom.
+            let (fraction, carry) = (!self.fraction).overflowing_add(1);
+            (fraction, (!self.whole as u128).wrapping_add(u128::from(carry)))
+        } else {
+            (self.fraction, self.whole as u128)
+        };
+        (negative, [fraction, whole as u64, (whole >> 64) as u64])
+    }
+
+    /// The moments with this sum: the inverse of [`Moments::magnitude`].
+    pub fn of_magnitude(negative: bool, [fraction, low, high]: [u64; 3]) -> Moments {
+        let whole = (u128::from(low) | u128::from(high) << 64) as i128;
+        let plus = Moments { whole, fraction, squares: [0; 2] };
+        if !negative {
+            return plus;
+        }
+        let (fraction, carry) = (!fraction).overflowing_add(1);
+        Moments { whole: (!whole).wrapping_add(i128::from(carry)), fraction, squares: [0; 2] }
     }
 }
 
@@ -176,23 +195,10 @@ mod tests {
 
     #[test]
     fn lanes_hold_what_they_accept_exactly() {
-        let samples = [
-            0.0,
-            -0.0,
-            1.0,
-            -1.0,
-            0.01,
-            -123.45,
-            1e9,
-            4.6e18,
-            -4.6e18,
-            0.000244140625,
-            1.0 / 3.0,
-            5e-5,
-            2f64.powi(-64),
-        ];
+        let samples =
+            [0.0, -0.0, 1.0, -1.0, 0.01, -123.45, 1e9, 2.8e14, -2.8e14, 0.000244140625, 1.0 / 3.0, 2f64.powi(-64)];
         for x in samples {
-            let Some(lane) = Lane::of(x.to_bits(), Scale::Binary) else { continue };
+            let Some(lane) = Lane::of(x.to_bits(), Scale::Binary) else { panic!("{x} has no lane") };
             assert_eq!(Some(BigInt::from(lane.value)), exact(x.to_bits()), "{x}");
             let mut m = Moments::default();
             m.add_lane(lane, true);
@@ -201,9 +207,25 @@ mod tests {
             m.sub_lane(lane, true);
             assert_eq!(m, Moments::default());
         }
-        for outside in [5e18, 1e300, 1e-300, 1e-10, f64::MIN_POSITIVE, -1e19] {
+        for outside in [2.9e14, 4.6e18, 1e300, 5e-5, 1e-300, 1e-10, f64::MIN_POSITIVE, -1e19] {
             assert!(Lane::of(outside.to_bits(), Scale::Binary).is_none(), "{outside}");
         }
+    }
+
+    #[test]
+    fn many_of_the_largest_do_not_wrap() {
+        let largest = f64::from_bits(((1 << 48) as f64).to_bits() - 1);
+        let mut m = Moments::default();
+        let mut sum = BigInt::ZERO;
+        for x in std::iter::repeat_n(-largest, 5000).chain([0.1, largest]) {
+            m.add_lane(Lane::of(x.to_bits(), Scale::Binary).unwrap(), true);
+            sum += exact(x.to_bits()).unwrap();
+        }
+        assert_eq!((BigInt::from(m.whole) << 64usize) + BigInt::from(m.fraction), sum);
+        let (negative, magnitude) = m.magnitude();
+        assert!(negative);
+        let same = Moments { squares: m.squares, ..Moments::of_magnitude(negative, magnitude) };
+        assert_eq!(same, m);
     }
 
     #[test]
@@ -214,7 +236,7 @@ mod tests {
         }
         let min = BigInt::from(i64::MIN);
         let max = BigInt::from(i64::MAX);
-        assert_eq!(BigInt::from(m.sum), &min + &min + &max);
+        assert_eq!(BigInt::from(m.whole), &min + &min + &max);
         let square = (BigInt::from(m.squares[1]) << 128usize) + BigInt::from(m.squares[0]);
         assert_eq!(square, &min * &min * 2 + &max * &max);
     }

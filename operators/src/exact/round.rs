@@ -1,6 +1,6 @@
 //! The one rounding at the end: exact integers to the nearest double, ties to even.
 
-use super::Moments;
+use super::{Moments, Scale};
 
 /// The double nearest to `top * 2^exponent`, where bit 127 of `top` is set and its lowest bit is sticky.
 pub(super) fn nearest(top: u128, exponent: i32) -> f64 {
@@ -39,9 +39,15 @@ pub(super) fn nearest_digits(digits: &[u32], exponent: i32) -> f64 {
 }
 
 /// The sum rounded once.
-pub fn sum(moments: &Moments, unit: i32) -> f64 {
-    // An i128 rounds once; the unit is 1 or 2^-64, so nothing here can be subnormal.
-    moments.sum as f64 * 2f64.powi(unit)
+pub fn sum(moments: &Moments) -> f64 {
+    if moments.whole == i128::from(moments.whole as i64) {
+        // An i128 rounds once, and scaling by a power of two is exact: nothing here can be subnormal.
+        let units = moments.whole << 64 | i128::from(moments.fraction);
+        return units as f64 * 2f64.powi(-64);
+    }
+    let (negative, digits) = moments.magnitude();
+    let value = nearest_words(&digits, -64);
+    if negative { -value } else { value }
 }
 
 /// `mean = rounded sum / n`.
@@ -53,20 +59,24 @@ pub fn mean(sum: f64, n: u64) -> f64 {
 /// not those of `n` values.
 ///
 /// Formula: var_pop = (n Q - S^2) / n^2, var_samp = (n Q - S^2) / (n (n - 1)), with S and Q the sums of values and squares.
-pub fn variance_numerator(moments: &Moments, n: u64, unit: i32) -> f64 {
+pub fn variance_numerator(moments: &Moments, n: u64, scale: Scale) -> f64 {
     let [low, high] = moments.squares;
     let squares = [low as u64, (low >> 64) as u64, high as u64, (high >> 64) as u64];
-    let mut scaled = [0u64; 5];
+    let mut digits = [0u64; 6];
     let mut carry = 0u128;
-    for (digit, square) in scaled.iter_mut().zip(squares) {
+    for (digit, square) in digits.iter_mut().zip(squares) {
         let t = u128::from(square) * u128::from(n) + carry;
         *digit = t as u64;
         carry = t >> 64;
     }
-    scaled[4] = carry as u64;
-    let square = square_of(moments.sum.unsigned_abs());
+    digits[4] = carry as u64;
+    let (_, [fraction, low, high]) = moments.magnitude();
+    let (sum, unit) = match scale {
+        Scale::Integer => ([low, high, 0], 0),
+        Scale::Binary => ([fraction, low, high], -128),
+    };
     let mut borrow = false;
-    for (digit, sub) in scaled.iter_mut().zip(square) {
+    for (digit, sub) in digits.iter_mut().zip(square_of(sum)) {
         let (t, first) = digit.overflowing_sub(sub);
         let (t, second) = t.overflowing_sub(u64::from(borrow));
         *digit = t;
@@ -76,18 +86,27 @@ pub fn variance_numerator(moments: &Moments, n: u64, unit: i32) -> f64 {
     if borrow {
         return f64::NAN;
     }
-    let digits: Vec<u32> = scaled.iter().flat_map(|d| [*d as u32, (*d >> 32) as u32]).collect();
-    nearest_digits(&digits, 2 * unit)
+    nearest_words(&digits, unit)
 }
 
-/// A 128-bit square as five little-endian 64-bit digits (the fifth is zero).
-fn square_of(x: u128) -> [u64; 5] {
-    let (low, high) = (u128::from(x as u64), x >> 64);
-    let (ll, lh, hh) = (low * low, low * high, high * high);
-    let second = (ll >> 64) + (u128::from(lh as u64) << 1);
-    let third = (second >> 64) + ((lh >> 64) << 1) + u128::from(hh as u64);
-    let fourth = (third >> 64) + (hh >> 64);
-    [ll as u64, second as u64, third as u64, fourth as u64, (fourth >> 64) as u64]
+fn nearest_words(words: &[u64], exponent: i32) -> f64 {
+    let digits: Vec<u32> = words.iter().flat_map(|d| [*d as u32, (*d >> 32) as u32]).collect();
+    nearest_digits(&digits, exponent)
+}
+
+/// A 192-bit square as six little-endian digits.
+fn square_of(x: [u64; 3]) -> [u64; 6] {
+    let mut square = [0u64; 6];
+    for (i, a) in x.iter().enumerate() {
+        let mut carry = 0u128;
+        for (j, b) in x.iter().enumerate() {
+            let t = u128::from(*a) * u128::from(*b) + u128::from(square[i + j]) + carry;
+            square[i + j] = t as u64;
+            carry = t >> 64;
+        }
+        square[i + 3] = carry as u64;
+    }
+    square
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Sums and sums of squares of any finite doubles, exact: what the lanes cannot hold.
 
+use super::Moments;
 use super::round::nearest_digits;
-use super::{Moments, Scale};
 
 /// Sum in units of 2^-1088 and squares in units of 2^-2176, as 32-bit digits with delayed carries.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +24,11 @@ impl Default for Wide {
 }
 
 impl Wide {
+    /// Bytes of memory.
+    pub fn bytes(&self) -> usize {
+        size_of::<Wide>() + 8 * (self.sum.len() + self.squares.len())
+    }
+
     /// Adds the double with these bits.
     pub fn add(&mut self, bits: u64) {
         self.apply(bits, false);
@@ -47,24 +52,13 @@ impl Wide {
 
     /// Adds lanes of doubles.
     pub fn add_moments(&mut self, moments: &Moments) {
-        put(&mut self.sum, moments.sum.unsigned_abs(), (-SUM_UNIT - 64) as u32, moments.sum < 0);
+        let (negative, [fraction, low, high]) = moments.magnitude();
+        put(&mut self.sum, u128::from(fraction), (-SUM_UNIT - 64) as u32, negative);
+        put(&mut self.sum, u128::from(low) | u128::from(high) << 64, -SUM_UNIT as u32, negative);
         let square_shift = (-2 * SUM_UNIT - 128) as u32;
         put(&mut self.squares, moments.squares[0], square_shift, false);
         put(&mut self.squares, moments.squares[1], square_shift + 128, false);
         self.tick();
-    }
-
-    pub fn add_wide(&mut self, other: &Wide) {
-        self.carry_all();
-        let mut other = other.clone();
-        other.carry_all();
-        for (to, from) in self.sum.iter_mut().zip(&other.sum) {
-            *to += from;
-        }
-        for (to, from) in self.squares.iter_mut().zip(&other.squares) {
-            *to += from;
-        }
-        self.pending = 2;
     }
 
     fn tick(&mut self) {
@@ -145,9 +139,6 @@ impl Wide {
         wide.pending = 1;
         Some((wide, bytes))
     }
-
-    /// The scale of the values a wide accumulator takes.
-    pub const SCALE: Scale = Scale::Binary;
 }
 
 /// Adds `value * 2^shift` to the digits, or subtracts it.

@@ -32,6 +32,7 @@ fn plan(mode: Mode, data_type: DataType, windows: &[(i64, i64)], functions: &[Fu
             last: true,
         }],
         features: features.collect(),
+        feature_start: None,
         plan_id: PlanId(0),
     }
 }

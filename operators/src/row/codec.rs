@@ -13,18 +13,133 @@ pub(crate) const KIND_SPARSE: u8 = 1;
 /// Cores and the slices that leave or enter before the horizon.
 pub(crate) const KIND_DENSE: u8 = 2;
 
-#[inline(always)]
-pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
-    let mut bytes = [0u8; 10];
-    let mut n = 0;
-    while value >= 0x80 {
-        bytes[n] = value as u8 | 0x80;
-        value >>= 7;
-        n += 1;
-    }
-    bytes[n] = value as u8;
-    out.extend_from_slice(&bytes[..=n]);
+/// Where rows are encoded: bytes that are there before they are written, so that a write of eight bytes of which one
+/// counts is a single store.
+#[derive(Debug, Default)]
+pub(crate) struct RowBuffer {
+    bytes: Vec<u8>,
+    at: usize,
 }
+
+/// Room that every single number finds behind what [`RowBuffer::reserve`] promised.
+const SLACK: usize = 64;
+
+impl RowBuffer {
+    pub fn row(&self) -> &[u8] {
+        &self.bytes[..self.at]
+    }
+
+    /// Makes room for `more` bytes. Needed before writing; numbers take at most [`MAX_NUMBER`] each.
+    #[inline(always)]
+    pub fn reserve(&mut self, more: usize) {
+        if self.bytes.len() < self.at + more + SLACK {
+            self.grow(more);
+        }
+    }
+
+    #[cold]
+    fn grow(&mut self, more: usize) {
+        self.bytes.resize((2 * self.bytes.len()).max(self.at + more + SLACK).next_multiple_of(4096), 0);
+    }
+
+    /// Stores all `N` bytes, of which the first `kept` stay.
+    #[inline(always)]
+    fn put<const N: usize>(&mut self, bytes: [u8; N], kept: usize) {
+        self.bytes[self.at..self.at + N].copy_from_slice(&bytes);
+        self.at += kept;
+    }
+
+    /// Begins a row, and leaves room for one number.
+    #[inline(always)]
+    pub fn head(&mut self, kind: u8, tag: u32, as_of: i64) {
+        self.at = 0;
+        self.reserve(14 + MAX_NUMBER);
+        self.put([VERSION, kind], 2);
+        self.put(tag.to_le_bytes(), 4);
+        self.put(as_of.to_le_bytes(), 8);
+    }
+
+    /// Little-endian behind a mark that says its length: `n` bytes begin with `n - 1` zero bits, then a one. Nine bytes
+    /// begin with a zero byte.
+    #[inline(always)]
+    pub fn varint(&mut self, value: u64) {
+        let bits = 64 - (value | 1).leading_zeros();
+        let length = bits.div_ceil(7);
+        if length <= 8 {
+            self.put((value << length | 1 << (length - 1)).to_le_bytes(), length as usize);
+        } else {
+            self.put([0], 1);
+            self.put(value.to_le_bytes(), 8);
+        }
+    }
+
+    /// A value that is not a string, from its stored word.
+    #[inline(always)]
+    pub fn word(&mut self, data_type: DataType, word: u64) {
+        match data_type {
+            DataType::Float64 => self.put(word.to_le_bytes(), 8),
+            DataType::Float32 => self.put((f64::from_bits(word) as f32).to_le_bytes(), 4),
+            DataType::Bool => self.put([word as u8], 1),
+            // Strings are written by `text`; their words mean nothing outside the state.
+            DataType::Int32 | DataType::Int64 | DataType::Timestamp | DataType::String => {
+                self.varint(zigzag(word as i64));
+            }
+        }
+    }
+
+    pub fn text(&mut self, text: &[u8]) {
+        self.varint(text.len() as u64);
+        self.reserve(text.len() + BEHIND_TEXT);
+        self.bytes[self.at..self.at + text.len()].copy_from_slice(text);
+        self.at += text.len();
+    }
+
+    /// Zero bytes at both ends of a sum are dropped: `[length * 2 + negative][zero bytes below][bytes]`; 0 is one byte.
+    #[inline(always)]
+    pub fn sum(&mut self, moments: &Moments) {
+        let (negative, [fraction, low, high]) = moments.magnitude();
+        let negative = u8::from(negative);
+        self.trimmed([fraction, low, high, 0], |length| length << 1 | negative);
+    }
+
+    /// As [`RowBuffer::sum`], without a sign.
+    #[inline(always)]
+    pub fn squares(&mut self, [low, high]: [u128; 2]) {
+        self.trimmed([low as u64, (low >> 64) as u64, high as u64, (high >> 64) as u64], |length| length);
+    }
+
+    #[inline(always)]
+    fn trimmed(&mut self, words: [u64; 4], mark: impl Fn(u8) -> u8) {
+        let Some(first) = words.iter().position(|w| *w != 0) else {
+            return self.put([0], 1);
+        };
+        let last = words.iter().rposition(|w| *w != 0).unwrap_or(first);
+        let below = 8 * first + words[first].trailing_zeros() as usize / 8;
+        let above = 8 * last + 8 - words[last].leading_zeros() as usize / 8;
+        self.put([mark((above - below) as u8), below as u8], 2);
+        let mut bytes = [0u8; 64];
+        for (to, word) in bytes.chunks_exact_mut(8).zip(words) {
+            to.copy_from_slice(&word.to_le_bytes());
+        }
+        let kept: [u8; 32] = std::array::from_fn(|i| bytes[below + i]);
+        self.put(kept, above - below);
+    }
+
+    /// What `write` appends to a vector.
+    pub fn vector(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        let mut bytes = Vec::new();
+        write(&mut bytes);
+        self.reserve(bytes.len() + BEHIND_TEXT);
+        self.bytes[self.at..self.at + bytes.len()].copy_from_slice(&bytes);
+        self.at += bytes.len();
+    }
+}
+
+/// Room kept behind a text: what was reserved together with it, numbers of one slice at most.
+const BEHIND_TEXT: usize = MAX_NUMBER * (crate::view::MAX_COLUMNS + 8);
+
+/// Most bytes that one number, value or sum takes.
+pub(crate) const MAX_NUMBER: usize = 36;
 
 #[inline(always)]
 pub(crate) fn zigzag(value: i64) -> u64 {
@@ -34,59 +149,6 @@ pub(crate) fn zigzag(value: i64) -> u64 {
 #[inline(always)]
 pub(crate) fn unzigzag(value: u64) -> i64 {
     (value >> 1) as i64 ^ -((value & 1) as i64)
-}
-
-/// A value that is not a string, from its stored word.
-#[inline(always)]
-pub(crate) fn put_word(out: &mut Vec<u8>, data_type: DataType, word: u64) {
-    match data_type {
-        DataType::Float64 => out.extend_from_slice(&word.to_le_bytes()),
-        DataType::Float32 => out.extend_from_slice(&(f64::from_bits(word) as f32).to_le_bytes()),
-        DataType::Bool => out.push(word as u8),
-        DataType::Int32 | DataType::Int64 | DataType::Timestamp => put_varint(out, zigzag(word as i64)),
-        DataType::String => unreachable!("strings are written by `put_text`"),
-    }
-}
-
-#[inline(always)]
-pub(crate) fn put_text(out: &mut Vec<u8>, text: &[u8]) {
-    put_varint(out, text.len() as u64);
-    out.extend_from_slice(text);
-}
-
-/// Zero bytes at both ends of an integer are dropped: `[length | sign][zero bytes below][bytes]`.
-#[inline(always)]
-pub(crate) fn put_sum(out: &mut Vec<u8>, sum: i128) {
-    let magnitude = sum.unsigned_abs();
-    if magnitude == 0 {
-        out.push(0);
-        return;
-    }
-    let below = magnitude.trailing_zeros() / 8;
-    let kept = magnitude >> (8 * below);
-    let length = 16 - kept.leading_zeros() / 8;
-    out.push((length as u8) << 1 | u8::from(sum < 0));
-    out.push(below as u8);
-    out.extend_from_slice(&kept.to_le_bytes()[..length as usize]);
-}
-
-#[inline(always)]
-pub(crate) fn put_squares(out: &mut Vec<u8>, [low, high]: [u128; 2]) {
-    let mut bytes = [0u8; 32];
-    bytes[..16].copy_from_slice(&low.to_le_bytes());
-    bytes[16..].copy_from_slice(&high.to_le_bytes());
-    let below = if low != 0 {
-        low.trailing_zeros() / 8
-    } else if high != 0 {
-        16 + high.trailing_zeros() / 8
-    } else {
-        out.push(0);
-        return;
-    } as usize;
-    let above = if high != 0 { 32 - high.leading_zeros() as usize / 8 } else { 16 - low.leading_zeros() as usize / 8 };
-    out.push((above - below) as u8);
-    out.push(below as u8);
-    out.extend_from_slice(&bytes[below..above]);
 }
 
 /// A cursor over a row's bytes; every read says `None` past the end.
@@ -116,19 +178,28 @@ impl<'a> Bytes<'a> {
 
     #[inline(always)]
     pub fn varint(&mut self) -> Option<u64> {
-        let first = self.byte()?;
-        if first < 0x80 {
-            return Some(u64::from(first));
+        let rest = self.row.get(self.at..)?;
+        let length = rest.first()?.trailing_zeros() as usize + 1;
+        if let Some(word) = rest.first_chunk::<8>()
+            && length <= 8
+        {
+            self.at += length;
+            return Some((u64::from_le_bytes(*word) & u64::MAX >> (64 - 8 * length)) >> length);
         }
-        let mut value = u64::from(first & 0x7f);
-        for shift in (7..64).step_by(7) {
-            let byte = self.byte()?;
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Some(value);
-            }
+        self.varint_at_the_end(rest, length)
+    }
+
+    /// Nine bytes, or fewer than eight before the end of the row.
+    #[cold]
+    fn varint_at_the_end(&mut self, rest: &[u8], length: usize) -> Option<u64> {
+        let bytes = rest.get(..length)?;
+        self.at += length;
+        if length == 9 {
+            return Some(u64::from_le_bytes(*bytes.last_chunk()?));
         }
-        None
+        let mut word = [0; 8];
+        word[..length].copy_from_slice(bytes);
+        Some(u64::from_le_bytes(word) >> length)
     }
 
     /// A value as a word; a string as a [`heap_word`] into the row.
@@ -163,8 +234,9 @@ impl<'a> Bytes<'a> {
         let mut moments = Moments::default();
         let head = self.byte()?;
         if head != 0 {
-            let magnitude = u128::from_le_bytes(self.trimmed(usize::from(head >> 1))?) as i128;
-            moments.sum = if head & 1 == 1 { magnitude.wrapping_neg() } else { magnitude };
+            let bytes = self.trimmed::<24>(usize::from(head >> 1))?;
+            let word = |i: usize| u64::from_le_bytes(std::array::from_fn(|k| bytes[8 * i + k]));
+            moments = Moments::of_magnitude(head & 1 == 1, [word(0), word(1), word(2)]);
         }
         if squares {
             let length = self.byte()?;
@@ -196,24 +268,40 @@ mod tests {
 
     #[test]
     fn numbers_round_trip() {
-        for value in [0, 1, 127, 128, 300, u64::from(u32::MAX), u64::MAX] {
-            let mut out = Vec::new();
-            put_varint(&mut out, value);
-            let mut bytes = Bytes::new(&out);
-            assert_eq!((bytes.varint(), bytes.is_empty()), (Some(value), true));
+        let mut values = vec![0, 1, 300, u64::from(u32::MAX), u64::MAX];
+        values.extend((1..64).flat_map(|bit| [(1u64 << bit) - 1, 1 << bit]));
+        for value in values {
+            let mut out = RowBuffer::default();
+            out.reserve(MAX_NUMBER);
+            out.varint(value);
+            let row = out.row().to_vec();
+            // At the end of a row, and with more behind it.
+            for more in [0, 20] {
+                let long = [row.clone(), vec![0xff; more]].concat();
+                let mut bytes = Bytes::new(&long);
+                assert_eq!((bytes.varint(), bytes.rest().len()), (Some(value), more));
+            }
+            assert_eq!(Bytes::new(&row[..row.len() - 1]).varint(), None);
             assert_eq!(unzigzag(zigzag(value as i64)), value as i64);
         }
-        let sums = [0, 1, -1, 1 << 64, -(1 << 100), i128::MAX, 255 << 56];
+    }
+
+    #[test]
+    fn moments_round_trip() {
+        let sums =
+            [(0, 0), (1, 0), (-1, 0), (0, 1), (-1, u64::MAX), (-(1 << 100), 7), (i128::MAX, 1 << 60), (255 << 56, 0)];
         let squares = [[0, 0], [1, 0], [0, 1], [u128::MAX, u128::MAX], [1 << 100, 0], [0, 1 << 120], [3 << 64, 7]];
-        for sum in sums {
+        for (whole, fraction) in sums {
             for squares in squares {
-                let mut out = Vec::new();
-                put_sum(&mut out, sum);
-                put_squares(&mut out, squares);
-                let mut bytes = Bytes::new(&out);
-                assert_eq!(bytes.moments(true), Some(Moments { sum, squares }));
+                let moments = Moments { whole, fraction, squares };
+                let mut out = RowBuffer::default();
+                out.reserve(2 * MAX_NUMBER);
+                out.sum(&moments);
+                out.squares(squares);
+                let mut bytes = Bytes::new(out.row());
+                assert_eq!(bytes.moments(true), Some(moments));
                 assert!(bytes.is_empty());
-                assert_eq!(Bytes::new(&out[..out.len() - 1]).moments(true), None);
+                assert_eq!(Bytes::new(&out.row()[..out.row().len() - 1]).moments(true), None);
             }
         }
     }

@@ -128,7 +128,7 @@ impl Fold {
             Function::Max => present(value_of(cell.max, data_type, heap)),
             Function::Last => present(value_of(cell.last, data_type, heap)),
             Function::Sum => cell.sum_value(data_type),
-            Function::Mean => finite(exact::mean(cell.sum(data_type), n)),
+            Function::Mean => finite(exact::mean(cell.sum(), n)),
             Function::VarPop => finite(cell.numerator(data_type) / (n as f64 * n as f64)),
             Function::StddevPop => finite((cell.numerator(data_type) / (n as f64 * n as f64)).sqrt()),
             Function::VarSamp | Function::StddevSamp if n == 1 => missing(),
@@ -139,10 +139,6 @@ impl Fold {
 }
 
 impl Cell {
-    fn unit(data_type: DataType) -> i32 {
-        Scale::of(data_type).map_or(0, Scale::exponent)
-    }
-
     fn with_lanes(&self, wide: &Wide) -> Wide {
         let mut all = wide.clone();
         all.add_moments(&self.moments);
@@ -150,26 +146,29 @@ impl Cell {
     }
 
     /// The exact sum rounded once.
-    fn sum(&self, data_type: DataType) -> f64 {
+    fn sum(&self) -> f64 {
         match &self.wide {
-            None => exact::sum(&self.moments, Self::unit(data_type)),
+            None => exact::sum(&self.moments),
             Some(wide) => self.with_lanes(wide).sum(),
         }
     }
 
     fn sum_value(&self, data_type: DataType) -> FeatureValue {
         let value = match data_type {
-            DataType::Int32 => i32::try_from(self.moments.sum).ok().map(Value::Int32),
-            DataType::Int64 => i64::try_from(self.moments.sum).ok().map(Value::Int64),
-            DataType::Float32 => Some(self.sum(data_type) as f32).filter(|s| s.is_finite()).map(Value::Float32),
-            _ => Some(self.sum(data_type)).filter(|s| s.is_finite()).map(Value::Float64),
+            DataType::Int32 => i32::try_from(self.moments.whole).ok().map(Value::Int32),
+            DataType::Int64 => i64::try_from(self.moments.whole).ok().map(Value::Int64),
+            DataType::Float32 => Some(self.sum() as f32).filter(|s| s.is_finite()).map(Value::Float32),
+            _ => Some(self.sum()).filter(|s| s.is_finite()).map(Value::Float64),
         };
         value.map_or(FeatureValue { value: Value::Null, status: Status::Error }, present)
     }
 
     fn numerator(&self, data_type: DataType) -> f64 {
         match &self.wide {
-            None => exact::variance_numerator(&self.moments, self.count, Self::unit(data_type)),
+            None => {
+                let scale = Scale::of(data_type).unwrap_or(Scale::Integer);
+                exact::variance_numerator(&self.moments, self.count, scale)
+            }
             Some(wide) => self.with_lanes(wide).variance_numerator(self.count),
         }
     }

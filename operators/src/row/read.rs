@@ -60,6 +60,11 @@ impl Reader {
     /// A key without a row is an empty window everywhere: counts are 0, all else null, and every status is
     /// `MissingData`. A row that does not cover `at` gives nulls that are `Stale`; one that cannot be read, `Error`.
     pub fn read(&mut self, plan: &ViewPlan, row: Option<&[u8]>, at: EventTime, out: &mut Vec<FeatureValue>) {
+        if plan.before_start(at) {
+            let unborn = FeatureValue { value: Value::Null, status: Status::MissingData };
+            out.extend(plan.features.iter().map(|_| unborn.clone()));
+            return;
+        }
         let Some(row) = row else {
             out.extend(plan.features.iter().map(|feature| never_seen(feature.function)));
             return;

@@ -1,13 +1,19 @@
 //! Where things stand in a slice and in a core: sizes that come from the plan, computed once.
 
 use std::cmp::Ordering;
+use std::ops::Range;
 
+use freshet_config::definitions::{Mode, Window};
 use freshet_config::time::Span;
 use freshet_config::value::DataType;
 
 use super::strings::Strings;
 use crate::exact::Scale;
+use crate::row::codec::MAX_NUMBER;
 use crate::view::ViewPlan;
+
+/// No slice has a value.
+pub(super) const NO_SLICE: u64 = u64::MAX;
 
 /// Low bits of a slice's first word that hold null flags; the time is above them.
 pub(super) const FLAG_BITS: u32 = 10;
@@ -28,8 +34,20 @@ pub struct Layout {
     /// Distinct window offsets; windows refer to them.
     pub(super) edges: Vec<Span>,
     pub(super) windows: Vec<StoredWindow>,
-    /// Words of all cores of a dense key.
-    pub(super) core_words: usize,
+    /// Words that are derived for a dense key: per window `current` and `leaving`, per edge `pending`, per (last column,
+    /// edge) the newest slice; then the cores.
+    pub(super) derived_words: usize,
+    /// The cell of a column in a window's core: `window * columns + column`. Meaningful where the column has the window.
+    pub(super) cells: Vec<u32>,
+    /// Windows of each edge.
+    pub(super) edge_windows: Vec<Range<usize>>,
+    /// What is added to the reference instant: per window for its lower bound, per edge for its upper one.
+    lower_shift: Vec<i64>,
+    upper_shift: Vec<i64>,
+    /// Microseconds; 0 when continuous.
+    tile: i64,
+    /// Most bytes of a slice in a row, texts apart.
+    pub(super) slice_bytes: usize,
     pub(super) extremes: Vec<Extreme>,
     /// Columns with `last`.
     pub(super) lasts: Vec<usize>,
@@ -44,18 +62,20 @@ pub(super) struct StoredColumn {
     pub scale: Option<Scale>,
     pub squares: bool,
     pub is_string: bool,
+    /// A bit per window.
+    pub windows: u64,
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct StoredWindow {
     /// Index into [`Layout::edges`].
     pub edge: usize,
-    /// Word of the cores that counts rows.
+    /// Derived word that counts rows.
     pub rows: usize,
     pub cells: Vec<Cell>,
 }
 
-/// What a window's core keeps of one column: `[count][sum 2 words]?[squares 4 words]?`.
+/// What a window's core keeps of one column: `[count][sum 3 words]?[squares 4 words]?`.
 #[derive(Clone, Debug)]
 pub(super) struct Cell {
     pub column: usize,
@@ -85,20 +105,24 @@ impl Layout {
                 word,
                 scale: if column.sum { Scale::of(column.data_type) } else { None },
                 squares: column.squares,
+                windows: column.windows,
                 is_string: column.stored && column.data_type == DataType::String,
             });
         }
         let mut edges: Vec<Span> = plan.windows.iter().map(|w| w.offset).collect();
         edges.dedup();
-        let mut core_words = 0;
+        let lasts: Vec<usize> = (0..plan.columns.len()).filter(|c| plan.columns[*c].last).collect();
+        let mut derived_words = 2 * plan.windows.len() + edges.len() * (1 + lasts.len());
+        let mut table = vec![0; plan.windows.len() * columns.len()];
         let mut windows = Vec::new();
         for (w, window) in plan.windows.iter().enumerate() {
-            let rows = core_words;
-            core_words += 1;
+            let rows = derived_words;
+            derived_words += 1;
             let mut cells = Vec::new();
             for (c, column) in columns.iter().enumerate().filter(|(c, _)| plan.columns[*c].in_window(w)) {
-                cells.push(Cell { column: c, at: core_words });
-                core_words += 1 + 2 * usize::from(column.scale.is_some()) + 4 * usize::from(column.squares);
+                table[w * columns.len() + c] = derived_words as u32;
+                cells.push(Cell { column: c, at: derived_words });
+                derived_words += 1 + 3 * usize::from(column.scale.is_some()) + 4 * usize::from(column.squares);
             }
             let edge = edges.iter().position(|e| *e == window.offset).unwrap_or_default();
             windows.push(StoredWindow { edge, rows, cells });
@@ -114,7 +138,21 @@ impl Layout {
                 }
             }
         }
-        let lasts = (0..plan.columns.len()).filter(|c| plan.columns[*c].last).collect();
+        let with_edge = |edge: usize| {
+            let of_edge = |w: &&StoredWindow| w.edge == edge;
+            let first = windows.iter().position(|w| w.edge == edge).unwrap_or(0);
+            first..first + windows.iter().filter(of_edge).count()
+        };
+        let edge_windows = (0..edges.len()).map(with_edge).collect();
+        let closed_above = i64::from(plan.mode == Mode::Continuous);
+        let lower = |w: &Window| w.offset.micros().saturating_sub(w.size.micros()).saturating_add(closed_above);
+        let lower_shift = plan.windows.iter().map(lower).collect();
+        let upper_shift = edges.iter().map(|offset| offset.micros().saturating_add(closed_above)).collect();
+        let tile = match plan.mode {
+            Mode::Continuous => 0,
+            Mode::Interval(tile) => tile.micros().max(1),
+        };
+        let slice_bytes = MAX_NUMBER * (3 + columns.len());
         let tag = plan.layout_tag();
         let has_strings = columns.iter().any(|c| c.is_string);
         Layout {
@@ -127,7 +165,13 @@ impl Layout {
             has_strings,
             edges,
             windows,
-            core_words,
+            derived_words,
+            cells: table,
+            edge_windows,
+            lower_shift,
+            upper_shift,
+            tile,
+            slice_bytes,
             extremes,
             lasts,
         }
@@ -153,6 +197,59 @@ impl Layout {
             });
             compared.into_iter().find(|o| o.is_ne()).unwrap_or(Ordering::Equal)
         })
+    }
+
+    /// T, or the start of the tile it lies in.
+    #[inline(always)]
+    pub(super) fn reference(&self, at: i64) -> i64 {
+        if self.tile == 0 { at } else { at.div_euclid(self.tile).saturating_mul(self.tile) }
+    }
+
+    /// [`ViewPlan::lower`] for a reference instant.
+    #[inline(always)]
+    pub(super) fn lower(&self, w: usize, reference: i64) -> i64 {
+        reference.saturating_add(self.lower_shift[w])
+    }
+
+    /// [`ViewPlan::upper`] for a reference instant.
+    #[inline(always)]
+    pub(super) fn upper(&self, edge: usize, reference: i64) -> i64 {
+        reference.saturating_add(self.upper_shift[edge])
+    }
+
+    /// [`ViewPlan::reach`] for a reference instant.
+    #[inline(always)]
+    pub(super) fn reach(&self, reference: i64) -> i64 {
+        self.lower_shift.iter().map(|shift| reference.saturating_add(*shift)).min().unwrap_or(reference)
+    }
+
+    /// Derived word: first slice that the window still counts.
+    #[inline(always)]
+    pub(super) fn current(&self, w: usize) -> usize {
+        w
+    }
+
+    /// Derived word: first slice that the window still counts when the lease ends.
+    #[inline(always)]
+    pub(super) fn leaving(&self, w: usize) -> usize {
+        self.windows.len() + w
+    }
+
+    /// Derived word: first slice that the edge's windows do not count yet.
+    #[inline(always)]
+    pub(super) fn pending(&self, edge: usize) -> usize {
+        2 * self.windows.len() + edge
+    }
+
+    /// Derived word: the newest closed slice with a value of the `k`th column of `lasts`, [`NO_SLICE`] if none.
+    #[inline(always)]
+    pub(super) fn newest(&self, k: usize, edge: usize) -> usize {
+        2 * self.windows.len() + self.edges.len() * (1 + k) + edge
+    }
+
+    /// How many derived words are slice numbers.
+    pub(super) fn cursors(&self) -> usize {
+        2 * self.windows.len() + self.edges.len()
     }
 
     /// The null bits of a slice, one per column.

@@ -1,15 +1,21 @@
 //! Slices: the only state. Per key a sorted list of what happened, and what follows from it.
 //!
-//! A slice is one event (time, order, values). A key with few slices keeps just the list ([`store`]: 64 bytes of header,
-//! small blocks). A dense key ([`dense`]) adds, per window, an exact running core, two cursors and, for minima and
-//! maxima, suffix lists: all rebuilt from slices, never stored.
+//! A slice is one event (time, order, values). A key with few slices keeps just the list ([`sparse`]: 64 bytes of
+//! header, small blocks). A dense key ([`dense`]) adds, per window, an exact running core, two cursors and, for minima
+//! and maxima, suffix lists: all rebuilt from slices, never stored.
 
+mod close;
 mod dense;
+mod keys;
 mod layout;
+mod leases;
+mod sink;
 mod slab;
+mod sparse;
 mod store;
 mod strings;
 
 pub use layout::Layout;
 pub(crate) use layout::order_word;
-pub use store::{RowSink, Tuning, ViewStats, ViewStore};
+pub use sink::RowSink;
+pub use store::{Tuning, ViewStats, ViewStore};

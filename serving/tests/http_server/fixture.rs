@@ -203,6 +203,7 @@ fn plan(view: &View) -> Arc<ViewPlan> {
         windows: view.aggregates[0].windows.clone(),
         columns: Vec::new(),
         features: view.features.iter().map(feature).collect(),
+        feature_start: None,
         plan_id: PlanId(7),
     })
 }

@@ -1,0 +1,160 @@
+//! The row of a dense key: cores, and the slices that leave or enter some window before the lease ends.
+
+use freshet_config::value::DataType;
+
+use super::super::layout::{Layout, StoredColumn, time_of};
+use super::super::strings::Strings;
+use super::{Dense, cores, extremes};
+use crate::row::codec::{self, MAX_NUMBER, RowBuffer};
+
+/// Buffers that rows are encoded with.
+#[derive(Default)]
+pub(in super::super) struct RowScratch {
+    pub row: RowBuffer,
+    ranges: Vec<(usize, usize)>,
+}
+
+impl Dense {
+    /// Writes what stands behind the head of a row: number of slices, cores, slices. Gives the number of slices.
+    pub fn write(&self, layout: &Layout, strings: &Strings, scratch: &mut RowScratch) -> usize {
+        let RowScratch { row, ranges } = scratch;
+        self.row_ranges(layout, ranges);
+        let slices = ranges.iter().map(|(from, to)| to - from).sum();
+        row.reserve(MAX_NUMBER);
+        row.varint(slices as u64);
+        for w in 0..layout.windows.len() {
+            self.write_core(layout, w, strings, row);
+        }
+        let mut before = None;
+        for (from, to) in ranges {
+            let words = &self.slices[*from * layout.stride..*to * layout.stride];
+            put_slices(layout, words, self.core_at, &mut before, strings, row);
+        }
+        slices
+    }
+
+    /// Slices that leave or enter some window before the lease ends, as ascending disjoint ranges.
+    #[inline(always)]
+    fn row_ranges(&self, layout: &Layout, ranges: &mut Vec<(usize, usize)>) {
+        ranges.clear();
+        for w in 0..layout.windows.len() {
+            ranges.push((self.derived[layout.current(w)] as usize, self.derived[layout.leaving(w)] as usize));
+        }
+        let n = self.len(layout);
+        for edge in 0..layout.edges.len() {
+            let enters = layout.upper(edge, self.then);
+            let pending = self.derived[layout.pending(edge)] as usize;
+            let mut end = pending;
+            while end < n && self.time(layout, end) < enters {
+                end += 1;
+            }
+            ranges.push((pending, end));
+        }
+        if !ranges.is_sorted() {
+            ranges.sort_unstable();
+        }
+        let mut reach = 0;
+        for range in ranges.iter_mut() {
+            range.0 = range.0.max(reach);
+            range.1 = range.1.max(range.0);
+            reach = range.1;
+        }
+    }
+
+    #[inline(always)]
+    fn write_core(&self, layout: &Layout, w: usize, strings: &Strings, row: &mut RowBuffer) {
+        let window = &layout.windows[w];
+        let rows = self.derived[window.rows];
+        row.reserve(MAX_NUMBER);
+        row.varint(rows);
+        if rows == 0 {
+            return;
+        }
+        for cell in &window.cells {
+            let count = self.derived[cell.at];
+            // Nulls, outside, sum, squares, min, max, last.
+            row.reserve(7 * MAX_NUMBER);
+            row.varint(rows - count);
+            if count == 0 {
+                continue;
+            }
+            let column = &layout.columns[cell.column];
+            if column.scale.is_some() {
+                self.write_sums(column, cell.at, count, row);
+            }
+            for (extreme, list) in layout.extremes.iter().zip(&self.extremes) {
+                if extreme.column == cell.column && extreme.edge == window.edge {
+                    let since = layout.lower(w, self.then);
+                    // The core is not empty, so its best value is in the list.
+                    let best = extremes::best_since(extreme, column.data_type, list, since).unwrap_or_default();
+                    put_value(column.data_type, best, strings, row);
+                }
+            }
+            if let Some(k) = layout.lasts.iter().position(|c| *c == cell.column) {
+                // The core is not empty, so the newest slice with a value is in it.
+                let newest = self.derived[layout.newest(k, window.edge)] as usize;
+                let word = column.word.map_or(0, |word| self.slice(layout, newest)[word]);
+                put_value(column.data_type, word, strings, row);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn write_sums(&self, column: &StoredColumn, at: usize, count: u64, row: &mut RowBuffer) {
+        let mut outside = 0;
+        if column.data_type.is_float() {
+            let wide = self.wide.iter().find(|(cell, ..)| *cell == at);
+            outside = wide.map_or(0, |(_, count, _)| *count);
+            row.varint(outside);
+            if let Some((_, _, wide)) = wide {
+                row.vector(|out| wide.write(out));
+            }
+        }
+        if outside < count {
+            let moments = cores::load(&self.derived[at + 1..], column.squares);
+            row.sum(&moments);
+            if column.squares {
+                row.squares(moments.squares);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn put_value(data_type: DataType, word: u64, strings: &Strings, row: &mut RowBuffer) {
+    match data_type {
+        DataType::String => strings.with(word, |text| row.text(text)),
+        _ => row.word(data_type, word),
+    }
+}
+
+/// Writes slices in order; `before` is the time of the one written last.
+#[inline(always)]
+pub(in super::super) fn put_slices(
+    layout: &Layout,
+    words: &[u64],
+    as_of: i64,
+    before: &mut Option<i64>,
+    strings: &Strings,
+    row: &mut RowBuffer,
+) {
+    for slice in words.chunks_exact(layout.stride) {
+        row.reserve(layout.slice_bytes);
+        let time = time_of(slice);
+        let nulls = layout.nulls(slice);
+        let step = match *before {
+            Some(before) => (time - before) as u64,
+            None => codec::zigzag(as_of - time),
+        };
+        *before = Some(time);
+        row.varint(step << 1 | u64::from(nulls != 0));
+        if nulls != 0 {
+            row.varint(nulls);
+        }
+        for (c, column) in layout.columns.iter().enumerate() {
+            if let Some(word) = column.word.filter(|_| nulls >> c & 1 == 0) {
+                put_value(column.data_type, slice[word], strings, row);
+            }
+        }
+    }
+}
