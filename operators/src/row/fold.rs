@@ -111,19 +111,19 @@ impl Fold {
 
     fn feature(&self, plan: &ViewPlan, feature: &FeaturePlan, heap: &[u8]) -> FeatureValue {
         let Some(column) = feature.column else {
-            return present(Value::Int64(self.rows[feature.window] as i64));
+            return self.counted(feature, self.rows[feature.window]);
         };
         let cell = &self.cells[feature.window * self.columns + column];
         let data_type = plan.columns[column].data_type;
         if feature.function == Function::Count {
-            return present(Value::Int64(cell.count as i64));
+            return self.counted(feature, cell.count);
         }
         if cell.count == 0 {
             return missing();
         }
         let n = cell.count;
         match feature.function {
-            Function::Count => present(Value::Int64(n as i64)),
+            Function::Count => self.counted(feature, n),
             Function::Min => present(value_of(cell.min, data_type, heap)),
             Function::Max => present(value_of(cell.max, data_type, heap)),
             Function::Last => present(value_of(cell.last, data_type, heap)),
@@ -135,6 +135,12 @@ impl Fold {
             Function::VarSamp => finite(cell.numerator(data_type) / (n as f64 * (n - 1) as f64)),
             Function::StddevSamp => finite((cell.numerator(data_type) / (n as f64 * (n - 1) as f64)).sqrt()),
         }
+    }
+
+    /// A count: an empty window has one too, of data that is missing. Rows of which none counts are no empty window.
+    fn counted(&self, feature: &FeaturePlan, count: u64) -> FeatureValue {
+        let status = if self.rows[feature.window] == 0 { Status::MissingData } else { Status::Present };
+        FeatureValue { value: Value::Int64(count as i64), status }
     }
 }
 
