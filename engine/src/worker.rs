@@ -65,6 +65,7 @@ impl Workers {
         let published = stats.clone();
         let config = if count == 1 { timely::Config::thread() } else { timely::Config::process(count) };
         let guards = timely::execute(config, move |worker| {
+            let _abort = AbortOnPanic;
             let index = worker.index();
             let receiver = receivers[index].lock().unwrap_or_else(PoisonError::into_inner).take();
             let Some(receiver) = receiver else { return };
@@ -84,6 +85,18 @@ impl Workers {
                     tracing::error!("a worker ended badly: {error}");
                 }
             }
+        }
+    }
+}
+
+/// Ends the process when a dataflow thread panics: the other workers would wait for its progress for ever.
+struct AbortOnPanic;
+
+impl Drop for AbortOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("a dataflow worker panicked; the process ends");
+            std::process::abort();
         }
     }
 }

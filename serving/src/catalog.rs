@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 
-use freshet_config::definitions::{Column, Definitions, Function, PlanId, Stream};
+use freshet_config::definitions::{Column, Definitions, Function, PlanId};
 use freshet_operators::lookup::{ServedFeature, ServicePlan};
 use freshet_operators::view::ViewPlan;
 
@@ -33,13 +33,15 @@ impl Catalog {
         let compile = |service| ServedService::new(ServicePlan::compile(definitions, plans, service));
         let services: Vec<ServedService> = definitions.services.iter().map(compile).collect();
         let by_name = services.iter().enumerate().map(|(index, service)| (service.plan.name.clone(), index)).collect();
-        let sources = definitions.sources.iter().filter(|source| source.stream == Some(Stream::Log));
+        // What the engine's door takes: events, and changes of dimensions, wherever their stream is kept.
+        let sources = definitions.sources.iter().filter(|source| source.stream.is_some()).map(|source| &source.name);
+        let dimensions = definitions.dimensions.iter().filter(|d| d.changes.is_some()).map(|d| &d.name);
         Catalog {
             workspace: workspace.into(),
             plan_id: definitions.plan_id(),
             services,
             by_name,
-            ingest_sources: sources.map(|source| source.name.clone()).collect(),
+            ingest_sources: sources.chain(dimensions).cloned().collect(),
             views: plans.len(),
         }
     }
