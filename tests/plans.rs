@@ -41,7 +41,9 @@ fn the_plan_of_every_example_is_its_golden_file() {
         if found != expected {
             let (mut now, mut before) = (found.lines(), expected.lines());
             let differs = (1..).map(|line| (line, now.next(), before.next())).find(|(_, now, before)| now != before);
-            panic!("the plan of examples/{example} is another one (line, found, expected): {differs:?}; {UPDATE}=1 accepts it");
+            panic!(
+                "the plan of examples/{example} is another one (line, found, expected): {differs:?}; {UPDATE}=1 accepts it"
+            );
         }
     }
     // A golden file of no example would say nothing.
