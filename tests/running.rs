@@ -1,71 +1,14 @@
 //! Processes that run: the demo to its end, and `run` fed, asked, stopped and started again.
 
-use std::io::{BufRead, BufReader, Read};
+mod process;
+
+use std::io::Read;
 use std::path::Path;
-use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use freshet_config::time::{EventTime, Span};
+use process::{PATIENCE, Running, find, freshet, text};
 use serde_json::Value;
-
-/// Longer than anything here takes, so that a hang fails instead of lasting.
-const PATIENCE: Duration = Duration::from_secs(120);
-
-/// A process that is killed when a test fails before its end.
-struct Running(Child);
-
-impl Running {
-    fn start(arguments: &[&str]) -> Running {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_freshet"));
-        command.args(arguments).env_remove("FRESHET_LOG").stdin(Stdio::null());
-        Running(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary runs"))
-    }
-
-    fn stdout(&mut self) -> BufReader<ChildStdout> {
-        BufReader::new(self.0.stdout.take().expect("piped and not taken before"))
-    }
-
-    fn stderr(&mut self) -> BufReader<ChildStderr> {
-        BufReader::new(self.0.stderr.take().expect("piped and not taken before"))
-    }
-
-    fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args([format!("-{name}"), self.0.id().to_string()]).status();
-        assert!(sent.expect("kill runs").success());
-    }
-
-    fn end(mut self) -> ExitStatus {
-        let begun = Instant::now();
-        while begun.elapsed() < PATIENCE {
-            if let Some(status) = self.0.try_wait().expect("a child can be waited for") {
-                return status;
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        panic!("the process does not end");
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // Already over in all good cases.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// Reads lines up to one that `wanted` takes something from.
-fn find<T>(lines: &mut impl BufRead, wanted: impl Fn(&str) -> Option<T>) -> T {
-    let mut seen = String::new();
-    loop {
-        let before = seen.len();
-        let read = lines.read_line(&mut seen).expect("text");
-        assert!(read > 0, "the output ended before what was awaited:\n{seen}");
-        if let Some(found) = wanted(seen[before..].trim_end()) {
-            return found;
-        }
-    }
-}
 
 /// The URL and the body of a `curl` line.
 fn pasted(line: &str) -> Option<(String, String)> {
@@ -81,7 +24,7 @@ fn post(url: &str, body: &str) -> Option<Value> {
 
 #[test]
 fn the_demo_serves_answers_that_change_and_ends_with_a_summary() {
-    let mut demo = Running::start(&["demo", "--events", "20000", "--listen", "127.0.0.1:0"]);
+    let mut demo = Running::start(&["demo", "--events", "20000", "--listen", "127.0.0.1:0"], &[]);
     let mut output = demo.stdout();
     let (url, body) = find(&mut output, pasted);
     let mut answers = Vec::new();
@@ -111,7 +54,7 @@ fn the_demo_serves_answers_that_change_and_ends_with_a_summary() {
 #[test]
 fn a_signal_ends_the_demo_in_good_order() {
     for signal in ["INT", "TERM"] {
-        let mut demo = Running::start(&["demo", "--rate", "100", "--listen", "127.0.0.1:0"]);
+        let mut demo = Running::start(&["demo", "--rate", "100", "--listen", "127.0.0.1:0"], &[]);
         let mut output = demo.stdout();
         find(&mut output, pasted);
         demo.signal(signal);
@@ -122,26 +65,10 @@ fn a_signal_ends_the_demo_in_good_order() {
     }
 }
 
-fn freshet(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_freshet")).args(arguments).stdin(Stdio::null()).output().expect("the binary runs")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// `freshet run` on the fraud example, ready; gives its URL. The rest of its log is thrown away as it comes.
+/// `freshet run` on the fraud example, ready; and its URL.
 fn run(data_dir: &Path) -> (Running, String) {
     let dir = data_dir.display().to_string();
-    let mut running = Running::start(&["run", "examples/fraud", "--data-dir", &dir, "--listen", "127.0.0.1:0"]);
-    let mut log = running.stderr();
-    let address = find(&mut log, |line| {
-        let (_, rest) = line.split_once("listening address=")?;
-        rest.split_whitespace().next().map(str::to_string)
-    });
-    find(&mut log, |line| line.contains("ready").then_some(()));
-    std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
-    (running, format!("http://{address}"))
+    Running::serve(&["examples/fraud", "--data-dir", &dir, "--listen", "127.0.0.1:0"], &[])
 }
 
 fn now() -> EventTime {
@@ -203,7 +130,7 @@ fn events_are_fed_looked_up_and_still_there_after_a_restart() {
 
     let busy = freshet(&["run", "examples/fraud", "--data-dir", &data_dir.display().to_string()]);
     assert_eq!(busy.status.code(), Some(75));
-    let said = format!("is in use by process {}: ", running.0.id());
+    let said = format!("is in use by process {}: ", running.id());
     assert!(text(&busy.stderr).contains(&said), "{}", text(&busy.stderr));
 
     let ledger = freshet(&["ledger", "--data-dir", &data_dir.display().to_string(), "--json"]);

@@ -1,8 +1,8 @@
 //! The running engine: readers, coordinator, workers, and the door for pushed records.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -82,8 +82,8 @@ const ARRIVALS_WAITING: usize = 256;
 const POLL_RECORDS: usize = 4096;
 /// How long a reader waits for news before it looks whether to stop.
 const POLL_WAIT: Duration = Duration::from_millis(50);
-/// A broker is asked for its end this often, because the question may block.
-const ASK_LAG_EVERY: Duration = Duration::from_secs(1);
+/// How often a reader looks how far it is behind the end of its stream.
+const LAG_INTERVAL: Duration = Duration::from_millis(500);
 
 impl Engine {
     /// Opens every source and starts. Returns once everything is connected; history is read afterwards
@@ -175,7 +175,7 @@ impl Engine {
             shared: self.shared.clone(),
             arrivals: self.arrivals.clone(),
             stop: self.stop.clone(),
-            lag_asked: None,
+            lag_at: None,
         };
         let source = self.shared.plan.pipelines[pipeline].source;
         let name = format!("read {}", self.shared.plan.definitions.sources[source].name);
@@ -321,7 +321,7 @@ struct Reader {
     shared: Arc<Shared>,
     arrivals: Sender<Arrival>,
     stop: Arc<AtomicBool>,
-    lag_asked: Option<Instant>,
+    lag_at: Option<Instant>,
 }
 
 impl Reader {
@@ -370,18 +370,17 @@ impl Reader {
 
     fn publish(&mut self) {
         let gauge = &self.shared.readers[self.pipeline];
-        let counts = self.intake.counts();
         let set = |counter: &AtomicU64, value: u64| counter.store(value, Ordering::Release);
-        set(&gauge.consumed, counts.consumed);
-        set(&gauge.delivered, counts.delivered);
-        if self.lag_asked.is_none_or(|asked| asked.elapsed() >= ASK_LAG_EVERY) {
-            self.lag_asked = Some(Instant::now());
+        *gauge.counts.lock().unwrap_or_else(PoisonError::into_inner) = self.intake.counts();
+        // A broker is asked for its end: not for every batch.
+        if self.lag_at.is_none_or(|at| at.elapsed() >= LAG_INTERVAL) {
             set(&gauge.lag, self.intake.lag().unwrap_or(u64::MAX));
+            self.lag_at = Some(Instant::now());
         }
         if let Some(SourcePosition::Log { offset }) = self.intake.position() {
             set(&gauge.log_offset, offset);
         }
-        let mut trouble = gauge.trouble.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut trouble = gauge.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         *trouble = self.intake.trouble();
     }
 }

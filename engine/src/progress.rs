@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use freshet_connectors::events::{Code, Reason, Rejection};
+use freshet_connectors::events::{Code, Rejection};
 use freshet_connectors::ledger::Ledger;
 use freshet_operators::project::{Projected, SourceBatch};
 
@@ -60,15 +60,14 @@ impl Tally {
         }
     }
 
-    /// What the ledger holds of the source for a reason.
-    pub fn ledgered(&self, reason: Reason) -> u64 {
-        let counts = self.ledger.summary();
-        counts.iter().filter(|c| c.source == self.source && c.code.reason() == reason).map(|c| c.count).sum()
-    }
-
     /// Events no view took, for lack of a match or of a key.
     pub fn left_out(&self) -> u64 {
-        self.filtered() + self.keyless.load(Ordering::Relaxed)
+        self.filtered() + self.keyless()
+    }
+
+    /// Events without a key that any view could take.
+    pub fn keyless(&self) -> u64 {
+        self.keyless.load(Ordering::Relaxed)
     }
 
     pub fn filtered(&self) -> u64 {

@@ -9,6 +9,7 @@ use freshet_config::time::{Epoch, EventTime};
 use freshet_operators::slices::ViewStats;
 use hdrhistogram::Histogram;
 
+use crate::ingest::IntakeCounts;
 use crate::plan::Plan;
 use crate::progress::{Failure, Tally};
 use crate::worker::SharedStats;
@@ -38,15 +39,20 @@ pub struct Quantiles {
     pub p99: u64,
 }
 
-/// `consumed = admitted + late + duplicate + unparsable + filtered + waiting` at every moment.
+/// Since the process started: `consumed = admitted + late + future + duplicate + unparsable + filtered` once what was
+/// read is in an epoch; until then events that a filter will leave out count as admitted. The ledger's own counts are
+/// others: it is kept over restarts, and does not take twice what a restart reads again.
 #[derive(Clone, Debug, Default)]
 pub struct SourceFigures {
     pub name: String,
-    /// Records read.
+    /// Records read, without those passed over.
     pub consumed: u64,
+    /// Events of the history that no window reaches any more.
+    pub passed_over: u64,
     /// Events that at least one view took.
     pub admitted: u64,
     pub late: u64,
+    pub future: u64,
     pub duplicate: u64,
     pub unparsable: u64,
     pub filtered: u64,
@@ -67,12 +73,9 @@ pub struct ViewFigures {
 /// Counters of one pipeline's reader, published by its thread.
 #[derive(Default)]
 pub struct ReaderGauge {
-    pub consumed: AtomicU64,
-    pub delivered: AtomicU64,
+    pub counts: Mutex<IntakeCounts>,
     /// Log offset behind the last delivered record.
     pub log_offset: AtomicU64,
-    /// Polls that found nothing new.
-    pub idle_polls: AtomicU64,
     /// `u64::MAX`: unknown.
     pub lag: AtomicU64,
     pub trouble: Mutex<Option<String>>,
@@ -191,21 +194,22 @@ impl Shared {
     }
 
     fn sources(&self) -> Vec<SourceFigures> {
-        use freshet_connectors::events::Reason;
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let pipelines = self.plan.pipelines.iter().enumerate();
         let figures = pipelines.map(|(p, pipeline)| {
             let source = &self.plan.definitions.sources[pipeline.source];
             let (reader, tally) = (&self.readers[p], &self.tallies[pipeline.source]);
-            let ledgered = |reason: Reason| tally.ledgered(reason);
+            let counts = *reader.counts.lock().unwrap_or_else(PoisonError::into_inner);
             let lag = load(&reader.lag);
             SourceFigures {
                 name: source.name.clone(),
-                consumed: load(&reader.consumed),
-                admitted: load(&reader.delivered).saturating_sub(tally.left_out()),
-                late: ledgered(Reason::Late) + ledgered(Reason::Future),
-                duplicate: ledgered(Reason::Duplicate),
-                unparsable: ledgered(Reason::Unparsable),
+                consumed: counts.consumed - counts.expired,
+                passed_over: counts.expired,
+                admitted: counts.delivered.saturating_sub(tally.left_out()),
+                late: counts.late,
+                future: counts.future,
+                duplicate: counts.duplicate,
+                unparsable: counts.unparsable() + tally.keyless(),
                 filtered: tally.filtered(),
                 position_lag: (lag != u64::MAX).then_some(lag),
             }

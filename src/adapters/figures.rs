@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
+use freshet_connectors::events::Reason;
 use freshet_connectors::ledger::Ledger;
 use freshet_connectors::store::OnlineStore;
 use freshet_engine::clock::Clock;
@@ -27,10 +28,12 @@ impl EngineFigures {
         (figures.frontier.micros() > 0).then_some(behind.max(0) as f64 / 1e6)
     }
 
-    /// `(source, reason, records)`: codes of one reason added up.
-    fn ledger(&self) -> Vec<LedgerStats> {
-        let mut reasons: Vec<LedgerStats> = Vec::new();
-        for count in self.ledger.summary() {
+    /// Per source and reason, what was left out since the start, so that admitted + ledgered = consumed. Changes of
+    /// dimensions are not counted as read: of those, what the ledger holds.
+    fn ledger(&self, figures: &Figures) -> Vec<LedgerStats> {
+        let mut reasons: Vec<LedgerStats> = figures.sources.iter().flat_map(left_out).collect();
+        let of_source = |name: &str| figures.sources.iter().any(|source| source.name == name);
+        for count in self.ledger.summary().into_iter().filter(|count| !of_source(&count.source)) {
             let reason = count.reason.name();
             match reasons.iter_mut().find(|r| r.source == count.source && r.reason == reason) {
                 Some(known) => known.records += count.count,
@@ -62,9 +65,26 @@ impl StatsSource for EngineFigures {
             state_bytes: Some(figures.views.iter().map(|v| v.state_bytes).sum()),
             sources: figures.sources.iter().map(source_stats).collect(),
             views: figures.views.iter().map(view_stats).collect(),
-            ledger: self.ledger(),
+            ledger: self.ledger(&figures),
         }
     }
+}
+
+fn left_out(source: &SourceFigures) -> Vec<LedgerStats> {
+    let reasons = [
+        (Reason::Late, source.late),
+        (Reason::Duplicate, source.duplicate),
+        (Reason::Unparsable, source.unparsable),
+        (Reason::Filtered, source.filtered),
+        (Reason::Future, source.future),
+    ];
+    let some = reasons.into_iter().filter(|(_, records)| *records > 0);
+    let stats = |(reason, records): (Reason, u64)| LedgerStats {
+        source: source.name.clone(),
+        reason: reason.to_string(),
+        records,
+    };
+    some.map(stats).collect()
 }
 
 fn source_stats(source: &SourceFigures) -> SourceStats {
@@ -100,16 +120,22 @@ impl MetricsSource for EngineFigures {
             figures.views.iter().map(move |v| (label("view", &v.name), value(v) as f64)).collect::<Vec<_>>()
         };
         let one = |value: f64| vec![(String::new(), value)];
-        let ledger = self.ledger().into_iter().map(|entry| {
+        let ledger = self.ledger(&figures).into_iter().map(|entry| {
             let labels = format!("source=\"{}\",reason=\"{}\"", escape_label(&entry.source), entry.reason);
             (labels, entry.records as f64)
         });
         let lag = sources.iter().filter_map(|s| Some((label("source", &s.name), s.position_lag? as f64)));
         let store = self.store.state();
-        let families: [(&str, &str, &str, Samples); 15] = [
+        let families: [(&str, &str, &str, Samples); 16] = [
             ("freshet_events_consumed_total", "counter", "Events read.", by_source(|s| s.consumed)),
             ("freshet_events_admitted_total", "counter", "Events that count.", by_source(|s| s.admitted)),
             ("freshet_ledger_records_total", "counter", "Records not admitted, and why.", ledger.collect()),
+            (
+                "freshet_events_passed_over_total",
+                "counter",
+                "Events of the history that no window reaches, not counted as read.",
+                by_source(|s| s.passed_over),
+            ),
             ("freshet_source_lag_records", "gauge", "Records not read yet.", lag.collect()),
             ("freshet_events_per_second", "gauge", "Events read lately.", one(figures.events_per_second)),
             ("freshet_epochs_total", "counter", "Epochs closed.", one(figures.epochs as f64)),

@@ -1,7 +1,10 @@
 //! `freshet get`: the features of a service for one set of join keys, from a running Freshet.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 use freshet_config::time::EventTime;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::arguments;
@@ -32,8 +35,13 @@ pub struct Get {
 impl Get {
     pub fn run(self) -> Result<(), Failure> {
         let client = Client::new(&self.url)?;
-        let answer = client.post(GET_FEATURES, self.request()?.to_string().as_bytes())?.success()?;
-        if self.json { output::json(&answer) } else { output::print(&table(&answer)?.text()) }
+        let answer = client.post(GET_FEATURES, self.request()?.to_string().as_bytes())?;
+        let read = answer.success()?;
+        if self.json {
+            return output::line(&String::from_utf8_lossy(&answer.body));
+        }
+        let values = values(&answer.body).ok_or_else(no_features)?;
+        output::print(&table(values, &read)?.text())
     }
 
     fn request(&self) -> Result<Value, Failure> {
@@ -69,15 +77,25 @@ fn join_key(value: &str) -> Value {
     }
 }
 
-fn table(answer: &Value) -> Result<Table, Failure> {
-    let strange = || Failure::unavailable("the server's answer has no features; is it Freshet?");
-    let values = answer["result"]["features"].as_array().ok_or_else(strange)?;
-    let metadata = answer["metadata"]["features"].as_array().ok_or_else(strange)?;
+fn no_features() -> Failure {
+    Failure::unavailable("the server's answer has no features; is it Freshet?")
+}
+
+/// The features of an answer as the server wrote them: a number that is read and written again may be another one.
+fn values(body: &[u8]) -> Option<Vec<String>> {
+    let answer: BTreeMap<String, &RawValue> = serde_json::from_slice(body).ok()?;
+    let result: BTreeMap<String, &RawValue> = serde_json::from_str(answer.get("result")?.get()).ok()?;
+    let features: Vec<&RawValue> = serde_json::from_str(result.get("features")?.get()).ok()?;
+    let shown = |json: &&RawValue| serde_json::from_str(json.get()).unwrap_or_else(|_| json.get().to_string());
+    Some(features.iter().map(shown).collect())
+}
+
+fn table(values: Vec<String>, answer: &Value) -> Result<Table, Failure> {
+    let metadata = answer["metadata"]["features"].as_array().ok_or_else(no_features)?;
     let mut table = Table::new(["feature", "value", "status", "effective time"]);
-    for (value, about) in values.iter().zip(metadata) {
+    for (value, about) in values.into_iter().zip(metadata) {
         let text = |name: &str| about[name].as_str().unwrap_or_default().to_string();
-        let shown = value.as_str().map_or_else(|| value.to_string(), str::to_string);
-        table.row([text("name"), shown, text("status"), text("effectiveTime")]);
+        table.row([text("name"), value, text("status"), text("effectiveTime")]);
     }
     Ok(table)
 }
@@ -88,19 +106,20 @@ mod tests {
 
     #[test]
     fn an_answer_becomes_a_table() {
+        let body = br#"{"result": {"features": ["3", null, 1568.6299999999999]}}"#;
         let answer = json!({
-            "result": {"features": ["3", null, 1.5]},
             "metadata": {"features": [
                 {"name": "v.count_1h", "status": "PRESENT", "effectiveTime": "2026-01-01T00:00:00Z"},
                 {"name": "v.last_1h", "status": "MISSING_DATA", "effectiveTime": "2026-01-01T00:00:00Z"},
                 {"name": "v.sum_1h", "status": "PRESENT", "effectiveTime": "2026-01-01T00:00:00Z"},
             ]},
         });
-        let text = table(&answer).unwrap().text();
+        let text = table(values(body).unwrap(), &answer).unwrap().text();
         let lines: Vec<Vec<&str>> = text.lines().skip(1).map(|line| line.split_whitespace().collect()).collect();
         assert_eq!(lines[0], ["v.count_1h", "3", "PRESENT", "2026-01-01T00:00:00Z"]);
         assert_eq!(lines[1], ["v.last_1h", "null", "MISSING_DATA", "2026-01-01T00:00:00Z"]);
-        assert_eq!(lines[2][1], "1.5");
-        assert!(table(&json!({})).is_err());
+        assert_eq!(lines[2][1], "1568.6299999999999");
+        assert!(table(Vec::new(), &json!({})).is_err());
+        assert_eq!(values(b"{}"), None);
     }
 }

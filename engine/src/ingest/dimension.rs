@@ -135,7 +135,7 @@ impl DimensionIntake {
         for record in &records {
             let record_time = record.record_time.unwrap_or_else(|| self.clock.now());
             let Err(rejection) = decoder.decode(&record.payload, record.position, record_time) else { continue };
-            self.counts.rejected += 1;
+            self.counts.reject(rejection.reason());
             if stream.was_consumed(record.position) {
                 continue;
             }

@@ -189,8 +189,8 @@ impl Intake {
     }
 
     fn reject(&mut self, rejections: Vec<Rejection>, known: impl Fn(usize) -> bool) {
-        self.counts.rejected += rejections.len() as u64;
         for (index, rejection) in rejections.iter().enumerate() {
+            self.counts.reject(rejection.reason());
             if known(index) {
                 continue;
             }

@@ -28,7 +28,7 @@ use std::sync::Arc;
 use freshet_config::definitions::View;
 use freshet_config::settings::KafkaSettings;
 use freshet_config::time::EventTime;
-use freshet_connectors::events::EventBatch;
+use freshet_connectors::events::{EventBatch, Reason};
 use freshet_connectors::ledger::Ledger;
 
 use crate::clock::Clock;
@@ -74,6 +74,27 @@ pub struct IntakeCounts {
     pub rejected: u64,
     /// Events of the history that no window reaches any more.
     pub expired: u64,
+    /// What of `rejected` was late, came twice, lay in the future; the rest could not be read.
+    pub late: u64,
+    pub duplicate: u64,
+    pub future: u64,
+}
+
+impl IntakeCounts {
+    fn reject(&mut self, reason: Reason) {
+        self.rejected += 1;
+        match reason {
+            Reason::Late => self.late += 1,
+            Reason::Duplicate => self.duplicate += 1,
+            Reason::Future => self.future += 1,
+            // Filters and erasures are not an intake's affair.
+            Reason::Unparsable | Reason::Filtered | Reason::Erased => {}
+        }
+    }
+
+    pub fn unparsable(&self) -> u64 {
+        self.rejected - self.late - self.duplicate - self.future
+    }
 }
 
 /// Columns of the source's schema that are keys in all of its views: an event without one of them feeds no view.

@@ -1,5 +1,6 @@
 //! Rows of a file as JSON records with their places, read piece by piece.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -145,18 +146,25 @@ fn open_csv(name: &str, file: File, source: &str, definitions: Option<&Path>) ->
 /// Fields of columns the source has, in the form of their types; empty ones are null. What does not look like its
 /// type goes as text, for the server to say so.
 fn csv_record(columns: &[Option<Column>], row: &csv::StringRecord) -> String {
-    let mut record = serde_json::Map::new();
+    let mut record: BTreeMap<&str, Box<RawValue>> = BTreeMap::new();
     for (column, field) in columns.iter().zip(row) {
         let Some(column) = column else { continue };
         let bare = !matches!(column.data_type, DataType::String | DataType::Timestamp);
-        let value = match serde_json::from_str::<serde_json::Value>(field) {
+        let value = match serde_json::from_str::<Box<RawValue>>(field) {
             _ if field.is_empty() => continue,
-            Ok(value) if bare && (value.is_number() || value.is_boolean()) => value,
-            _ => serde_json::Value::String(field.to_string()),
+            // As it stands there: a number that is read and written again may be another one.
+            Ok(value) if bare && is_number_or_bool(value.get()) => Ok(value),
+            _ => serde_json::value::to_raw_value(field),
         };
-        record.insert(column.name.clone(), value);
+        // Text always serialises.
+        record.extend(value.ok().map(|value| (column.name.as_str(), value)));
     }
-    serde_json::Value::Object(record).to_string()
+    serde_json::to_string(&record).unwrap_or_default()
+}
+
+/// Of a JSON value, by how it begins.
+fn is_number_or_bool(json: &str) -> bool {
+    json.starts_with(|c: char| c == '-' || c.is_ascii_digit()) || matches!(json, "true" | "false")
 }
 
 /// For messages of tests and callers that only know a path.
@@ -204,10 +212,14 @@ mod tests {
         )
         .unwrap();
         let path = dir.path().join("x.csv");
-        std::fs::write(&path, "id,n,x,at,other\n007,7,1.5,2026-01-01T00:00:00Z,9\n8,seven,,,\n").unwrap();
+        std::fs::write(&path, "id,n,x,at,other\n007,7,1568.6299999999999,2026-01-01T00:00:00Z,9\n8,seven,,,\n")
+            .unwrap();
         let found = all(&path, Some(dir.path()));
         assert_eq!(found[0].0, "x.csv:2");
-        assert_eq!(found[0].1, Ok(r#"{"at":"2026-01-01T00:00:00Z","id":"007","n":7,"x":1.5}"#.to_string()));
+        assert_eq!(
+            found[0].1,
+            Ok(r#"{"at":"2026-01-01T00:00:00Z","id":"007","n":7,"x":1568.6299999999999}"#.to_string())
+        );
         assert_eq!(found[1].1, Ok(r#"{"id":"8","n":"seven"}"#.to_string()));
         let refused = FileRows::open(&path, "s", None).unwrap_err();
         assert!(refused.message.ends_with("does not say its types; add --definitions DIR"), "{}", refused.message);
