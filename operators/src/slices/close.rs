@@ -185,11 +185,7 @@ impl ViewStore {
         let (clock, lead, last_due) = (self.clock, self.lead(), self.last_due_tick());
         let dense = &mut self.dense[place as usize];
         dense.advance(&self.layout, clock, &mut self.strings);
-        // Whether a key was full for a moment within the epoch depends on the order of its events: a new dense key
-        // is one only if it does not fit at the close.
-        let most = CLASS_SLICES[LAST_CLASS as usize];
-        let fits = if std::mem::take(&mut dense.fresh) { most } else { most / 2 };
-        if dense.live(&self.layout) <= fits {
+        if dense.live(&self.layout) <= CLASS_SLICES[LAST_CLASS as usize] / 2 {
             self.demote(slot);
             return false;
         }

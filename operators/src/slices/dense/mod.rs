@@ -28,8 +28,6 @@ pub(super) struct Dense {
     /// The key's header; [`FREE`] when this place is free.
     pub slot: u32,
     unordered: bool,
-    /// Became dense since the last close.
-    pub fresh: bool,
     /// The lease the wheel holds an entry for.
     pub armed: Option<i64>,
     pub core_at: i64,
@@ -61,7 +59,6 @@ impl Dense {
             sorted: 0,
             slot,
             unordered: false,
-            fresh: true,
             armed: None,
             core_at,
             lease,
@@ -84,7 +81,6 @@ impl Dense {
             sorted: 0,
             slot: FREE,
             unordered: false,
-            fresh: false,
             armed: None,
             core_at: 0,
             lease: 0,
@@ -260,13 +256,10 @@ impl Dense {
         self.find_newest(layout);
     }
 
-    /// A late slice shifts the cursors behind it, and joins the cores if it is closed already.
+    /// A late slice joins the cores if it is closed already. The cursors `current` and `leaving` may stand one slice too
+    /// early after it: they are moved on before they are used.
     fn count_late(&mut self, layout: &Layout, slice: &[u64], strings: &Strings) {
         let time = time_of(slice);
-        for w in 0..layout.windows.len() {
-            self.derived[layout.current(w)] += u64::from(time < layout.lower(w, self.now));
-            self.derived[layout.leaving(w)] += u64::from(time < layout.lower(w, self.then));
-        }
         for edge in 0..layout.edges.len() {
             if time < layout.upper(edge, self.now) {
                 self.derived[layout.pending(edge)] += 1;
