@@ -102,7 +102,7 @@ pub fn batches(events: usize, batch: usize, epoch_us: i64, seed: u64) -> Vec<(i6
             flush(current, &mut keys, &mut amounts, &mut times);
         }
         current = epoch;
-        let late = if random.next() % LATE_ONE_IN == 0 { (random.next() % LATE_US) as i64 } else { 0 };
+        let late = if random.next().is_multiple_of(LATE_ONE_IN) { (random.next() % LATE_US) as i64 } else { 0 };
         keys.push(cards.draw(&mut random));
         amounts.push(((3.2 + 1.1 * random.normal()).exp() * 100.0).round() / 100.0);
         times.push(START_US + arrival - late);

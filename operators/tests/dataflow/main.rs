@@ -152,8 +152,10 @@ fn history() -> Vec<Vec<Event>> {
     (1..=6).map(|e| epoch(START + e * 45 * SECOND)).collect()
 }
 
+type Newest = BTreeMap<(usize, Vec<u8>), Vec<u8>>;
+
 /// The newest row of every (view, key) after all epochs, and what was written in all.
-fn run(workers: usize, history: &[Vec<Event>]) -> (BTreeMap<(usize, Vec<u8>), Vec<u8>>, usize) {
+fn run(workers: usize, history: &[Vec<Event>]) -> (Newest, usize) {
     let config = if workers == 1 { timely::Config::thread() } else { timely::Config::process(workers) };
     let seen = Arc::new(Mutex::new(Vec::new()));
     let (history, collected) = (history.to_vec(), seen.clone());
