@@ -1,7 +1,7 @@
 //! Slices: the only state. Per key a sorted list of what happened, and what follows from it.
 //!
-//! A slice is one event (time, order, values). A key with few slices keeps just the list ([`sparse`]: 64 bytes of
-//! header, small blocks). A dense key ([`dense`]) adds, per window, an exact running core, two cursors and, for minima
+//! A slice is one event (time, order, values). A key with few slices keeps just the list (`sparse`: 64 bytes of
+//! header, small blocks). A dense key (`dense`) adds, per window, an exact running core, two cursors and, for minima
 //! and maxima, suffix lists: all rebuilt from slices, never stored.
 
 mod close;
