@@ -21,7 +21,7 @@ pub(crate) struct RowBuffer {
     at: usize,
 }
 
-/// Room that every single number finds behind what [`RowBuffer::reserve`] promised.
+/// Room behind what was asked for: a number is stored with more bytes than it keeps.
 const SLACK: usize = 64;
 
 impl RowBuffer {
@@ -29,9 +29,9 @@ impl RowBuffer {
         &self.bytes[..self.at]
     }
 
-    /// Makes room for `more` bytes. Needed before writing; numbers take at most [`MAX_NUMBER`] each.
+    /// Makes room for `more` bytes.
     #[inline(always)]
-    pub fn reserve(&mut self, more: usize) {
+    fn reserve(&mut self, more: usize) {
         if self.bytes.len() < self.at + more + SLACK {
             self.grow(more);
         }
@@ -42,21 +42,65 @@ impl RowBuffer {
         self.bytes.resize((2 * self.bytes.len()).max(self.at + more + SLACK).next_multiple_of(4096), 0);
     }
 
-    /// Stores all `N` bytes, of which the first `kept` stay.
+    /// Writes at most `most` bytes through a cursor, which keeps its place in registers.
     #[inline(always)]
-    fn put<const N: usize>(&mut self, bytes: [u8; N], kept: usize) {
-        self.bytes[self.at..self.at + N].copy_from_slice(&bytes);
-        self.at += kept;
+    pub fn write(&mut self, most: usize, write: impl FnOnce(&mut Cursor)) {
+        self.reserve(most);
+        let mut cursor = Cursor { bytes: &mut self.bytes, at: self.at };
+        write(&mut cursor);
+        self.at = cursor.at;
     }
 
-    /// Begins a row, and leaves room for one number.
+    /// Begins a row.
     #[inline(always)]
     pub fn head(&mut self, kind: u8, tag: u32, as_of: i64) {
         self.at = 0;
-        self.reserve(14 + MAX_NUMBER);
-        self.put([VERSION, kind], 2);
-        self.put(tag.to_le_bytes(), 4);
-        self.put(as_of.to_le_bytes(), 8);
+        let mut bytes = [0; 14];
+        bytes[..2].copy_from_slice(&[VERSION, kind]);
+        bytes[2..6].copy_from_slice(&tag.to_le_bytes());
+        bytes[6..].copy_from_slice(&as_of.to_le_bytes());
+        self.write(14, |cursor| cursor.put(bytes, 14));
+    }
+
+    #[inline(always)]
+    pub fn varint(&mut self, value: u64) {
+        self.write(MAX_NUMBER, |cursor| cursor.varint(value));
+    }
+
+    #[inline(always)]
+    pub fn word(&mut self, data_type: DataType, word: u64) {
+        self.write(MAX_NUMBER, |cursor| cursor.word(data_type, word));
+    }
+
+    pub fn text(&mut self, text: &[u8]) {
+        self.varint(text.len() as u64);
+        self.reserve(text.len());
+        self.bytes[self.at..self.at + text.len()].copy_from_slice(text);
+        self.at += text.len();
+    }
+
+    /// What `write` appends to a vector.
+    pub fn vector(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        let mut bytes = Vec::new();
+        write(&mut bytes);
+        self.reserve(bytes.len());
+        self.bytes[self.at..self.at + bytes.len()].copy_from_slice(&bytes);
+        self.at += bytes.len();
+    }
+}
+
+/// Where the next number goes, in room that was reserved.
+pub(crate) struct Cursor<'a> {
+    bytes: &'a mut [u8],
+    at: usize,
+}
+
+impl Cursor<'_> {
+    /// Stores all `N` bytes, of which the first `kept` stay.
+    #[inline(always)]
+    pub fn put<const N: usize>(&mut self, bytes: [u8; N], kept: usize) {
+        self.bytes[self.at..self.at + N].copy_from_slice(&bytes);
+        self.at += kept;
     }
 
     /// Little-endian behind a mark that says its length: `n` bytes begin with `n - 1` zero bits, then a one. Nine bytes
@@ -85,13 +129,6 @@ impl RowBuffer {
                 self.varint(zigzag(word as i64));
             }
         }
-    }
-
-    pub fn text(&mut self, text: &[u8]) {
-        self.varint(text.len() as u64);
-        self.reserve(text.len() + BEHIND_TEXT);
-        self.bytes[self.at..self.at + text.len()].copy_from_slice(text);
-        self.at += text.len();
     }
 
     /// Zero bytes at both ends of a sum are dropped: `[length * 2 + negative][zero bytes below][bytes]`; 0 is one byte.
@@ -124,19 +161,7 @@ impl RowBuffer {
         let kept: [u8; 32] = std::array::from_fn(|i| bytes[below + i]);
         self.put(kept, above - below);
     }
-
-    /// What `write` appends to a vector.
-    pub fn vector(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
-        let mut bytes = Vec::new();
-        write(&mut bytes);
-        self.reserve(bytes.len() + BEHIND_TEXT);
-        self.bytes[self.at..self.at + bytes.len()].copy_from_slice(&bytes);
-        self.at += bytes.len();
-    }
 }
-
-/// Room kept behind a text: what was reserved together with it, numbers of one slice at most.
-const BEHIND_TEXT: usize = MAX_NUMBER * (crate::view::MAX_COLUMNS + 8);
 
 /// Most bytes that one number, value or sum takes.
 pub(crate) const MAX_NUMBER: usize = 36;
@@ -272,7 +297,6 @@ mod tests {
         values.extend((1..64).flat_map(|bit| [(1u64 << bit) - 1, 1 << bit]));
         for value in values {
             let mut out = RowBuffer::default();
-            out.reserve(MAX_NUMBER);
             out.varint(value);
             let row = out.row().to_vec();
             // At the end of a row, and with more behind it.
@@ -295,9 +319,10 @@ mod tests {
             for squares in squares {
                 let moments = Moments { whole, fraction, squares };
                 let mut out = RowBuffer::default();
-                out.reserve(2 * MAX_NUMBER);
-                out.sum(&moments);
-                out.squares(squares);
+                out.write(2 * MAX_NUMBER, |cursor| {
+                    cursor.sum(&moments);
+                    cursor.squares(squares);
+                });
                 let mut bytes = Bytes::new(out.row());
                 assert_eq!(bytes.moments(true), Some(moments));
                 assert!(bytes.is_empty());

@@ -6,7 +6,7 @@ use super::sink::RowSink;
 use super::slab::prefetch;
 use super::sparse::{CLASS_SLICES, DENSE, LAST_CLASS, TOUCHED, TRIMMED};
 use super::store::ViewStore;
-use crate::row::codec::{self, MAX_NUMBER};
+use crate::row::codec;
 
 /// Every key without news is looked at this often, to drop what expired.
 const SWEEP_PERIOD: i64 = 86_400_000_000;
@@ -172,7 +172,6 @@ impl ViewStore {
         let row = &mut scratch.row;
         let kind = if meta.flags & TRIMMED == 0 { codec::KIND_COMPLETE } else { codec::KIND_SPARSE };
         row.head(kind, self.layout.tag, self.clock);
-        row.reserve(MAX_NUMBER);
         row.varint(u64::from(meta.count));
         let words = self.sparse_words(slot, meta);
         dense::put_slices(&self.layout, words, self.clock, &mut None, &self.strings, row);
@@ -185,7 +184,7 @@ impl ViewStore {
         let (clock, lead, last_due) = (self.clock, self.lead(), self.last_due_tick());
         let dense = &mut self.dense[place as usize];
         dense.advance(&self.layout, clock, &mut self.strings);
-        if dense.live(&self.layout) <= CLASS_SLICES[LAST_CLASS as usize] / 2 {
+        if dense.live() <= CLASS_SLICES[LAST_CLASS as usize] / 2 {
             self.demote(slot);
             return false;
         }
@@ -195,6 +194,8 @@ impl ViewStore {
         if dense.lease / TICK <= last_due || dense.lease < clock.saturating_add(dense.lease_length / 2) {
             dense.renew(&self.layout, clock.saturating_add(dense.lease_length.max(lead + TICK)));
         }
+        let bytes = dense.bytes();
+        self.dense_bytes = self.dense_bytes - std::mem::replace(&mut dense.counted_bytes, bytes) + bytes;
         let scratch = &mut self.scratch;
         scratch.row.head(codec::KIND_DENSE, self.layout.tag, clock);
         scratch.row.varint((dense.lease - clock) as u64);

@@ -9,7 +9,6 @@ use freshet_config::value::DataType;
 
 use super::strings::Strings;
 use crate::exact::Scale;
-use crate::row::codec::MAX_NUMBER;
 use crate::view::ViewPlan;
 
 /// No slice has a value.
@@ -31,6 +30,8 @@ pub struct Layout {
     pub(super) null_word: Option<usize>,
     pub(super) columns: Vec<StoredColumn>,
     pub(super) has_strings: bool,
+    /// A slice is a time and one double.
+    pub(super) only_doubles: bool,
     /// Distinct window offsets; windows refer to them.
     pub(super) edges: Vec<Span>,
     pub(super) windows: Vec<StoredWindow>,
@@ -46,8 +47,6 @@ pub struct Layout {
     upper_shift: Vec<i64>,
     /// Microseconds; 0 when continuous.
     tile: i64,
-    /// Most bytes of a slice in a row, texts apart.
-    pub(super) slice_bytes: usize,
     pub(super) extremes: Vec<Extreme>,
     /// Columns with `last`.
     pub(super) lasts: Vec<usize>,
@@ -152,9 +151,10 @@ impl Layout {
             Mode::Continuous => 0,
             Mode::Interval(tile) => tile.micros().max(1),
         };
-        let slice_bytes = MAX_NUMBER * (3 + columns.len());
         let tag = plan.layout_tag();
         let has_strings = columns.iter().any(|c| c.is_string);
+        let is_double = |c: &StoredColumn| c.data_type == DataType::Float64 && c.word == Some(1);
+        let only_doubles = stride == 2 && columns.len() == 1 && columns.iter().all(is_double);
         Layout {
             plan,
             tag,
@@ -163,6 +163,7 @@ impl Layout {
             null_word,
             columns,
             has_strings,
+            only_doubles,
             edges,
             windows,
             derived_words,
@@ -171,7 +172,6 @@ impl Layout {
             lower_shift,
             upper_shift,
             tile,
-            slice_bytes,
             extremes,
             lasts,
         }

@@ -175,6 +175,7 @@ impl ViewStore {
         let place = meta.block;
         let dense = std::mem::replace(&mut self.dense[place as usize], Dense::free());
         self.free_dense.push(place);
+        self.dense_bytes -= dense.counted_bytes;
         let words = dense.live_words(&self.layout);
         let count = words.len() / self.layout.stride;
         meta.class = self.class_for(count).unwrap_or(LAST_CLASS);

@@ -59,6 +59,8 @@ pub struct ViewStore {
     pub(super) blocks: Vec<Slab>,
     pub(super) dense: Vec<Dense>,
     pub(super) free_dense: Vec<u32>,
+    /// Bytes of dense keys as of their last rows.
+    pub(super) dense_bytes: usize,
     pub(super) strings: Strings,
     /// Keys are dropped, and new ones may be old ones, once what was known at this instant has expired.
     pub(super) first_close: Option<i64>,
@@ -93,6 +95,7 @@ impl ViewStore {
             blocks,
             dense: Vec::new(),
             free_dense: Vec::new(),
+            dense_bytes: 0,
             strings: Strings::default(),
             first_close: None,
             clock,
@@ -233,12 +236,11 @@ impl ViewStore {
     pub fn stats(&self) -> ViewStats {
         let fixed = self.keys.state_bytes() + self.strings.bytes();
         let blocks: usize = self.blocks.iter().map(Slab::bytes).sum();
-        let dense: usize = self.dense.iter().map(Dense::bytes).sum();
         let places = self.dense.capacity() * size_of::<Dense>();
         ViewStats {
             keys: self.keys.len() as u64,
             dense_keys: (self.dense.len() - self.free_dense.len()) as u64,
-            state_bytes: (fixed + blocks + dense + places) as u64,
+            state_bytes: (fixed + blocks + self.dense_bytes + places) as u64,
             ..self.stats
         }
     }

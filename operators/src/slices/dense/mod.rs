@@ -10,7 +10,7 @@ mod cores;
 mod extremes;
 mod write;
 
-use super::layout::{Layout, NO_SLICE, order, time_of};
+use super::layout::{FLAG_BITS, Layout, NO_SLICE, order, time_of};
 use super::slab::prefetch;
 use super::strings::Strings;
 use cores::WideCells;
@@ -22,6 +22,8 @@ pub(super) use write::{RowScratch, put_slices};
 pub(super) struct Dense {
     /// Slices in canonical order up to `sorted`, as they came behind it.
     slices: Vec<u64>,
+    /// Slices held, dead ones included: kept, because dividing by the stride would be most of a cursor's move.
+    count: usize,
     /// Slices before this one are dead.
     head: usize,
     sorted: usize,
@@ -43,6 +45,8 @@ pub(super) struct Dense {
     /// Per extreme of the layout.
     extremes: Box<[SuffixList]>,
     wide: WideCells,
+    /// What the store's figures hold for this key.
+    pub counted_bytes: usize,
 }
 
 /// The slot of a free place.
@@ -55,6 +59,7 @@ impl Dense {
         let lease = core_at.saturating_add(lease_length);
         let mut dense = Dense {
             slices: Vec::with_capacity(FIRST_SLICES * layout.stride),
+            count: 0,
             head: 0,
             sorted: 0,
             slot,
@@ -68,6 +73,7 @@ impl Dense {
             derived: vec![0; layout.derived_words].into(),
             extremes: vec![SuffixList::new(); layout.extremes.len()].into(),
             wide: WideCells::new(),
+            counted_bytes: 0,
         };
         dense.forget_derived(layout);
         dense
@@ -77,6 +83,7 @@ impl Dense {
     pub fn free() -> Dense {
         Dense {
             slices: Vec::new(),
+            count: 0,
             head: 0,
             sorted: 0,
             slot: FREE,
@@ -90,18 +97,13 @@ impl Dense {
             derived: Box::default(),
             extremes: Box::default(),
             wide: WideCells::new(),
+            counted_bytes: 0,
         }
     }
 
-    /// Slices held, dead ones included.
     #[inline(always)]
-    fn len(&self, layout: &Layout) -> usize {
-        self.slices.len() / layout.stride
-    }
-
-    #[inline(always)]
-    pub fn live(&self, layout: &Layout) -> usize {
-        self.len(layout) - self.head
+    pub fn live(&self) -> usize {
+        self.count - self.head
     }
 
     pub fn live_words(&self, layout: &Layout) -> &[u64] {
@@ -115,13 +117,14 @@ impl Dense {
 
     #[inline(always)]
     fn time(&self, layout: &Layout, i: usize) -> i64 {
-        time_of(&self.slices[i * layout.stride..])
+        // `i` is below `count`: one compare, not the two of a slice of the rest.
+        (self.slices[i * layout.stride] as i64) >> FLAG_BITS
     }
 
     /// The first slice from `from` on with a time of at least `bound`; cursors move few slices at a time.
     #[inline(always)]
     fn first_since(&self, layout: &Layout, from: u64, bound: i64) -> usize {
-        let (mut i, n) = (from as usize, self.len(layout));
+        let (mut i, n) = (from as usize, self.count);
         while i < n && self.time(layout, i) < bound {
             i += 1;
         }
@@ -138,15 +141,16 @@ impl Dense {
             self.unordered |= layout.order(strings, slice, &self.slices[last..]).is_lt();
         }
         self.slices.extend_from_slice(slice);
+        self.count += 1;
     }
 
     /// Full: first reclaim dead slices in front, else grow by a quarter.
     #[cold]
     fn make_room(&mut self, layout: &Layout) {
-        if self.head > 4 && self.head * 8 >= self.len(layout) {
+        if self.head > 4 && self.head * 8 >= self.count {
             self.compact(layout);
         } else {
-            let more = (self.len(layout) / 4).max(16) * layout.stride;
+            let more = (self.count / 4).max(16) * layout.stride;
             self.slices.reserve_exact(more);
         }
     }
@@ -154,6 +158,7 @@ impl Dense {
     fn compact(&mut self, layout: &Layout) {
         let cut = std::mem::take(&mut self.head);
         self.slices.drain(..cut * layout.stride);
+        self.count -= cut;
         // Every cursor stands at a live slice or behind the last.
         for cursor in &mut self.derived[..layout.cursors()] {
             *cursor -= cut as u64;
@@ -175,7 +180,7 @@ impl Dense {
     pub fn take_back(&mut self, layout: &Layout, back: &[u64], strings: &mut Strings) -> usize {
         self.settle(layout, strings);
         let stride = layout.stride;
-        let (mut to, n) = (self.head, self.len(layout));
+        let (mut to, n) = (self.head, self.count);
         let (mut back, mut missing) = (back.chunks_exact(stride).peekable(), 0);
         for from in self.head..n {
             let place = from * stride..(from + 1) * stride;
@@ -192,8 +197,9 @@ impl Dense {
         }
         if to < n {
             self.slices.truncate(to * stride);
-            self.slices.drain(..std::mem::take(&mut self.head) * stride);
-            self.sorted = self.len(layout);
+            self.slices.drain(..self.head * stride);
+            self.count = to - std::mem::take(&mut self.head);
+            self.sorted = self.count;
             self.forget_derived(layout);
         }
         missing + back.count()
@@ -210,8 +216,7 @@ impl Dense {
     /// Sorts what came since the last close, and merges the late part into the settled one.
     #[inline(always)]
     fn settle(&mut self, layout: &Layout, strings: &Strings) {
-        let n = self.len(layout);
-        let settled = std::mem::replace(&mut self.sorted, n);
+        let settled = std::mem::replace(&mut self.sorted, self.count);
         if std::mem::take(&mut self.unordered) {
             self.settle_unordered(layout, settled, strings);
         }
@@ -338,7 +343,7 @@ impl Dense {
         }
         self.head = dead;
         let capacity = self.slices.capacity() / layout.stride;
-        if capacity > FIRST_SLICES && self.live(layout) * 4 < capacity {
+        if capacity > FIRST_SLICES && self.live() * 4 < capacity {
             self.compact(layout);
             self.slices.shrink_to(self.slices.len() * 2);
         }
