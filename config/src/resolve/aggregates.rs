@@ -74,7 +74,12 @@ pub fn aggregates(
         for (index, (spelling, place, _)) in windows.iter().enumerate() {
             let name = format!("{}_{spelling}", raw.name.value);
             if once.insert(&name, place, errors) {
-                outcome.features.push(Feature { name, aggregate: outcome.aggregates.len(), window: index });
+                outcome.features.push(Feature {
+                    name,
+                    aggregate: outcome.aggregates.len(),
+                    window: index,
+                    series: None,
+                });
             }
         }
         let windows = windows.into_iter().map(|(_, _, window)| window).collect();
@@ -112,7 +117,7 @@ fn aggregate(
             if let Some(input) = columns.plain(&sql.text).filter(|input| !function.takes(*input)) {
                 let message = format!("{user}: {} needs a number, and `{}` is {input}", function.name(), sql.text);
                 let takers: Vec<&str> =
-                    Function::ALL.into_iter().filter(|f| f.takes(input)).map(Function::name).collect();
+                    Function::SIMPLE.into_iter().filter(|f| f.takes(input)).map(Function::name).collect();
                 let hint = format!("for {input} there are {}", takers.join(", "));
                 errors.push(Diagnostic::new(&sql.place, "DEF-TYPE", message).hint(hint));
             }
@@ -123,6 +128,7 @@ fn aggregate(
         name: raw.name.value.clone(),
         function,
         of: of.flatten(),
+        order: None,
         filter: filter.flatten(),
         windows,
         place: raw.name.place.clone(),
@@ -130,9 +136,13 @@ fn aggregate(
 }
 
 fn function(user: &str, written: &At<String>, errors: &mut Diagnostics) -> Option<Function> {
-    let found = Function::parse(&written.value);
+    let found = match written.value.as_str() {
+        "stddev" => Some(Function::StddevSamp),
+        "variance" => Some(Function::VarSamp),
+        name => Function::SIMPLE.into_iter().find(|f| f.name() == name),
+    };
     if found.is_none() {
-        let all = Function::ALL.map(Function::name);
+        let all = Function::SIMPLE.map(Function::name);
         let shown = shorten(&written.value);
         let planned = PLANNED.contains(&written.value.as_str());
         let (message, hint) = match planned {

@@ -52,18 +52,22 @@ pub fn view(
         ViewShape { name: raw.name.value.clone(), features: outcome.features.clone(), complete: outcome.complete };
     let view = || {
         Some(View {
+            served_as: raw.name.value.clone(),
             name: raw.name.value,
             source: source_index?,
             entity: entity_index?,
             key_columns: key_columns?,
             filter: filter.flatten(),
             mode: mode?,
+            group: None,
+            attributes: false,
             aggregates: outcome.aggregates,
             features: outcome.features,
             online: raw.online.unwrap_or(true),
             offline: raw.offline.unwrap_or(false),
             serving_ttl: ttl.flatten(),
             feature_start: start.flatten(),
+            lifetime_start: None,
             owner: raw.owner.map(|text| text.0),
             description: raw.description.map(|text| text.0),
             tags: raw.tags.into_iter().flat_map(|tags| tags.entries).map(|(k, v)| (k.value, v.0)).collect(),
