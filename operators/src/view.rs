@@ -1,8 +1,14 @@
 //! A view compiled: its windows, its stored columns and the features read from them.
 
+mod categories;
+
+use std::sync::Arc;
+
 use freshet_config::definitions::{Aggregate, Function, Mode, PlanId, Sql, View, Window};
 use freshet_config::time::{EventTime, Span};
 use freshet_config::value::{DataType, FeatureType};
+
+pub use categories::{Category, CategoryFeature, CategoryPlan, MAX_CATEGORIES, key_prefix};
 
 /// What slices, rows and readers need to know of a view. Plain data; equal layouts read each other's rows.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +23,8 @@ pub struct ViewPlan {
     /// Instants whose reference lies before it have no values at all.
     pub feature_start: Option<EventTime>,
     pub plan_id: PlanId,
+    /// Set when the view is by category: slices are then of [`CategoryPlan::member`], and rows hold many of its rows.
+    pub categories: Option<Arc<CategoryPlan>>,
 }
 
 /// What is kept of one column.
@@ -60,7 +68,8 @@ pub const MAX_COLUMNS: usize = 64;
 /// The distinct columns of a view, in order of first use. Counting all rows needs none.
 pub fn column_sources(view: &View) -> Vec<ColumnSource> {
     let mut sources: Vec<ColumnSource> = Vec::new();
-    for aggregate in &view.aggregates {
+    // The list of categories is read from the keys.
+    for aggregate in view.aggregates.iter().filter(|aggregate| aggregate.function != Function::GroupKeys) {
         let source = ColumnSource { of: aggregate.of.clone(), filter: aggregate.filter.clone() };
         if source.names_a_column() && !sources.iter().any(|s| s.same_text(&source)) {
             sources.push(source);
@@ -103,6 +112,7 @@ impl ViewPlan {
             features: Vec::new(),
             feature_start: view.feature_start,
             plan_id,
+            categories: None,
         };
         for feature in &view.features {
             let aggregate = &view.aggregates[feature.aggregate];
@@ -143,7 +153,10 @@ impl ViewPlan {
 
     /// Identifies what rows look like: rows of another layout are not read.
     pub fn layout_tag(&self) -> u32 {
-        let text = format!("1 {:?} {:?} {:?}", self.mode, self.windows, self.columns);
+        let mut text = format!("1 {:?} {:?} {:?}", self.mode, self.windows, self.columns);
+        if let Some(categories) = &self.categories {
+            text.push_str(&format!(" by {:?}", categories.data_type));
+        }
         // FNV-1a, folded: part of the stored format, so not a hasher that may change.
         let hash =
             text.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));

@@ -153,6 +153,12 @@ impl MetricsSource for EngineFigures {
             ),
             ("freshet_state_bytes", "gauge", "Bytes of windows in memory.", by_view(|v| v.state_bytes)),
             ("freshet_keys", "gauge", "Keys with a window in memory.", by_view(|v| v.keys)),
+            (
+                "freshet_keys_over_category_limit",
+                "gauge",
+                "Keys with more categories than are allowed.",
+                by_view(|v| v.keys_over_limit),
+            ),
             ("freshet_dense_keys", "gauge", "Keys whose rows have a horizon.", by_view(|v| v.dense_keys)),
             ("freshet_rows_written_total", "counter", "Rows written.", by_view(|v| v.rows_written)),
             ("freshet_store_rows", "gauge", "Rows of the online store.", one(store.rows as f64)),

@@ -179,11 +179,12 @@ impl<'p> History<'p> {
         let (request, shape) = (&self.requests[index], &self.shapes[index]);
         for i in 0..batch.len() {
             let word = batch.key[i].to_le_bytes();
-            let key = if shape.heap_key { heap_bytes(&batch.heap, batch.key[i]) } else { &word };
+            let whole = if shape.heap_key { heap_bytes(&batch.heap, batch.key[i]) } else { &word };
+            let Some((key, category)) = request.split(whole) else { continue };
             if let Some(slot) = request.slots.get(key)
                 && request.reach.contains(&batch.time[i])
             {
-                self.retained[index].push(*slot, shape, batch, i);
+                self.retained[index].push(*slot, category, shape, batch, i);
             }
         }
     }

@@ -9,7 +9,7 @@ use freshet_config::diagnostic::{Diagnostic, Diagnostics, Place, suggestion};
 use freshet_config::time::Span;
 use freshet_config::value::DataType;
 use freshet_operators::lookup::ServicePlan;
-use freshet_operators::project::{ProjectedColumn, Projection};
+use freshet_operators::project::{ProjectedCategory, ProjectedColumn, Projection};
 use freshet_operators::sql::{self, Expression, Predicate, SqlError, SqlErrorKind};
 use freshet_operators::view::{self, ColumnSource, MAX_COLUMNS, MAX_WINDOWS, ViewPlan};
 
@@ -116,7 +116,15 @@ impl Compiler<'_> {
         let columns: Vec<ProjectedColumn> = compiled.into_iter().collect::<Option<_>>()?;
         let types: Vec<DataType> = columns.iter().map(|c| c.data_type).collect();
         self.check_functions(view, &sources, &types);
-        let plan = Arc::new(ViewPlan::new(view, &types, self.definitions.plan_id()));
+        let category = match &view.group {
+            Some(group) => Some((group.column.text.clone(), self.category(view, &group.column, schema)?)),
+            None => None,
+        };
+        let plan_id = self.definitions.plan_id();
+        let plan = Arc::new(match &category {
+            Some((_, category)) => ViewPlan::by_category(view, &types, category.data_type, plan_id),
+            None => ViewPlan::new(view, &types, plan_id),
+        });
         if plan.windows.len() > MAX_WINDOWS || columns.len() > MAX_COLUMNS {
             let message = format!(
                 "view `{}` has {} distinct windows and {} distinct columns, more than {MAX_WINDOWS} and {MAX_COLUMNS}",
@@ -129,12 +137,15 @@ impl Compiler<'_> {
         }
         let keys = self.keys(view, schema)?;
         let time = self.definitions.sources[view.source].event_time;
-        let group = match groups.iter_mut().find(|g| g.entity == view.entity && g.has_room(&sources, &keys)) {
+        let (text, category) = category.unzip();
+        let fits = |g: &Group| g.entity == view.entity && g.category == text && g.has_room(&sources, &keys);
+        let group = match groups.iter_mut().find(|group| fits(group)) {
             Some(group) => group,
             None => {
-                let projection =
-                    Projection { time, keys, columns: Vec::new(), filters: Vec::new(), keep_positions: false };
-                groups.push(Group { entity: view.entity, projection, views: Vec::new(), sources: Vec::new() });
+                let (columns, filters) = (Vec::new(), Vec::new());
+                let projection = Projection { time, keys, category, columns, filters, keep_positions: false };
+                let (views, sources) = (Vec::new(), Vec::new());
+                groups.push(Group { entity: view.entity, projection, category: text, views, sources });
                 groups.last_mut()?
             }
         };
@@ -160,6 +171,19 @@ impl Compiler<'_> {
             None => DataType::Bool,
         };
         Some(ProjectedColumn { of, filter, data_type })
+    }
+
+    fn category(&mut self, view: &View, sql: &Sql, schema: &Schema) -> Option<ProjectedCategory> {
+        let what = format!("the category of view `{}`", view.served_as);
+        let of = self.keep(Expression::compile(&sql.text, schema), sql, &what)?;
+        let data_type = column_type(of.data_type())?;
+        if !data_type.is_key() {
+            let message = format!("{what}: `{}` is {data_type}, which has no exact values to group by", sql.text);
+            let hint = "group by a string, an integer, a bool or a timestamp";
+            self.errors.push(Diagnostic::new(&sql.place, "DEF-TYPE", message).hint(hint));
+            return None;
+        }
+        Some(ProjectedCategory { of, data_type })
     }
 
     fn predicate(&mut self, sql: &Sql, schema: &Schema, what: &str) -> Option<Predicate> {
@@ -226,9 +250,6 @@ fn not_computed(view: &View) -> Option<(&Place, String)> {
     if view.attributes {
         return here("a list of attributes");
     }
-    if let Some(group) = &view.group {
-        return Some((&group.column.place, format!("the category `{}`", group.name)));
-    }
     if view.lifetime_start.is_some() {
         return here("lifetime_start");
     }
@@ -240,7 +261,8 @@ fn not_computed(view: &View) -> Option<(&Place, String)> {
     if let Some(feature) = view.features.iter().find(|feature| feature.series.is_some()) {
         return Some((&view.aggregates.get(feature.aggregate)?.place, "a series of windows".to_string()));
     }
-    let unknown = |a: &&Aggregate| !Function::SIMPLE.contains(&a.function);
+    let known = |function: Function| Function::SIMPLE.contains(&function) || function == Function::GroupKeys;
+    let unknown = |a: &&Aggregate| !known(a.function);
     if let Some(aggregate) = view.aggregates.iter().find(unknown) {
         return Some((&aggregate.place, format!("the function {}", aggregate.function.name())));
     }

@@ -207,7 +207,7 @@ fn less(data_type: DataType, a: u64, b: u64, heap: &[u8]) -> bool {
     }
 }
 
-fn value_of(word: u64, data_type: DataType, heap: &[u8]) -> Value {
+pub(super) fn value_of(word: u64, data_type: DataType, heap: &[u8]) -> Value {
     match data_type {
         DataType::Int32 => Value::Int32(word as i32),
         DataType::Int64 => Value::Int64(word as i64),

@@ -81,6 +81,7 @@ fn groups() -> [Projection; 2] {
     let by_account = Projection {
         time: 4,
         keys: vec![(0, DataType::String)],
+        category: None,
         columns: vec![
             projected(Some("amount * 2"), None, DataType::Float64),
             projected(Some("account"), Some("amount > 0"), DataType::String),
@@ -92,6 +93,7 @@ fn groups() -> [Projection; 2] {
     let by_region = Projection {
         time: 4,
         keys: vec![(0, DataType::String), (1, DataType::Int32)],
+        category: None,
         columns: vec![projected(Some("kind"), None, DataType::Int64)],
         filters: vec![Some(predicate("kind <> 3", &schema).unwrap())],
         keep_positions: false,
@@ -176,7 +178,8 @@ fn run(workers: usize, history: &[Vec<Event>]) -> (Newest, usize) {
                         bit as u32,
                         group.heap_key(),
                         START,
-                    ),
+                    )
+                    .into(),
                 });
                 let seen = collected.clone();
                 windows(scope.input_from(&mut input), group.shape(), views.collect(), control.clone())
@@ -340,6 +343,7 @@ fn a_single_narrow_key_travels_as_a_word() {
     let by_region = Projection {
         time: 4,
         keys: vec![(1, DataType::Int32)],
+        category: None,
         columns: Vec::new(),
         filters: vec![None],
         keep_positions: false,

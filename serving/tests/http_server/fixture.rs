@@ -210,6 +210,7 @@ fn plan(view: &View) -> Arc<ViewPlan> {
         features: view.features.iter().map(feature).collect(),
         feature_start: None,
         plan_id: PlanId(7),
+        categories: None,
     })
 }
 
