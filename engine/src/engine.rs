@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, bounded};
+use freshet_config::definitions::Source;
 use freshet_config::settings::KafkaSettings;
 use freshet_connectors::ledger::Ledger;
 use freshet_connectors::log::Log;
@@ -20,7 +21,8 @@ use crate::clock::Clock;
 use crate::dimension::DimensionTable;
 use crate::epochs::{Arrival, Coordinator};
 use crate::ingest::{
-    Connections, Delivery, DimensionIntake, Intake, IntakeError, LogIngest, Logs, PushError, PushReport, SavedPositions,
+    Connections, Consumed, Delivery, DimensionIntake, Intake, IntakeError, LogIngest, Logs, PushError, PushReport,
+    SavedPositions,
 };
 use crate::plan::Plan;
 use crate::progress::{Failure, Tally};
@@ -123,8 +125,15 @@ impl Engine {
         }
         let push = LogIngest::new(&plan, &logs, options.kafka.as_ref(), options.clock.clone());
         let failure = Arc::new(Failure::default());
-        let tallies: Vec<Tally> =
-            plan.definitions.sources.iter().map(|s| Tally::new(&s.name, ledger.clone())).collect();
+        let tally = |source: &Source| {
+            // A tie breaker takes the place of positions: nobody can tell what was seen before.
+            let before = match source.tie_breaker {
+                None => positions.consumed(&source.name),
+                Some(_) => Consumed::default(),
+            };
+            Tally::new(&source.name, ledger.clone(), before)
+        };
+        let tallies: Vec<Tally> = plan.definitions.sources.iter().map(tally).collect();
         let tallies = Arc::new(tallies);
         let sinks = Arc::new(Sinks::open(plan.clone(), store, &options.offline, failure.clone())?);
         let surroundings = Surroundings {
