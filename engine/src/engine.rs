@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Sender, bounded};
 use freshet_config::definitions::Source;
 use freshet_config::settings::KafkaSettings;
+use freshet_connectors::events::{Rejection, excerpt};
 use freshet_connectors::ledger::Ledger;
 use freshet_connectors::log::Log;
 use freshet_connectors::offline::OfflineError;
@@ -222,9 +223,21 @@ impl Engine {
         self.shared.ready()
     }
 
-    /// Appends records to a source; they are durable when this returns.
+    /// Appends records to a source; those taken are durable when this returns, the others are in the ledger.
     pub fn push(&self, source: &str, records: &[&str]) -> Result<PushReport, PushError> {
-        self.push.append(source, records)
+        let report = self.push.append(source, records)?;
+        if let Some(index) = self.shared.plan.definitions.source(source) {
+            for refused in &report.rejected {
+                self.shared.tallies[index].refused_at_door(Rejection {
+                    code: refused.code,
+                    place: "pushed".to_string(),
+                    message: refused.message.clone(),
+                    record_time: Some(self.clock.now()),
+                    payload_excerpt: excerpt(records[refused.index].as_bytes()),
+                });
+            }
+        }
+        Ok(report)
     }
 
     /// Checks records as [`Engine::push`] would, and takes none.

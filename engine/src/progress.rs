@@ -1,13 +1,13 @@
 //! What the engine counts while it runs, and the first thing that stopped it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use freshet_connectors::events::{Code, Rejection};
 use freshet_connectors::ledger::Ledger;
 use freshet_operators::project::{Projected, SourceBatch};
 
-use crate::ingest::Consumed;
+use crate::ingest::{Consumed, IntakeCounts};
 
 /// What became of the events of one source behind its reader.
 pub struct Tally {
@@ -18,6 +18,8 @@ pub struct Tally {
     filtered: AtomicU64,
     keyless: AtomicU64,
     failed_values: AtomicU64,
+    /// Pushed records that were refused, and so never came to a stream.
+    refused: Mutex<IntakeCounts>,
 }
 
 impl Tally {
@@ -29,6 +31,7 @@ impl Tally {
             filtered: AtomicU64::new(0),
             keyless: AtomicU64::new(0),
             failed_values: AtomicU64::new(0),
+            refused: Mutex::default(),
         }
     }
 
@@ -57,6 +60,20 @@ impl Tally {
                 },
             ));
         }
+    }
+
+    /// Counts a pushed record that was refused.
+    pub fn refused_at_door(&self, rejection: Rejection) {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.consumed += 1;
+        refused.reject(rejection.reason());
+        drop(refused);
+        self.keep(self.ledger.record(&self.source, &rejection));
+    }
+
+    /// What became of pushed records that were refused.
+    pub fn refused(&self) -> IntakeCounts {
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A ledger that cannot be written loses the text of a rejection, never its count.

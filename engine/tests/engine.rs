@@ -229,8 +229,11 @@ fn a_restart_puts_nothing_into_the_ledger_twice() {
     let again = start(FILTERED, directory.path(), 2);
     assert!(again.engine.settle());
     assert_eq!(counts(&again), before);
-    again.engine.push("orders", &[order("d", "\"x\"", 2).as_str()]).unwrap();
+    let report = again.engine.push("orders", &[order("d", "\"x\"", 2).as_str(), "{no json"]).unwrap();
+    assert_eq!((report.accepted, report.rejected.len()), (1, 1));
     assert!(again.engine.settle());
-    assert_eq!(counts(&again).iter().map(|(_, count)| count).sum::<u64>(), 4);
+    assert_eq!(counts(&again).iter().map(|(_, count)| count).sum::<u64>(), 5, "what the door refuses is there too");
+    let source = &again.engine.figures().sources[0];
+    assert_eq!((source.consumed, source.admitted, source.filtered, source.unparsable), (6, 1, 3, 1));
     again.engine.stop().unwrap();
 }

@@ -81,7 +81,7 @@ pub struct IntakeCounts {
 }
 
 impl IntakeCounts {
-    fn reject(&mut self, reason: Reason) {
+    pub(crate) fn reject(&mut self, reason: Reason) {
         self.rejected += 1;
         match reason {
             Reason::Late => self.late += 1,
