@@ -140,7 +140,14 @@ fn stop_engine(engine: Arc<Engine>) -> Result<(), Failure> {
 
 fn open_store(plan: &Plan, options: &NodeOptions) -> Result<OnlineStore, Failure> {
     match &options.store {
-        StoreSettings::Memory => Ok(OnlineStore::Memory(MemoryStore::new(plan.views.len()))),
+        StoreSettings::Memory { bytes } => {
+            let store = MemoryStore::new(plan.views.len());
+            let store = match bytes {
+                Some(bytes) => store.with_budget(*bytes as u64),
+                None => store,
+            };
+            Ok(OnlineStore::Memory(store))
+        }
         StoreSettings::Scylla { nodes, keyspace, replication } => {
             let mut settings = ScyllaSettings::new(nodes.clone(), keyspace.clone(), options.workspace.clone());
             // Settings allow 1 to 16 copies.

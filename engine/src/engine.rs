@@ -7,7 +7,9 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, bounded};
+use freshet_config::definitions::Source;
 use freshet_config::settings::KafkaSettings;
+use freshet_connectors::events::{Rejection, excerpt};
 use freshet_connectors::ledger::Ledger;
 use freshet_connectors::log::Log;
 use freshet_connectors::offline::OfflineError;
@@ -20,7 +22,8 @@ use crate::clock::Clock;
 use crate::dimension::DimensionTable;
 use crate::epochs::{Arrival, Coordinator};
 use crate::ingest::{
-    Connections, Delivery, DimensionIntake, Intake, IntakeError, LogIngest, Logs, PushError, PushReport, SavedPositions,
+    Connections, Consumed, Delivery, DimensionIntake, Intake, IntakeError, LogIngest, Logs, PushError, PushReport,
+    SavedPositions,
 };
 use crate::plan::Plan;
 use crate::progress::{Failure, Tally};
@@ -123,8 +126,15 @@ impl Engine {
         }
         let push = LogIngest::new(&plan, &logs, options.kafka.as_ref(), options.clock.clone());
         let failure = Arc::new(Failure::default());
-        let tallies: Vec<Tally> =
-            plan.definitions.sources.iter().map(|s| Tally::new(&s.name, ledger.clone())).collect();
+        let tally = |source: &Source| {
+            // A tie breaker takes the place of positions: nobody can tell what was seen before.
+            let before = match source.tie_breaker {
+                None => positions.consumed(&source.name),
+                Some(_) => Consumed::default(),
+            };
+            Tally::new(&source.name, ledger.clone(), before)
+        };
+        let tallies: Vec<Tally> = plan.definitions.sources.iter().map(tally).collect();
         let tallies = Arc::new(tallies);
         let sinks = Arc::new(Sinks::open(plan.clone(), store, &options.offline, failure.clone())?);
         let surroundings = Surroundings {
@@ -213,9 +223,21 @@ impl Engine {
         self.shared.ready()
     }
 
-    /// Appends records to a source; they are durable when this returns.
+    /// Appends records to a source; those taken are durable when this returns, the others are in the ledger.
     pub fn push(&self, source: &str, records: &[&str]) -> Result<PushReport, PushError> {
-        self.push.append(source, records)
+        let report = self.push.append(source, records)?;
+        if let Some(index) = self.shared.plan.definitions.source(source) {
+            for refused in &report.rejected {
+                self.shared.tallies[index].refused_at_door(Rejection {
+                    code: refused.code,
+                    place: "pushed".to_string(),
+                    message: refused.message.clone(),
+                    record_time: Some(self.clock.now()),
+                    payload_excerpt: excerpt(records[refused.index].as_bytes()),
+                });
+            }
+        }
+        Ok(report)
     }
 
     /// Checks records as [`Engine::push`] would, and takes none.

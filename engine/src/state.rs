@@ -202,16 +202,17 @@ impl Shared {
             let source = &self.plan.definitions.sources[pipeline.source];
             let (reader, tally) = (&self.readers[p], &self.tallies[pipeline.source]);
             let counts = *reader.counts.lock().unwrap_or_else(PoisonError::into_inner);
+            let refused = tally.refused();
             let lag = load(&reader.lag);
             SourceFigures {
                 name: source.name.clone(),
-                consumed: counts.consumed - counts.expired,
+                consumed: counts.consumed - counts.expired + refused.consumed,
                 passed_over: counts.expired,
                 admitted: counts.delivered.saturating_sub(tally.left_out()),
-                late: counts.late,
-                future: counts.future,
+                late: counts.late + refused.late,
+                future: counts.future + refused.future,
                 duplicate: counts.duplicate,
-                unparsable: counts.unparsable() + tally.keyless(),
+                unparsable: counts.unparsable() + refused.unparsable() + tally.keyless(),
                 filtered: tally.filtered(),
                 position_lag: (lag != u64::MAX).then_some(lag),
             }

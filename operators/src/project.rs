@@ -69,8 +69,8 @@ pub struct ProjectedColumn {
 /// What projection found besides values.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Projected {
-    /// Events no view takes.
-    pub filtered: u64,
+    /// Rows of the batch that no view takes.
+    pub filtered: Vec<usize>,
     /// Rows of the batch whose key is null or too long, and that no other group took.
     pub keyless: Vec<usize>,
     /// Values that could not be computed (null instead), and why the first could not.
@@ -107,7 +107,7 @@ pub fn project(groups: &[Projection], batch: &SourceBatch) -> Result<(Vec<KeyedB
             match (fates.admitted[row], fates.keyless[row]) {
                 (true, _) => {}
                 (false, true) => found.keyless.push(row),
-                (false, false) => found.filtered += 1,
+                (false, false) => found.filtered.push(row),
             }
         }
     }

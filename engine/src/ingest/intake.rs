@@ -14,6 +14,7 @@ use freshet_connectors::position;
 use freshet_connectors::positions::SourcePosition;
 
 use super::admission::{Admission, Judged, Origin};
+use super::positions::history_name;
 use super::stream::{Record, StreamReader};
 use super::{Connections, Delivery, IntakeCounts, IntakeError, SavedPositions, history, required_keys};
 use crate::clock::Clock;
@@ -39,11 +40,6 @@ pub struct Intake {
     clock: Arc<Clock>,
     counts: IntakeCounts,
     ledger_trouble: Option<String>,
-}
-
-/// The name that the history's position has beside the stream's, which has the source's. No source is called so.
-fn history_name(source: &str) -> String {
-    format!("{source}.history")
 }
 
 impl Intake {

@@ -39,7 +39,7 @@ pub use error::{FeedError, IntakeError, PushError};
 pub use feed::{FEED_BATCH, FeedReport, feed_file};
 pub use intake::Intake;
 pub use logs::Logs;
-pub use positions::SavedPositions;
+pub use positions::{Consumed, SavedPositions};
 pub use push::{LogIngest, PushReport, Rejected};
 
 /// Events on their way into the dataflow; never empty.
@@ -81,7 +81,7 @@ pub struct IntakeCounts {
 }
 
 impl IntakeCounts {
-    fn reject(&mut self, reason: Reason) {
+    pub(crate) fn reject(&mut self, reason: Reason) {
         self.rejected += 1;
         match reason {
             Reason::Late => self.late += 1,

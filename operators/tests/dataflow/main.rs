@@ -312,7 +312,7 @@ fn what_no_view_takes_is_counted() {
         "the first group takes all with an account"
     );
     let (keyed, region) = project(&only(1), &batch(&events, 0)).unwrap();
-    assert_eq!(region, Projected { filtered: 1, keyless: vec![1, 2, 3], ..Projected::default() });
+    assert_eq!(region, Projected { filtered: vec![4], keyless: vec![1, 2, 3], ..Projected::default() });
     assert_eq!(keyed[0].len(), 1);
     let mut key = Vec::new();
     encode_key(&[Value::String("a".into()), Value::Int32(1)], &mut key).unwrap();
