@@ -398,6 +398,32 @@ proptest! {
     }
 }
 
+#[test]
+fn keys_with_too_many_categories_are_counted() {
+    let wanted = Wanted { function: Function::Count, of: None, filter: None, windows: vec![window(MINUTE, 0)] };
+    let (plan, alone) = plans(Mode::Continuous, &[wanted], GroupShape::Map, false, 2);
+    let (shape, tuning) = (GroupShape::Map, Tuning::default());
+    let case = Case { plan, alone, shape, numbers: false, tuning, epochs: Vec::new(), instants: Vec::new() };
+    let mut stores = [store(&case)];
+    let event = |category| Event {
+        key: 4,
+        category,
+        time: START + category as i64 * SECOND,
+        position: category as u64,
+        amount: None,
+    };
+    let events: Vec<Event> = (0..3).map(event).collect();
+    let epoch = |at, events| EpochOfEvents { at, events, back: Vec::new() };
+    let row = apply(&case, &mut stores, &[], &epoch(START + 3 * SECOND, events), 1).into_values().next().unwrap();
+    assert_eq!(stores[0].stats().keys_over_limit, 1);
+    // The first of them leaves its window a minute after it came, and nothing else happens.
+    let until = describe(&case.plan, &row).unwrap().until.unwrap();
+    assert_eq!(until.micros(), START + MINUTE - 1);
+    assert_eq!(apply(&case, &mut stores, &[], &epoch(until.micros(), Vec::new()), 1).len(), 0);
+    assert_eq!(apply(&case, &mut stores, &[], &epoch(until.micros() + 1, Vec::new()), 1).len(), 1);
+    assert_eq!(stores[0].stats().keys_over_limit, 0);
+}
+
 /// Keys that fall silent take no memory for ever.
 #[test]
 fn silent_keys_are_dropped() {

@@ -95,9 +95,8 @@ impl Plan {
         for member in &group.views {
             let plan = &self.views[member.view];
             write!(f, "    view {} {}", plan.name, describe_mode(plan.mode))?;
-            match &self.definitions.views[member.view].filter {
-                Some(filter) => write!(f, " where {}", filter.text)?,
-                None => {}
+            if let Some(filter) = &self.definitions.views[member.view].filter {
+                write!(f, " where {}", filter.text)?;
             }
             match &group.category {
                 Some(category) => writeln!(f, " by {category}")?,
