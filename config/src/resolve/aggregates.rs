@@ -151,7 +151,7 @@ fn key_lists<'a>(
     let mut distinct: Vec<Spelling> = Vec::new();
     for spelling in spellings {
         if !distinct.iter().any(|known| known.suffix == spelling.suffix) {
-            distinct.push(spelling.clone());
+            distinct.push(Spelling { place: key.column.place.clone(), ..spelling.clone() });
         }
     }
     let name = format!("{}_keys", key.name);

@@ -37,7 +37,8 @@ pub fn attributes(
     let window = Window { size: size.unwrap_or(Span::UNBOUNDED), offset: Span::ZERO };
     let mut once = Once::of("attribute", owner);
     let mut part = Part::default();
-    let mut outcome = Outcome { complete: !written.broken && count <= MAX_AGGREGATES, ..Outcome::default() };
+    let mut outcome =
+        Outcome { complete: !written.broken && (1..=MAX_AGGREGATES).contains(&count), ..Outcome::default() };
     for name in written.items.iter().take(MAX_AGGREGATES) {
         if !once.insert(&name.value, &name.place, errors) {
             continue;

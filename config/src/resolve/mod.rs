@@ -52,7 +52,7 @@ pub fn parse(files: &[(String, String)]) -> Result<Definitions, Diagnostics> {
     let mut errors = shape.errors;
     let definitions = resolve(raw, complete, &mut errors);
     if errors.is_empty() && is_empty(&definitions) {
-        let place = Place { file: files.first().map_or("", |(name, _)| name).into(), line: 0, column: 0 };
+        let place = Place::new(&files.first().map_or("", |(name, _)| name).into(), 0, 0);
         let message = "the files define nothing";
         errors.push(Diagnostic::new(&place, "DEF-YAML", message).hint("add a section, such as `sources:` or `views:`"));
     }

@@ -65,7 +65,11 @@ pub fn view(
         (aggregates, _) => {
             let place = aggregates.as_ref().map_or(&raw.name.place, |written: &Parts<_>| &written.place);
             let message = format!("{owner} needs exactly one of `aggregates` and `attributes`");
-            errors.push(Diagnostic::new(place, "DEF-ARG", message).hint("put the others into a view of their own"));
+            let hint = match aggregates {
+                Some(_) => "put one of the two into a view of its own",
+                None => "add `aggregates`, or `attributes` for the newest values of columns",
+            };
+            errors.push(Diagnostic::new(place, "DEF-ARG", message).hint(hint));
             Outcome::default()
         }
     };

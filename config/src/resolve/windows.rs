@@ -154,7 +154,8 @@ fn series(user: &str, raw: &RawSeries, frame: Frame, errors: &mut Diagnostics) -
     let length = Span::from_micros(end.micros() - start.micros());
     if length <= Span::ZERO {
         let message = format!("{} `{}` is not before its end {end}", part("start"), raw.start.value.0);
-        refuse(&raw.start.place, message, "write a start further back, such as -6h".to_string());
+        let earlier = Span::from_micros(end.micros() - 6 * size.micros().max(step.micros()));
+        refuse(&raw.start.place, message, format!("write a start further back, such as {earlier}"));
         return None;
     }
     if room < 0 {

@@ -259,10 +259,10 @@ fn diagnostic(error: &SqlError, sql: &Sql, what: &str) -> Diagnostic {
         SqlErrorKind::NonDeterministic => "DEF-NONDET",
         SqlErrorKind::Unsupported => "DEF-SQL",
     };
-    let mut place = sql.place.clone();
-    if let Some((1, column)) = error.offset {
-        place.column += column.saturating_sub(1);
-    }
+    let place = match error.offset {
+        Some((line, column)) => sql.place.inside(&sql.text, line, column),
+        None => sql.place.clone(),
+    };
     let diagnostic = Diagnostic::new(&place, code, format!("{what}: {}", error.message));
     match &error.hint {
         Some(hint) => diagnostic.hint(hint),
