@@ -124,7 +124,10 @@ fn features(definitions: &Definitions, served_as: &str) -> Vec<String> {
             let windows: Vec<String> = windows.iter().map(|w| format!("{} at {}", w.size, w.offset)).collect();
             let types = [("amount", DataType::Float64), ("cents", DataType::Int64)];
             let input = aggregate.of.as_ref().map(|of| {
-                types.into_iter().find(|(name, _)| *name == of.text).map_or(DataType::String, |(_, of_type)| of_type)
+                types
+                    .into_iter()
+                    .find(|(name, _)| *name == of.text.trim_matches('"'))
+                    .map_or(DataType::String, |(_, of_type)| of_type)
             });
             let of_type = view.feature_type(feature, input, view.group.as_ref().map(|_| DataType::String));
             assert!(of_type.fits(&view.empty_value(feature)), "{of_type} has no {}", view.empty_value(feature));
@@ -196,6 +199,9 @@ fn every_function_and_window_means_what_it_says() {
     assert_eq!(lists.aggregates[7].order.as_ref().map(|sql| sql.text.as_str()), Some("amount"));
     assert_eq!(view("by_vertical@vertical").group.as_ref().map(|group| group.shape), Some(GroupShape::Map));
     assert_eq!(view("by_vertical").group, None);
+    let category =
+        view("by_vertical@vertical").group.as_ref().map(|group| (group.column.text.as_str(), group.name.as_str()));
+    assert_eq!(category, Some(("\"vertical\"", "vertical")), "quoted: a column may be called like a word of SQL");
     let (day, hour) = (Span::from_secs(86_400), Span::from_secs(3_600));
     let batch = view("per_merchant");
     assert_eq!(batch.group.as_ref().map(|group| group.shape), Some(GroupShape::Aligned));

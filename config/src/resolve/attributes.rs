@@ -1,12 +1,13 @@
 //! Attributes: columns whose newest values are features, one whole row winning.
 
 use crate::decode::{At, Parts, shorten};
-use crate::definitions::{Aggregate, Feature, Function, Sql, Window};
+use crate::definitions::{Aggregate, Feature, Function, Window};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::raw::RawView;
 use crate::resolve::aggregates::{NamedFeature, Outcome, Part};
 use crate::resolve::limits::MAX_AGGREGATES;
 use crate::resolve::names::Once;
+use crate::resolve::spans::column_sql;
 use crate::resolve::tables::Columns;
 use crate::resolve::windows::{Frame, bounded_window};
 use crate::time::Span;
@@ -56,7 +57,7 @@ pub fn attributes(
         part.aggregates.push(Aggregate {
             name: name.value.clone(),
             function: Function::Latest,
-            of: Some(Sql { text: name.value.clone(), place: name.place.clone() }),
+            of: Some(column_sql(name)),
             order: None,
             filter: None,
             windows: vec![window],

@@ -1,8 +1,9 @@
 //! Categories: the columns that `by` and `secondary_key` tell values apart by.
 
 use crate::decode::At;
-use crate::definitions::{Group, GroupShape, Sql};
+use crate::definitions::{Group, GroupShape};
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::resolve::spans::column_sql;
 use crate::resolve::tables::Columns;
 
 /// Resolves a category, which is a column: its name becomes part of other names. `None`: an error was recorded, or the
@@ -21,8 +22,7 @@ pub fn category(
         errors.push(Diagnostic::new(&written.place, "DEF-TYPE", message).hint(hint));
         return None;
     }
-    let sql = Sql { text: written.value.clone(), place: written.place.clone() };
-    Some(Group { column: sql, name: written.value.clone(), shape })
+    Some(Group { column: column_sql(written), name: written.value.clone(), shape })
 }
 
 /// Resolves the secondary key of a view whose own keys come from the columns `keys`.

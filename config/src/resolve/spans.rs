@@ -109,6 +109,11 @@ pub fn read_start(what: &str, written: &At<Spelled>, errors: &mut Diagnostics) -
     if is_date { EventTime::parse(&midnight).ok() } else { read_instant(what, written, errors) }
 }
 
+/// A column as an expression. Its name may be a word of SQL.
+pub fn column_sql(column: &At<String>) -> Sql {
+    Sql { text: format!("\"{}\"", column.value), place: column.place.clone() }
+}
+
 /// Carries SQL text to where it is compiled.
 pub fn read_sql(what: &str, written: &At<Spelled>, errors: &mut Diagnostics) -> Option<Sql> {
     let text = written.value.0.trim();
