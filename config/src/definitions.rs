@@ -266,7 +266,7 @@ pub enum Mode {
 /// The category that all aggregates of a view are computed by. Events whose category is null count in none.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Group {
-    /// A column or an expression over the source's columns; never a float.
+    /// A column, quoted, as an expression over the source's columns; never a float.
     pub column: Sql,
     /// The category's name: the column's.
     pub name: String,

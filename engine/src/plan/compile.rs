@@ -107,7 +107,7 @@ impl Compiler<'_> {
             return None;
         }
         let filter = match &view.filter {
-            Some(sql) => Some(self.predicate(sql, schema, &format!("the filter of view `{}`", view.name))?),
+            Some(sql) => Some(self.predicate(sql, schema, &format!("the filter of view `{}`", view.served_as))?),
             None => None,
         };
         let sources = view::column_sources(view);
@@ -128,7 +128,7 @@ impl Compiler<'_> {
         if plan.windows.len() > MAX_WINDOWS || columns.len() > MAX_COLUMNS {
             let message = format!(
                 "view `{}` has {} distinct windows and {} distinct columns, more than {MAX_WINDOWS} and {MAX_COLUMNS}",
-                view.name,
+                view.served_as,
                 plan.windows.len(),
                 columns.len()
             );
@@ -154,7 +154,7 @@ impl Compiler<'_> {
     }
 
     fn column(&mut self, view: &View, source: &ColumnSource, schema: &Schema) -> Option<ProjectedColumn> {
-        let what = |part: &str| format!("{part} in view `{}`", view.name);
+        let what = |part: &str| format!("{part} in view `{}`", view.served_as);
         let of = match &source.of {
             Some(sql) => {
                 let compiled = Expression::compile(&sql.text, schema);
@@ -225,7 +225,7 @@ impl Compiler<'_> {
                 (Some(_), Some(data_type)) => {
                     let message = format!(
                         "view `{}` takes key `{}` of entity `{}` from `{name}`, which is {data_type}, not {}",
-                        view.name, key.name, entity.name, key.data_type
+                        view.served_as, key.name, entity.name, key.data_type
                     );
                     self.errors.push(
                         Diagnostic::new(&view.place, "DEF-TYPE", message)
@@ -234,7 +234,7 @@ impl Compiler<'_> {
                 }
                 _ => {
                     let names = schema.fields().iter().map(|f| f.name().as_str());
-                    let message = format!("view `{}` has no column `{name}` for key `{}`", view.name, key.name);
+                    let message = format!("view `{}` has no column `{name}` for key `{}`", view.served_as, key.name);
                     let hint = suggestion(name, names);
                     self.errors.push(Diagnostic::new(&view.place, "DEF-COL", message).hint(hint));
                 }
@@ -281,10 +281,10 @@ fn diagnostic(error: &SqlError, sql: &Sql, what: &str) -> Diagnostic {
         SqlErrorKind::NonDeterministic => "DEF-NONDET",
         SqlErrorKind::Unsupported => "DEF-SQL",
     };
-    let mut place = sql.place.clone();
-    if let Some((1, column)) = error.offset {
-        place.column += column.saturating_sub(1);
-    }
+    let place = match error.offset {
+        Some((line, column)) => sql.place.inside(&sql.text, line, column),
+        None => sql.place.clone(),
+    };
     let diagnostic = Diagnostic::new(&place, code, format!("{what}: {}", error.message));
     match &error.hint {
         Some(hint) => diagnostic.hint(hint),
