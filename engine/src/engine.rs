@@ -378,14 +378,16 @@ impl Reader {
 
     /// `false` when nobody listens any more.
     fn deliver(&mut self, delivery: Delivery) -> bool {
-        let Delivery { events, latest } = delivery;
+        let Delivery { events, retracted, latest } = delivery;
         let batch = SourceBatch { events: events.batch, positions: events.positions, signs: Vec::new() };
-        let sent = self.stop.load(Ordering::Acquire)
-            || batch.events.num_rows() == 0
-            || self
-                .arrivals
-                .send(Arrival::Events { pipeline: self.pipeline, batch, record_times: events.record_times, latest })
-                .is_ok();
+        let retracted = retracted.map(|events| SourceBatch {
+            signs: vec![-1; events.len()],
+            events: events.batch,
+            positions: events.positions,
+        });
+        let arrival =
+            Arrival::Events { pipeline: self.pipeline, batch, retracted, record_times: events.record_times, latest };
+        let sent = self.stop.load(Ordering::Acquire) || self.arrivals.send(arrival).is_ok();
         self.publish();
         sent
     }

@@ -262,6 +262,7 @@ mod tests {
             ],
             feature_start: None,
             plan_id: PlanId(1),
+            categories: None,
         };
         let served = |feature, name: &str, data_type| ServedFeature {
             name: name.into(),

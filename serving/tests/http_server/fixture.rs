@@ -167,6 +167,7 @@ fn source(name: &str, stream: Option<Stream>) -> Source {
         dedup_key: None,
         tie_breaker: None,
         lateness: Span::ZERO,
+        changelog: None,
         enrich: Vec::new(),
         select: Vec::new(),
         place: Place::default(),
