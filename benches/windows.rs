@@ -120,26 +120,32 @@ fn view(mode: Mode) -> View {
         name: function.name().to_string(),
         function: *function,
         of: Some(Sql { text: "amount".to_string(), place: place() }),
+        order: None,
         filter: None,
         windows: windows.to_vec(),
         place: place(),
     };
     let aggregates: Vec<Aggregate> = functions.iter().map(aggregate).collect();
-    let features = (0..aggregates.len())
-        .flat_map(|aggregate| (0..windows.len()).map(move |window| Feature { name: String::new(), aggregate, window }));
+    let features = (0..aggregates.len()).flat_map(|aggregate| {
+        (0..windows.len()).map(move |window| Feature { name: String::new(), aggregate, window, series: None })
+    });
     View {
         name: "card".to_string(),
+        served_as: "card".to_string(),
         source: 0,
         entity: 0,
         key_columns: vec!["card_id".to_string()],
         filter: None,
         mode,
+        group: None,
+        attributes: false,
         features: features.collect(),
         aggregates: aggregates.clone(),
         online: true,
         offline: false,
         serving_ttl: None,
         feature_start: None,
+        lifetime_start: None,
         owner: None,
         description: None,
         tags: Vec::new(),

@@ -130,6 +130,27 @@ fn errors_in_sql_are_found_by_check() {
 }
 
 #[test]
+fn errors_in_sql_over_several_lines_name_the_line() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    write(
+        dir.path(),
+        "views.yaml",
+        "sources:\n  - {name: txn, stream: {log: {}}, schema: {card: int64, at: timestamp}, event_time: at}\n\
+         entities:\n  - {name: card, keys: {card: int64}}\n\
+         views:\n  - name: v\n    source: txn\n    entity: card\n    where: |\n      card > 1\n        and crad < 9\n\
+         \x20   aggregates:\n      - name: n\n        fn: count\n        windows: [1h]\n        where: >\n          card > 1\n\
+         \x20         and card < crad\n",
+    );
+    let (_, errors) = refused(&["check", &dir.path().display().to_string()]);
+    let places: Vec<&str> = errors.lines().filter_map(|line| line.split(": ").next()).collect();
+    assert_eq!(places, ["views.yaml:11:13"], "{errors}");
+    let sound = fs::read_to_string(dir.path().join("views.yaml")).expect("the file").replace("and crad", "and card");
+    write(dir.path(), "views.yaml", &sound);
+    let (_, errors) = refused(&["check", &dir.path().display().to_string()]);
+    assert!(errors.starts_with("views.yaml:18:22: "), "{errors}");
+}
+
+#[test]
 fn the_examples_are_sound_and_print_their_plans() {
     for (example, service) in [("examples/fraud", "fraud_v1"), ("examples/flights", "departure_delay_v1")] {
         let checked = freshet(&["check", example]);

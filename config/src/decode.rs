@@ -115,13 +115,30 @@ impl JsonSchema for Spelled {
     }
 }
 
-/// Anything at all; for fields that are known but not supported.
-#[derive(Clone, Debug)]
-pub struct Anything;
+/// A number as it is spelled: its range and whether it is whole are checked by whoever knows what it is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Numeral(pub String);
 
-impl Decode for Anything {
-    fn decode(_: &Node, _: &mut Shape) -> Option<Anything> {
-        Some(Anything)
+impl Decode for Numeral {
+    fn decode(node: &Node, shape: &mut Shape) -> Option<Numeral> {
+        match &node.content {
+            Content::Number(text) => Some(Numeral(text.clone())),
+            _ => shape.expected(node, "a number"),
+        }
+    }
+}
+
+impl JsonSchema for Numeral {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Numeral".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        schemars::json_schema!({ "type": "number" })
     }
 }
 

@@ -7,7 +7,9 @@ use serde::Serialize;
 
 use crate::diagnostic::Place;
 use crate::time::{EventTime, Span};
-use crate::value::DataType;
+use crate::value::{DataType, FeatureType, Value};
+
+pub use crate::function::{Fraction, Function};
 
 /// Everything one directory of definition files declares.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -163,22 +165,38 @@ pub struct Entity {
 }
 
 /// Features of one entity from one source.
+///
+/// A view of the user's whose aggregates are partly by category becomes several of these (see [`View::served_as`]), so
+/// that each has at most one [`Group`].
 #[derive(Clone, Debug, Serialize)]
 pub struct View {
+    /// Unique: what the view is stored under. The user's name, followed by `@` and the category's name for a part that is
+    /// by category.
     pub name: String,
+    /// The user's name for the view; features are served as `{served_as}.{feature}`.
+    pub served_as: String,
     pub source: usize,
     pub entity: usize,
     /// Per key of the entity, the event's column by name (a schema, enriched or computed column).
     pub key_columns: Vec<String>,
     pub filter: Option<Sql>,
     pub mode: Mode,
+    /// Whether every aggregate is computed per category, and what that makes of its features.
+    pub group: Option<Group>,
+    /// Whether features are attributes: columns of the newest row. All aggregates are [`Function::Latest`] then, over one
+    /// window: the view's `ttl`, or [`Span::UNBOUNDED`].
+    pub attributes: bool,
     pub aggregates: Vec<Aggregate>,
     /// Features in order: aggregates as written, each with its windows as written.
     pub features: Vec<Feature>,
     pub online: bool,
     pub offline: bool,
     pub serving_ttl: Option<Span>,
+    /// Instants whose reference lies before it have no values at all. Always `None` for attribute views, whose
+    /// `feature_start` is a [`View::lifetime_start`].
     pub feature_start: Option<EventTime>,
+    /// Events before it count in no window, bounded ones included.
+    pub lifetime_start: Option<EventTime>,
     #[serde(skip)]
     pub owner: Option<String>,
     #[serde(skip)]
@@ -190,24 +208,78 @@ pub struct View {
 }
 
 impl View {
-    /// The longest reach into the past of any window, its offset included.
+    /// The longest reach into the past of any window: its offset, the delay of its mode and a step are part of it.
+    /// [`Span::UNBOUNDED`] when a window is.
     pub fn longest_window(&self) -> Span {
-        self.aggregates
-            .iter()
-            .flat_map(|a| &a.windows)
-            .map(|w| Span::from_micros(w.size.micros() - w.offset.micros()))
-            .max()
-            .unwrap_or_default()
+        let windows = self.aggregates.iter().flat_map(|a| &a.windows);
+        let longest = windows.map(|w| w.size.micros().saturating_sub(w.offset.micros())).max().unwrap_or_default();
+        let behind = match self.mode {
+            Mode::Continuous | Mode::Interval(_) => 0,
+            Mode::Batch { schedule, delay } => schedule.micros().saturating_add(delay.micros()),
+            Mode::Sawtooth(step) => step.micros(),
+        };
+        Span::from_micros(longest.saturating_add(behind)).min(Span::UNBOUNDED)
+    }
+
+    /// The type of a feature whose aggregate's column is of type `input` (`None`: rows are counted), in a view whose
+    /// category is of type `group`.
+    pub fn feature_type(&self, feature: &Feature, input: Option<DataType>, group: Option<DataType>) -> FeatureType {
+        let function = self.aggregates.get(feature.aggregate).map_or(Function::Count, |a| a.function);
+        let plain = function.output(input);
+        let grouped = match (&self.group, group) {
+            (None, _) | (_, None) => plain,
+            (Some(_), _) if function == Function::GroupKeys => plain,
+            (Some(Group { shape: GroupShape::Map, .. }), Some(category)) => FeatureType::Map(category, Box::new(plain)),
+            (Some(Group { shape: GroupShape::Aligned, .. }), _) => FeatureType::List(Box::new(plain)),
+        };
+        if feature.series.is_some() { FeatureType::List(Box::new(grouped)) } else { grouped }
+    }
+
+    /// The value of a feature for a key without events in its windows.
+    pub fn empty_value(&self, feature: &Feature) -> Value {
+        let function = self.aggregates.get(feature.aggregate).map_or(Function::Count, |a| a.function);
+        let one = match &self.group {
+            Some(Group { shape: GroupShape::Map, .. }) => Value::Map(Vec::new()),
+            Some(Group { shape: GroupShape::Aligned, .. }) => Value::List(Vec::new()),
+            None => function.empty(),
+        };
+        match feature.series {
+            Some(windows) => Value::List(vec![one; windows]),
+            None => one,
+        }
     }
 }
 
-/// Which events count at an instant (DESIGN: the laws).
+/// Which events count at an instant T (DESIGN: the laws).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 pub enum Mode {
     /// `(T - W + O, T + O]`, event-exact.
     Continuous,
     /// `[T' - W + O, T' + O)` with `T' = floor(T / A) * A`, A being this span.
     Interval(Span),
+    /// `[T' - W + O, T' + O)` with `T' = floor((T - delay) / schedule) * schedule`.
+    Batch { schedule: Span, delay: Span },
+    /// `[floor((T - W + O) / r) * r, T + O]`, r being this span.
+    Sawtooth(Span),
+}
+
+/// The category that all aggregates of a view are computed by. Events whose category is null count in none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Group {
+    /// A column, quoted, as an expression over the source's columns; never a float.
+    pub column: Sql,
+    /// The category's name: the column's.
+    pub name: String,
+    pub shape: GroupShape,
+}
+
+/// How the values of all categories make one feature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub enum GroupShape {
+    /// A map from category to value, ascending by category (`by:`).
+    Map,
+    /// A list of values, aligned with the list of the categories seen in the window, ascending (`secondary_key:`).
+    Aligned,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -216,101 +288,37 @@ pub struct Aggregate {
     pub function: Function,
     /// What is aggregated: a column's name or an SQL expression. `None` only for `count`: rows.
     pub of: Option<Sql>,
+    /// What rows are compared by; for `min_by` and `max_by`, and only for them.
+    pub order: Option<Sql>,
     /// Events that count for this aggregate, on top of the view's filter.
     pub filter: Option<Sql>,
+    /// Those of a series follow each other, the oldest first.
     pub windows: Vec<Window>,
     #[serde(skip)]
     pub place: Place,
 }
 
-/// An aggregate function with its parameters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-pub enum Function {
-    Count,
-    Sum,
-    Mean,
-    Min,
-    Max,
-    StddevSamp,
-    StddevPop,
-    VarSamp,
-    VarPop,
-    Last,
-}
-
-impl Function {
-    pub const ALL: [Function; 10] = [
-        Function::Count,
-        Function::Sum,
-        Function::Mean,
-        Function::Min,
-        Function::Max,
-        Function::StddevSamp,
-        Function::StddevPop,
-        Function::VarSamp,
-        Function::VarPop,
-        Function::Last,
-    ];
-
-    /// The name in definitions.
-    pub fn name(self) -> &'static str {
-        match self {
-            Function::Count => "count",
-            Function::Sum => "sum",
-            Function::Mean => "mean",
-            Function::Min => "min",
-            Function::Max => "max",
-            Function::StddevSamp => "stddev_samp",
-            Function::StddevPop => "stddev_pop",
-            Function::VarSamp => "var_samp",
-            Function::VarPop => "var_pop",
-            Function::Last => "last",
-        }
-    }
-
-    /// Reads a name; `stddev` and `variance` are the sample forms.
-    pub fn parse(name: &str) -> Option<Function> {
-        match name {
-            "stddev" => Some(Function::StddevSamp),
-            "variance" => Some(Function::VarSamp),
-            _ => Function::ALL.into_iter().find(|f| f.name() == name),
-        }
-    }
-
-    /// Whether the function takes a column of this type.
-    pub fn takes(self, input: DataType) -> bool {
-        match self {
-            Function::Count | Function::Min | Function::Max | Function::Last => true,
-            _ => input.is_number(),
-        }
-    }
-
-    /// The type of the result for a column of type `input` (`None`: rows are counted).
-    pub fn output(self, input: Option<DataType>) -> DataType {
-        match self {
-            Function::Count => DataType::Int64,
-            Function::Sum | Function::Min | Function::Max | Function::Last => input.unwrap_or(DataType::Int64),
-            _ => DataType::Float64,
-        }
-    }
-}
-
+/// A window ending at the instant asked for, or before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Window {
+    /// Positive; [`Span::UNBOUNDED`] for `lifetime`, and for attributes without `ttl`.
     pub size: Span,
     /// Zero or negative.
     pub offset: Span,
 }
 
-/// One feature of a view: an aggregate over one of its windows.
+/// One feature of a view: an aggregate over one of its windows, or over a series of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Feature {
-    /// `{aggregate}_{window}`, the window as the user spelled it.
+    /// `{aggregate}_{window}`, the window as the user spelled it; the column of an attribute.
     pub name: String,
     /// Index into [`View::aggregates`].
     pub aggregate: usize,
-    /// Index into the aggregate's windows.
+    /// Index into the aggregate's windows: the window, or the first (and oldest) of the series.
     pub window: usize,
+    /// How many consecutive windows of the aggregate make the feature, which is a list of their values then, the oldest
+    /// first.
+    pub series: Option<usize>,
 }
 
 /// A named list of features served together.

@@ -3,12 +3,41 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// A place in a definition file. Lines and columns count from 1.
+/// A place in a definition file: where a value begins. Lines and columns count from 1.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     pub file: Arc<str>,
     pub line: usize,
     pub column: usize,
+    /// Where the later lines of a text begin that is spread over several; in their order, as far as they are known.
+    pub lines: Option<Arc<[LineStart]>>,
+}
+
+/// Where a line of a text begins in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LineStart {
+    /// Characters of the text before this line, white space at the text's beginning not counted.
+    pub offset: usize,
+    pub line: usize,
+    pub column: usize,
+}
+
+impl Place {
+    /// The beginning of a value.
+    pub fn new(file: &Arc<str>, line: usize, column: usize) -> Place {
+        Place { file: file.clone(), line, column, lines: None }
+    }
+
+    /// The place of a character of the text that begins here: its line and column in the text, both from 1, white space
+    /// at the text's beginning not counted.
+    pub fn inside(&self, text: &str, line: usize, column: usize) -> Place {
+        let before = text.split_inclusive('\n').take(line.saturating_sub(1)).map(|line| line.chars().count());
+        let offset = before.sum::<usize>() + column.saturating_sub(1);
+        let starts = self.lines.as_deref().unwrap_or_default();
+        let first = LineStart { offset: 0, line: self.line, column: self.column };
+        let start = starts.iter().rev().find(|start| start.offset <= offset).copied().unwrap_or(first);
+        Place::new(&self.file, start.line, start.column + offset - start.offset)
+    }
 }
 
 impl fmt::Display for Place {

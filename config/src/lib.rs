@@ -5,9 +5,12 @@
 //! Settings take the same way from TOML. Nothing here reads a clock, opens a socket or starts a thread; the only I/O
 //! is reading definition and settings files.
 
+pub mod arrays;
 mod decode;
 pub mod definitions;
 pub mod diagnostic;
+pub mod function;
+mod lines;
 mod load;
 mod raw;
 pub mod resolve;

@@ -103,7 +103,7 @@ fn unreadable(root: &Path, path: &Path, error: &io::Error) -> Diagnostic {
 }
 
 fn at(root: &Path, path: &Path, code: &'static str, message: String) -> Diagnostic {
-    let place = Place { file: shown(root, path).into(), line: 0, column: 0 };
+    let place = Place::new(&shown(root, path).into(), 0, 0);
     Diagnostic::new(&place, code, message)
 }
 

@@ -4,7 +4,7 @@
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
-use crate::decode::{Anything, At, Decode, Fields, OneOrMany, Pairs, Parts, Shape, Spelled, record};
+use crate::decode::{At, Decode, Fields, Numeral, OneOrMany, Pairs, Parts, Shape, Spelled, record};
 use crate::tree::{Content, Node};
 
 /// A named thing of a file. The name is kept when the rest is unsound, so that references to it are not called unknown.
@@ -231,17 +231,27 @@ record! {
         keys: Option<Pairs<At<String>>>,
         /// An SQL condition: events that count.
         filter = "where": Option<At<Spelled>>,
-        /// `continuous`, which is also the default, or `{interval: 5m}`.
+        /// `continuous`, which is also the default, `{interval: 5m}`, `{batch: {schedule: 1h, delay: 10m}}` or
+        /// `{sawtooth: 1h}`.
         mode: Option<At<RawMode>>,
-        /// What is computed.
-        aggregates: Parts<RawAggregate>,
+        /// What is computed. A view has either these or `attributes`.
+        aggregates: Option<Parts<RawAggregate>>,
+        /// Columns whose newest values are the features, instead of `aggregates`.
+        attributes: Option<Parts<At<String>>>,
+        /// How long attributes are valid, such as `2d`; without end unless written.
+        ttl: Option<At<Spelled>>,
+        /// A column whose values every aggregate is told apart by: features are lists, one element per value seen.
+        secondary_key: Option<At<String>>,
+        /// Events before this instant do not exist for the view; needed for `lifetime` windows. RFC 3339 with a zone, or a
+        /// date for midnight UTC.
+        lifetime_start: Option<At<Spelled>>,
         /// Whether rows are kept in the online store; true unless written.
         online: Option<bool>,
         /// Whether rows are kept in the offline store; false unless written.
         offline: Option<bool>,
         /// After how long without events a key's features expire, such as `30d`.
         serving_ttl: Option<At<Spelled>>,
-        /// Events before this instant do not count: RFC 3339 with a zone.
+        /// Instants before this one have no values: RFC 3339 with a zone, or a date for midnight UTC.
         feature_start: Option<At<Spelled>>,
         /// Who answers for the view.
         owner: Option<Spelled>,
@@ -252,25 +262,39 @@ record! {
     }
 }
 
-/// Which events count at an instant: `continuous`, or `{interval: 5m}`.
+/// Which events count at an instant: `continuous`, or a record.
 #[derive(Clone, Debug)]
 pub enum RawMode {
     Word(String),
-    Interval(At<Spelled>),
+    Record(Box<RawSteps>),
 }
 
 record! {
-    /// Windows move in steps of this span.
-    pub struct RawInterval = "mode" {
-        /// The step, such as `5m`.
-        interval: At<Spelled>,
+    /// How windows move: exactly one of `interval`, `batch` and `sawtooth`.
+    pub struct RawSteps = "mode" {
+        /// Windows move in steps of this span, such as `5m`.
+        interval: Option<At<Spelled>>,
+        /// Windows move with a schedule.
+        batch: Option<RawBatch>,
+        /// Windows end at the instant asked for and begin at a step of this span, such as `1h`.
+        sawtooth: Option<At<Spelled>>,
+    }
+}
+
+record! {
+    /// Windows move when a scheduled batch is complete.
+    pub struct RawBatch = "batch mode" {
+        /// The span from one batch to the next, such as `1d`.
+        schedule: At<Spelled>,
+        /// How long after its end a batch shows, such as `1h`; zero unless written.
+        delay: Option<At<Spelled>>,
     }
 }
 
 impl Decode for RawMode {
     fn decode(node: &Node, shape: &mut Shape) -> Option<RawMode> {
         match node.content {
-            Content::Map(_) => RawInterval::decode(node, shape).map(|m| RawMode::Interval(m.interval)),
+            Content::Map(_) => RawSteps::decode(node, shape).map(|steps| RawMode::Record(Box::new(steps))),
             _ => String::decode(node, shape).map(RawMode::Word),
         }
     }
@@ -281,47 +305,76 @@ record! {
     pub struct RawAggregate = "aggregate" {
         /// Lower-case letters, digits and underscores, starting with a letter, at most 64.
         name: At<String>,
-        /// `count`, `sum`, `mean`, `min`, `max`, `stddev_samp`, `stddev_pop`, `var_samp`, `var_pop` or `last`.
+        /// `count`, `sum`, `mean`, `min`, `max`, `stddev_samp`, `stddev_pop`, `var_samp`, `var_pop`, `first`, `last`,
+        /// `first_distinct`, `last_distinct`, `count_distinct`, `approx_count_distinct`, `approx_percentile`, `top_k`,
+        /// `histogram`, `decayed_sum`, `min_by` or `max_by`.
         function = "fn": At<String>,
         /// A column or an SQL expression. Only `count` may go without: it then counts events.
         of: Option<At<Spelled>>,
-        /// Windows such as `10m`, `1h` or `24h`.
+        /// Windows such as `10m`, `1h` or `lifetime`.
         windows: Parts<At<RawWindow>>,
         /// An SQL condition: events that count for this aggregate, on top of the view's.
         filter = "where": Option<At<Spelled>>,
-        /// Reserved: not supported yet.
-        n: Option<At<Anything>>,
-        /// Reserved: not supported yet.
-        percentile: Option<At<Anything>>,
-        /// Reserved: not supported yet.
-        precision: Option<At<Anything>>,
-        /// Reserved: not supported yet.
-        by: Option<At<Anything>>,
+        /// A column: the feature is a map from its values to the aggregate of each.
+        by: Option<At<String>>,
+        /// `first`, `last`, `first_distinct`, `last_distinct`: how many values, 1 to 1000.
+        n: Option<At<Numeral>>,
+        /// `top_k`: how many values, 1 to 100.
+        k: Option<At<Numeral>>,
+        /// `count_distinct`, `top_k`, `histogram`: the most distinct values, 1 to 10000; 1000 unless written.
+        limit: Option<At<Numeral>>,
+        /// `approx_percentile`: between 0 and 1, such as `0.95`.
+        percentile: Option<At<Numeral>>,
+        /// `approx_count_distinct`: 4 to 16, 8 unless written. `approx_percentile`: 20 to 1000, 100 unless written.
+        precision: Option<At<Numeral>>,
+        /// `decayed_sum`: the age at which a value counts half, such as `6h`.
+        half_life: Option<At<Spelled>>,
+        /// `min_by`, `max_by`: what events are compared by, a column or an SQL expression.
+        order: Option<At<Spelled>>,
     }
 }
 
-/// A window: `1h`, or `{size: 1h, offset: -2h}`.
+/// A window: `1h`, `lifetime`, `{size: 1h, offset: -2h}`, or `{series: {..}}`.
 #[derive(Clone, Debug)]
 pub struct RawWindow {
-    pub size: At<Spelled>,
+    pub size: Option<At<Spelled>>,
     pub offset: Option<At<Spelled>>,
+    pub series: Option<RawSeries>,
 }
 
 record! {
-    /// A window that does not end at the instant asked for.
+    /// A window that does not end at the instant asked for, or a series of windows: exactly one of `size` and `series`.
     pub struct RawShifted = "window" {
         /// The window's length.
-        size: At<Spelled>,
-        /// How far before the instant asked for it ends; zero or negative.
+        size: Option<At<Spelled>>,
+        /// How far from the instant asked for it ends; zero or negative.
         offset: Option<At<Spelled>>,
+        /// Several windows, whose values are one list.
+        series: Option<RawSeries>,
+    }
+}
+
+record! {
+    /// Windows of one size: the first begins at `start`, each next one `step` later, as long as they end by `end`.
+    pub struct RawSeries = "series" {
+        /// Where the first window begins, counted from the instant asked for, such as `-6h`.
+        start: At<Spelled>,
+        /// Where the last window has ended; zero or negative.
+        end: At<Spelled>,
+        /// From the beginning of one window to that of the next.
+        step: At<Spelled>,
+        /// The length of each window.
+        size: At<Spelled>,
     }
 }
 
 impl Decode for RawWindow {
     fn decode(node: &Node, shape: &mut Shape) -> Option<RawWindow> {
         match node.content {
-            Content::Map(_) => RawShifted::decode(node, shape).map(|w| RawWindow { size: w.size, offset: w.offset }),
-            _ => At::decode(node, shape).map(|size| RawWindow { size, offset: None }),
+            Content::Map(_) => {
+                RawShifted::decode(node, shape).map(|w| RawWindow { size: w.size, offset: w.offset, series: w.series })
+            }
+            _ => At::decode(node, shape).map(|size| RawWindow { size: Some(size), offset: None, series: None }),
         }
     }
 }
@@ -358,23 +411,8 @@ macro_rules! text_or {
     };
 }
 text_or!(RawTaken, RawRenamed);
-text_or!(RawMode, RawInterval);
+text_or!(RawMode, RawSteps);
 text_or!(RawWindow, RawShifted);
-
-impl JsonSchema for Anything {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Anything".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        // Editors are told what the resolver says: not supported yet.
-        false.into()
-    }
-}
 
 /// The sections of all files, in the order of files.
 #[derive(Clone, Debug, Default)]

@@ -85,6 +85,25 @@ mod tests {
     }
 
     #[test]
+    fn the_schema_takes_every_function_and_window() {
+        let schema = json_schema();
+        let rich: Value = serde_saphyr::from_str(include_str!("../tests/definitions/rich.yaml")).unwrap();
+        assert!(fits(&schema, &schema, &rich));
+        type Damage = fn(&mut Value);
+        let damages: [Damage; 4] = [
+            |file| file["views"][0]["aggregates"][0]["n"] = Value::from("three"),
+            |file| file["views"][0]["aggregates"][0]["m"] = Value::from(3),
+            |file| file["views"][0]["aggregates"][2]["windows"][0]["series"]["stop"] = Value::from("1h"),
+            |file| file["views"][2]["mode"]["batch"] = serde_json::json!({"delay": "1h"}),
+        ];
+        for (index, damage) in damages.iter().enumerate() {
+            let mut file = rich.clone();
+            damage(&mut file);
+            assert!(!fits(&schema, &schema, &file), "damage {index}");
+        }
+    }
+
+    #[test]
     fn every_field_is_described() {
         let schema = json_schema();
         assert_eq!(schema["title"], "Freshet definitions");

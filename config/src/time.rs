@@ -90,6 +90,9 @@ const UNITS: [(&str, i64); 8] = [
 
 impl Span {
     pub const ZERO: Span = Span(0);
+    /// Longer than any two instants of events are apart, and far enough from the end of the type that sums with other
+    /// spans fit. The size of a window without a beginning.
+    pub const UNBOUNDED: Span = Span(i64::MAX / 4);
 
     pub const fn from_micros(micros: i64) -> Span {
         Span(micros)
@@ -132,6 +135,9 @@ impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0 == 0 {
             return f.write_str("0s");
+        }
+        if *self == Span::UNBOUNDED {
+            return f.write_str("unbounded");
         }
         if self.0 < 0 {
             f.write_str("-")?;

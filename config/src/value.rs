@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::time::EventTime;
 
-/// The type of a column, a key or a feature.
+/// The type of a column or a key, and of a feature that is no list and no map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum DataType {
@@ -68,6 +68,46 @@ impl fmt::Display for DataType {
     }
 }
 
+/// The type of a feature's value.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub enum FeatureType {
+    Scalar(DataType),
+    List(Box<FeatureType>),
+    /// Keys, which are never floats, and values.
+    Map(DataType, Box<FeatureType>),
+}
+
+impl FeatureType {
+    /// Whether a value is of this type; null, and nulls inside, are of every type.
+    pub fn fits(&self, value: &Value) -> bool {
+        match (self, value) {
+            (_, Value::Null) => true,
+            (FeatureType::Scalar(data_type), value) => value.data_type() == Some(*data_type),
+            (FeatureType::List(element), Value::List(values)) => values.iter().all(|value| element.fits(value)),
+            (FeatureType::Map(key, of), Value::Map(entries)) => {
+                entries.iter().all(|(k, value)| k.data_type() == Some(*key) && of.fits(value))
+            }
+            (FeatureType::List(_) | FeatureType::Map(..), _) => false,
+        }
+    }
+}
+
+impl From<DataType> for FeatureType {
+    fn from(data_type: DataType) -> FeatureType {
+        FeatureType::Scalar(data_type)
+    }
+}
+
+impl fmt::Display for FeatureType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FeatureType::Scalar(data_type) => data_type.fmt(f),
+            FeatureType::List(element) => write!(f, "list<{element}>"),
+            FeatureType::Map(key, value) => write!(f, "map<{key}, {value}>"),
+        }
+    }
+}
+
 /// One value. Floats are never NaN where they come from an event.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Value {
@@ -79,6 +119,11 @@ pub enum Value {
     String(String),
     Bool(bool),
     Timestamp(EventTime),
+    /// Values of one type; some may be null.
+    List(Vec<Value>),
+    /// Keys of one type, distinct and never null, each with its value. Ascending by key, unless a function defines
+    /// another order.
+    Map(Vec<(Value, Value)>),
 }
 
 impl Value {
@@ -86,10 +131,10 @@ impl Value {
         matches!(self, Value::Null)
     }
 
-    /// The type, or `None` for null.
+    /// The type of a scalar; `None` for null, a list or a map.
     pub fn data_type(&self) -> Option<DataType> {
         match self {
-            Value::Null => None,
+            Value::Null | Value::List(_) | Value::Map(_) => None,
             Value::Int32(_) => Some(DataType::Int32),
             Value::Int64(_) => Some(DataType::Int64),
             Value::Float32(_) => Some(DataType::Float32),
@@ -112,6 +157,20 @@ impl fmt::Display for Value {
             Value::String(v) => v.fmt(f),
             Value::Bool(v) => v.fmt(f),
             Value::Timestamp(v) => v.fmt(f),
+            Value::List(values) => {
+                f.write_str("[")?;
+                for (index, value) in values.iter().enumerate() {
+                    write!(f, "{}{value}", if index > 0 { ", " } else { "" })?;
+                }
+                f.write_str("]")
+            }
+            Value::Map(entries) => {
+                f.write_str("{")?;
+                for (index, (key, value)) in entries.iter().enumerate() {
+                    write!(f, "{}{key}: {value}", if index > 0 { ", " } else { "" })?;
+                }
+                f.write_str("}")
+            }
         }
     }
 }
@@ -137,6 +196,7 @@ pub fn encode_key<'a>(values: impl IntoIterator<Item = &'a Value>, out: &mut Vec
             }
             Value::Null => return Err(KeyError::Null),
             Value::Float32(_) | Value::Float64(_) => return Err(KeyError::Float),
+            Value::List(_) | Value::Map(_) => return Err(KeyError::Nested),
         }
     }
     Ok(())
@@ -184,6 +244,8 @@ pub enum KeyError {
     Null,
     #[error("a join key is a float")]
     Float,
+    #[error("a join key is a list or a map")]
+    Nested,
     #[error("a join key of {0} bytes is longer than {MAX_KEY_STRING_BYTES}")]
     TooLong(usize),
 }

@@ -8,6 +8,7 @@ use serde_saphyr::budget::BudgetBreach;
 use serde_saphyr::{DuplicateKeyPolicy, Error, Location, NonFiniteFloatPolicy, Options, Spanned, UserMessageFormatter};
 
 use crate::diagnostic::{Diagnostic, Place};
+use crate::lines::Source;
 use crate::tree::{Content, Key, Node};
 
 /// Largest definition file, in bytes.
@@ -23,14 +24,16 @@ pub fn read(file: &Arc<str>, text: &str) -> Result<Option<Node>, Diagnostic> {
         return Err(too_large(file, text.len() as u64));
     }
     match serde_saphyr::from_str_with_options::<Option<Parsed>>(text, options()) {
-        Ok(parsed) => Ok(parsed.map(|p| p.located(file)).filter(|node| !matches!(node.content, Content::Null))),
+        Ok(parsed) => Ok(parsed
+            .map(|p| p.located(file, &Source::new(text)))
+            .filter(|node| !matches!(node.content, Content::Null))),
         Err(error) => Err(refusal(file, text, error.without_snippet())),
     }
 }
 
 /// The refusal of a file of `bytes` bytes; whoever reads files says it before reading.
 pub fn too_large(file: &Arc<str>, bytes: u64) -> Diagnostic {
-    let place = Place { file: file.clone(), line: 0, column: 0 };
+    let place = Place::new(file, 0, 0);
     let message = format!("the file holds {bytes} bytes, more than the {MAX_FILE_BYTES} a definition file may");
     Diagnostic::new(&place, "DEF-SIZE", message).hint("split it into several files")
 }
@@ -51,9 +54,7 @@ fn options() -> Options {
 }
 
 fn refusal(file: &Arc<str>, text: &str, error: &Error) -> Diagnostic {
-    let place = error
-        .location()
-        .map_or_else(|| Place { file: file.clone(), line: 1, column: 1 }, |location| place_of(file, location));
+    let place = error.location().map_or_else(|| Place::new(file, 1, 1), |location| place_of(file, location));
     let too_deep = || {
         let message = format!("lists and maps are nested deeper than {MAX_DEPTH} levels");
         Diagnostic::new(&place, "DEF-SIZE", message).hint("no definition needs this many levels")
@@ -107,7 +108,7 @@ fn line_starts_with_tab(text: &str, line: usize) -> bool {
 }
 
 fn place_of(file: &Arc<str>, location: Location) -> Place {
-    Place { file: file.clone(), line: location.line() as usize, column: location.column() as usize }
+    Place::new(file, location.line() as usize, location.column() as usize)
 }
 
 /// A value as the YAML library hands it over; becomes a [`Node`] once the file's name is added.
@@ -124,21 +125,27 @@ enum ParsedContent {
 
 impl Parsed {
     /// Recursion is bounded by [`MAX_DEPTH`].
-    fn located(self, file: &Arc<str>) -> Node {
+    fn located(self, file: &Arc<str>, source: &Source<'_>) -> Node {
+        let mut place = place_of(file, self.0.referenced);
         let content = match self.0.value {
             ParsedContent::Null => Content::Null,
             ParsedContent::Bool(value) => Content::Bool(value),
             ParsedContent::Number(text) => Content::Number(text),
-            ParsedContent::Text(text) => Content::Text(text),
-            ParsedContent::List(items) => Content::List(items.into_iter().map(|item| item.located(file)).collect()),
+            ParsedContent::Text(text) => {
+                place.lines = source.line_starts(&place, &text);
+                Content::Text(text)
+            }
+            ParsedContent::List(items) => {
+                Content::List(items.into_iter().map(|item| item.located(file, source)).collect())
+            }
             ParsedContent::Map(entries) => {
                 let entry = |(key, value): (Spanned<String>, Parsed)| {
-                    (Key { place: place_of(file, key.referenced), text: key.value }, value.located(file))
+                    (Key { place: place_of(file, key.referenced), text: key.value }, value.located(file, source))
                 };
                 Content::Map(entries.into_iter().map(entry).collect())
             }
         };
-        Node { place: place_of(file, self.0.referenced), content }
+        Node { place, content }
     }
 }
 

@@ -2,10 +2,12 @@
 
 #[path = "definitions/refused.rs"]
 mod refused_cases;
+#[path = "definitions/refused_rich.rs"]
+mod refused_rich_cases;
 
-use freshet_config::definitions::{Definitions, FileFormat, Files, Mode, Stream, StreamFormat};
+use freshet_config::definitions::{Definitions, FileFormat, Files, GroupShape, Mode, Stream, StreamFormat};
 use freshet_config::parse;
-use freshet_config::time::Span;
+use freshet_config::time::{EventTime, Span};
 use freshet_config::value::DataType;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -13,6 +15,8 @@ use proptest::sample::Index;
 use refused_cases::CASES;
 
 const GOOD: &str = include_str!("definitions/good.yaml");
+/// Every function, kind of window and kind of view.
+const RICH: &str = include_str!("definitions/rich.yaml");
 
 fn one_file(text: &str) -> Vec<(String, String)> {
     vec![("a.yaml".to_string(), text.to_string())]
@@ -41,6 +45,16 @@ fn every_mistake_is_refused_with_its_place_and_a_hint() {
     for (from, to, expected) in CASES {
         let expected: Vec<String> = expected.iter().map(|line| format!("a.yaml:{line}")).collect();
         assert_eq!(refused(&one_file(&changed(from, to))), expected, "`{from}` -> `{to}`");
+    }
+}
+
+#[test]
+fn every_mistake_in_functions_and_windows_is_refused_with_its_place_and_a_hint() {
+    for (from, to, expected) in refused_rich_cases::CASES {
+        assert!(RICH.contains(from), "the rich file holds no `{from}`");
+        let expected: Vec<String> = expected.iter().map(|line| format!("a.yaml:{line}")).collect();
+        let found = refused(&one_file(&RICH.replacen(from, to, 1)));
+        assert_eq!(found, expected, "`{from}` -> `{to}`");
     }
 }
 
@@ -100,6 +114,119 @@ fn a_good_file_means_what_it_says() {
     assert_eq!(served, named_once);
 }
 
+/// Names, functions, windows and types of all features of a view of the user's, one line each.
+fn features(definitions: &Definitions, served_as: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    for view in definitions.views.iter().filter(|view| view.served_as == served_as) {
+        for feature in &view.features {
+            let aggregate = &view.aggregates[feature.aggregate];
+            let windows = &aggregate.windows[feature.window..feature.window + feature.series.unwrap_or(1)];
+            let windows: Vec<String> = windows.iter().map(|w| format!("{} at {}", w.size, w.offset)).collect();
+            let types = [("amount", DataType::Float64), ("cents", DataType::Int64)];
+            let input = aggregate.of.as_ref().map(|of| {
+                types
+                    .into_iter()
+                    .find(|(name, _)| *name == of.text.trim_matches('"'))
+                    .map_or(DataType::String, |(_, of_type)| of_type)
+            });
+            let of_type = view.feature_type(feature, input, view.group.as_ref().map(|_| DataType::String));
+            assert!(of_type.fits(&view.empty_value(feature)), "{of_type} has no {}", view.empty_value(feature));
+            lines.push(format!(
+                "{} {} {:?} [{}] {of_type} {}",
+                view.name,
+                feature.name,
+                aggregate.function,
+                windows.join(", "),
+                view.empty_value(feature)
+            ));
+        }
+    }
+    lines
+}
+
+#[test]
+fn every_function_and_window_means_what_it_says() {
+    let definitions = accepted(RICH);
+    assert_eq!(
+        features(&definitions, "lists"),
+        [
+            "lists last_amounts_1h LastN(3) [1h at 0s] list<float64> []",
+            "lists last_amounts_1h_offset_2h LastN(3) [1h at -2h] list<float64> []",
+            "lists p95_1d ApproxPercentile { percentile: 0.95, precision: 100 } [1d at 0s] float64 null",
+            "lists p95_lifetime ApproxPercentile { percentile: 0.95, precision: 100 } [unbounded at 0s] float64 null",
+            "lists hourly_series_6h_0h_1h_2h Count [2h at -4h, 2h at -3h, 2h at -2h, 2h at -1h, 2h at 0s] list<int64> \
+             [0, 0, 0, 0, 0]",
+            "lists merchants_lifetime_offset_1d ApproxCountDistinct { precision: 10 } [unbounded at -1d] int64 0",
+            "lists exact_1d CountDistinct { limit: 50 } [1d at 0s] int64 0",
+            "lists top_7d TopK { k: 3, limit: 1000 } [7d at 0s] map<string, int64> {}",
+            "lists decayed_7d DecayedSum { half_life: Span(21600000000) } [7d at 0s] float64 null",
+            "lists dearest_1d MaxBy [1d at 0s] string null",
+        ]
+    );
+    assert_eq!(
+        features(&definitions, "by_vertical"),
+        [
+            "by_vertical@vertical spent_30m Sum [30m at 0s] map<string, float64> {}",
+            "by_vertical@vertical seen_1h Count [1h at 0s] map<string, int64> {}",
+            "by_vertical total_30m Sum [30m at 0s] float64 null",
+            "by_vertical@merchant shops_series_1h_10m_20m_10m Count [10m at -50m, 10m at -30m, 10m at -10m] \
+             list<map<string, int64>> [{}, {}, {}]",
+        ]
+    );
+    assert_eq!(
+        features(&definitions, "per_merchant"),
+        [
+            "per_merchant merchant_keys_3h GroupKeys [3h at 0s] list<string> []",
+            "per_merchant merchant_keys_1d GroupKeys [1d at 0s] list<string> []",
+            "per_merchant spent_3h Sum [3h at 0s] list<float64> []",
+            "per_merchant spent_1d Sum [1d at 0s] list<float64> []",
+            "per_merchant paid_1d FirstDistinct(2) [1d at 0s] list<list<int64>> []",
+        ]
+    );
+    assert_eq!(
+        features(&definitions, "newest"),
+        [
+            "newest merchant Latest [2d at 0s] string null",
+            "newest amount Latest [2d at 0s] float64 null",
+            "newest big Latest [2d at 0s] string null",
+        ]
+    );
+    let view = |name| &definitions.views[definitions.view(name).unwrap()];
+    let start = |at: Option<EventTime>| at.map(|at| at.to_string()).unwrap_or_default();
+    let lists = view("lists");
+    assert_eq!(start(lists.lifetime_start), "2024-01-01T00:00:00Z", "a date is its midnight");
+    assert_eq!((start(lists.feature_start), lists.longest_window()), ("2025-01-01T00:00:00Z".into(), Span::UNBOUNDED));
+    assert_eq!(lists.aggregates[7].order.as_ref().map(|sql| sql.text.as_str()), Some("amount"));
+    assert_eq!(view("by_vertical@vertical").group.as_ref().map(|group| group.shape), Some(GroupShape::Map));
+    assert_eq!(view("by_vertical").group, None);
+    let category =
+        view("by_vertical@vertical").group.as_ref().map(|group| (group.column.text.as_str(), group.name.as_str()));
+    assert_eq!(category, Some(("\"vertical\"", "vertical")), "quoted: a column may be called like a word of SQL");
+    let (day, hour) = (Span::from_secs(86_400), Span::from_secs(3_600));
+    let batch = view("per_merchant");
+    assert_eq!(batch.group.as_ref().map(|group| group.shape), Some(GroupShape::Aligned));
+    assert_eq!(batch.mode, Mode::Batch { schedule: day, delay: hour });
+    assert_eq!(batch.longest_window(), Span::from_secs(49 * 3_600), "a batch shows up to a schedule and a delay later");
+    let newest = view("newest");
+    assert_eq!((newest.attributes, newest.mode), (true, Mode::Sawtooth(hour)));
+    assert_eq!((newest.feature_start, start(newest.lifetime_start)), (None, "2025-01-01T12:00:00Z".into()));
+    // A whole view is served in the order written, whatever became of it.
+    let served = definitions.services[0].features.iter().map(|f| &definitions.views[f.view].features[f.feature].name);
+    let served: Vec<&str> = served.map(String::as_str).collect();
+    assert_eq!(
+        served[..5],
+        ["spent_30m", "total_30m", "seen_1h", "shops_series_1h_10m_20m_10m", "hourly_series_6h_0h_1h_2h"]
+    );
+    assert_eq!(served[5..], ["merchant_keys_3h", "merchant_keys_1d", "spent_3h", "spent_1d", "paid_1d", "big"]);
+}
+
+#[test]
+fn an_unbounded_window_or_a_bare_attribute_has_no_end() {
+    let definitions = accepted(&RICH.replace("    ttl: 2d\n", "").replace("    mode: {sawtooth: 1h}\n", ""));
+    let newest = &definitions.views[definitions.view("newest").unwrap()];
+    assert_eq!((newest.mode, newest.longest_window()), (Mode::Continuous, Span::UNBOUNDED));
+}
+
 #[test]
 fn the_plan_id_follows_what_changes_values_and_nothing_else() {
     let plan = accepted(GOOD).plan_id();
@@ -122,6 +249,22 @@ fn the_plan_id_follows_what_changes_values_and_nothing_else() {
         ("{interval: 5m}", "continuous"),
     ] {
         assert_ne!(accepted(&changed(from, to)).plan_id(), plan, "`{from}` -> `{to}`");
+    }
+    let rich = accepted(RICH).plan_id();
+    for (from, to) in [
+        ("fn: last, n: 3", "fn: last, n: 4"),
+        ("percentile: 0.95", "percentile: 0.96"),
+        ("half_life: 6h", "half_life: 7h"),
+        ("order: amount", "order: cents"),
+        ("by: vertical", "by: merchant"),
+        ("secondary_key: merchant", "secondary_key: vertical"),
+        ("lifetime_start: 2024-01-01", "lifetime_start: 2024-01-02"),
+        ("delay: 1h", "delay: 2h"),
+        ("ttl: 2d", "ttl: 3d"),
+        ("size: 1h, offset: -2h", "size: 1h, offset: -3h"),
+    ] {
+        assert!(RICH.contains(from), "the rich file holds no `{from}`");
+        assert_ne!(accepted(&RICH.replacen(from, to, 1)).plan_id(), rich, "`{from}` -> `{to}`");
     }
     let (first, second) = GOOD.split_at(GOOD.find("entities:").unwrap());
     let apart = [("z.yaml".to_string(), first.to_string()), ("b.yaml".to_string(), second.to_string())];
@@ -223,11 +366,13 @@ proptest! {
     /// Words exchanged for others of the same file: what survives reading as YAML reaches every check.
     #[test]
     fn no_exchange_of_words_makes_resolving_panic(swaps in vec((any::<Index>(), any::<Index>()), 1..5)) {
-        let mut words: Vec<&str> = GOOD.split_inclusive([' ', '\n', ',', '{', '[', ':']).collect();
-        for (from, to) in swaps {
-            let (from, to) = (from.index(words.len()), to.index(words.len()));
-            words[to] = words[from];
+        for text in [GOOD, RICH] {
+            let mut words: Vec<&str> = text.split_inclusive([' ', '\n', ',', '{', '[', ':']).collect();
+            for (from, to) in &swaps {
+                let (from, to) = (from.index(words.len()), to.index(words.len()));
+                words[to] = words[from];
+            }
+            let _ = parse(&one_file(&words.concat()));
         }
-        let _ = parse(&one_file(&words.concat()));
     }
 }

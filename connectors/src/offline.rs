@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use freshet_config::definitions::Column;
 use freshet_config::time::{Epoch, EventTime, Span};
-use freshet_config::value::{DataType, Value};
+use freshet_config::value::{DataType, FeatureType, Value};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::errors::ParquetError;
@@ -36,7 +36,8 @@ pub struct OfflineView {
     pub name: String,
     /// Never null.
     pub keys: Vec<Column>,
-    pub features: Vec<Column>,
+    /// Names and types.
+    pub features: Vec<(String, FeatureType)>,
 }
 
 /// When a file is large or old enough to be closed.
@@ -194,11 +195,12 @@ fn check_names(view: &OfflineView) -> Result<(), OfflineError> {
         return Err(OfflineError::ViewName { view: view.name.clone() });
     }
     let mut names = vec![VALID_FROM, KNOWN_AT];
-    for column in view.keys.iter().chain(&view.features) {
-        if names.contains(&column.name.as_str()) {
-            return Err(OfflineError::ColumnName { view: view.name.clone(), column: column.name.clone() });
+    let features = view.features.iter().map(|(name, _)| name);
+    for column in view.keys.iter().map(|key| &key.name).chain(features) {
+        if names.contains(&column.as_str()) {
+            return Err(OfflineError::ColumnName { view: view.name.clone(), column: column.clone() });
         }
-        names.push(&column.name);
+        names.push(column);
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType as Arrow, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType};
 use freshet_config::definitions::Column;
 use freshet_config::time::{Epoch, EventTime, Span};
-use freshet_config::value::{DataType, Value};
+use freshet_config::value::{DataType, FeatureType, Value};
 use freshet_connectors::offline::{OfflineError, OfflineView, OfflineWriter, Roll};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
@@ -18,11 +18,15 @@ fn column(name: &str, data_type: DataType) -> Column {
     Column { name: name.into(), data_type }
 }
 
+fn feature(name: &str, of_type: DataType) -> (String, FeatureType) {
+    (name.into(), of_type.into())
+}
+
 fn view() -> OfflineView {
     OfflineView {
         name: "spend".into(),
         keys: vec![column("user", DataType::String), column("shop", DataType::Int64)],
-        features: vec![column("total_1h", DataType::Float64), column("count_1h", DataType::Int64)],
+        features: vec![feature("total_1h", DataType::Float64), feature("count_1h", DataType::Int64)],
     }
 }
 
@@ -104,7 +108,7 @@ fn rows_come_back_as_they_were_appended() {
 #[test]
 fn every_type_has_a_column() {
     let root = tempfile::tempdir().unwrap();
-    let features = DataType::ALL.map(|of_type| column(of_type.name(), of_type)).to_vec();
+    let features = DataType::ALL.map(|of_type| feature(of_type.name(), of_type)).to_vec();
     let view = OfflineView { name: "spend".into(), keys: vec![column("id", DataType::Bool)], features };
     let mut writer = OfflineWriter::open(root.path(), view, NEVER).unwrap();
     let values = [
@@ -222,7 +226,7 @@ fn rows_that_do_not_fit_are_refused_whole() {
         let error = OfflineWriter::open(root.path(), OfflineView { name: name.into(), ..view() }, NEVER).err();
         assert!(matches!(error, Some(OfflineError::ViewName { .. })), "{name}");
     }
-    let twice = OfflineView { features: vec![column("known_at", DataType::Int64)], ..view() };
+    let twice = OfflineView { features: vec![feature("known_at", DataType::Int64)], ..view() };
     let error = OfflineWriter::open(root.path(), twice, NEVER).err().expect("a name taken").to_string();
     assert!(error.contains("two columns `known_at`"), "{error}");
 }

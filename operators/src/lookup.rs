@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use freshet_config::definitions::{Column, Definitions, PlanId, Service};
-use freshet_config::value::DataType;
+use freshet_config::value::FeatureType;
 
 use crate::view::ViewPlan;
 
@@ -30,13 +30,13 @@ pub struct ViewLookup {
 
 #[derive(Clone, Debug)]
 pub struct ServedFeature {
-    /// `{view}.{feature}`.
+    /// `{view}.{feature}`, the view by its user's name.
     pub name: String,
     /// Index into [`ServicePlan::views`].
     pub view: usize,
     /// Index into the view plan's features.
     pub feature: usize,
-    pub data_type: DataType,
+    pub data_type: FeatureType,
     pub description: Option<String>,
     pub tags: Vec<(String, String)>,
 }
@@ -65,10 +65,10 @@ impl ServicePlan {
             };
             let taken = &plan.features[feature.feature];
             compiled.features.push(ServedFeature {
-                name: format!("{}.{}", view.name, taken.name),
+                name: format!("{}.{}", view.served_as, taken.name),
                 view: slot,
                 feature: feature.feature,
-                data_type: taken.data_type,
+                data_type: taken.data_type.clone(),
                 description: view.description.clone(),
                 tags: view.tags.clone(),
             });

@@ -17,7 +17,7 @@
 mod exact;
 
 use freshet_config::definitions::{Function, Mode, Window};
-use freshet_config::time::EventTime;
+use freshet_config::time::{EventTime, Span};
 use freshet_config::value::{DataType, Value};
 
 use crate::view::{FeaturePlan, ViewPlan};
@@ -60,16 +60,25 @@ fn evaluate_feature(plan: &ViewPlan, feature: &FeaturePlan, events: &[ReferenceE
 /// Whether an event at `time` counts for `window` at instant `at`.
 ///
 /// Continuous: `(at - size + offset, at + offset]`. Interval: `[t - size + offset, t + offset)` with `t` the start of
-/// the tile that `at` lies in.
+/// the tile that `at` lies in. Batch: the same with `t` the last scheduled instant that `at` lies a delay behind. Sawtooth:
+/// `[t, at + offset]` with `t` the last step at or before `at - size + offset`.
 fn counts(mode: Mode, window: Window, time: EventTime, at: EventTime) -> bool {
     // In 128 bits no sum of an instant and spans can overflow.
     let (time, at) = (i128::from(time.micros()), i128::from(at.micros()));
     let (size, offset) = (i128::from(window.size.micros()), i128::from(window.offset.micros()));
+    let floor = |at: i128, step: Span| {
+        let step = i128::from(step.micros()).max(1);
+        at.div_euclid(step) * step
+    };
     match mode {
         Mode::Continuous => at - size + offset < time && time <= at + offset,
+        Mode::Sawtooth(step) => floor(at - size + offset, step) <= time && time <= at + offset,
+        Mode::Batch { schedule, delay } => {
+            let start = floor(at - i128::from(delay.micros()), schedule);
+            start - size + offset <= time && time < start + offset
+        }
         Mode::Interval(tile) => {
-            let tile = i128::from(tile.micros()).max(1);
-            let start = at.div_euclid(tile) * tile;
+            let start = floor(at, tile);
             start - size + offset <= time && time < start + offset
         }
     }
@@ -114,6 +123,8 @@ fn aggregate(function: Function, data_type: DataType, values: &[Value]) -> (Valu
             let root = matches!(function, Function::StddevPop | Function::StddevSamp);
             finite(if root { variance.sqrt() } else { variance })
         }
+        // Plans have none of these: compiling refuses them.
+        _ => (Value::Null, true),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use freshet_config::definitions::{Aggregate, Function, Mode, PlanId, Sql, View, Window};
 use freshet_config::time::{EventTime, Span};
-use freshet_config::value::DataType;
+use freshet_config::value::{DataType, FeatureType};
 
 /// What slices, rows and readers need to know of a view. Plain data; equal layouts read each other's rows.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,7 +43,7 @@ pub struct FeaturePlan {
     pub column: Option<usize>,
     /// Index into [`ViewPlan::windows`].
     pub window: usize,
-    pub data_type: DataType,
+    pub data_type: FeatureType,
 }
 
 /// Where a stored column's values come from: `of`, null where `filter` does not hold. Without `of` the filter is counted.
@@ -119,7 +119,7 @@ impl ViewPlan {
                 function: aggregate.function,
                 column,
                 window,
-                data_type: aggregate.function.output(input),
+                data_type: view.feature_type(feature, input, None),
             });
         }
         plan
@@ -150,39 +150,48 @@ impl ViewPlan {
         (hash ^ hash >> 32) as u32
     }
 
-    /// T for continuous views, T' for tiled ones, in microseconds.
+    /// T for continuous and sawtooth views, T' for tiled and batch ones, in microseconds.
     #[inline(always)]
     fn reference(&self, at: i64) -> i64 {
         match self.mode {
-            Mode::Continuous => at,
-            Mode::Interval(tile) => {
-                let tile = tile.micros().max(1);
-                at.div_euclid(tile).saturating_mul(tile)
-            }
+            Mode::Continuous | Mode::Sawtooth(_) => at,
+            Mode::Interval(tile) => floor(at, tile),
+            Mode::Batch { schedule, delay } => floor(at.saturating_sub(delay.micros()), schedule),
         }
     }
 
-    /// First microsecond that counts in window `w` at instant `at` (the laws: continuous is open below, tiled closed).
+    /// First microsecond that counts in window `w` at instant `at` (the laws: continuous is open below, all others closed).
     ///
     /// Saturates, so that any instant may be asked for: event times stay far from the ends of the type.
     #[inline(always)]
     pub fn lower(&self, w: usize, at: i64) -> i64 {
         let window = &self.windows[w];
         let edge = self.reference(at).saturating_add(window.offset.micros()).saturating_sub(window.size.micros());
-        edge.saturating_add(i64::from(self.mode == Mode::Continuous))
+        match self.mode {
+            Mode::Continuous => edge.saturating_add(1),
+            Mode::Interval(_) | Mode::Batch { .. } => edge,
+            Mode::Sawtooth(step) => floor(edge, step),
+        }
     }
 
     /// First microsecond that counts no more in a window of this offset at instant `at`.
     #[inline(always)]
     pub fn upper(&self, offset: Span, at: i64) -> i64 {
         let edge = self.reference(at).saturating_add(offset.micros());
-        edge.saturating_add(i64::from(self.mode == Mode::Continuous))
+        edge.saturating_add(i64::from(matches!(self.mode, Mode::Continuous | Mode::Sawtooth(_))))
     }
 
     /// First microsecond that any window may still see at `at` or later.
     pub fn reach(&self, at: i64) -> i64 {
         (0..self.windows.len()).map(|w| self.lower(w, at)).min().unwrap_or(at)
     }
+}
+
+/// The last multiple of `step` at or before `at`, in microseconds.
+#[inline(always)]
+fn floor(at: i64, step: Span) -> i64 {
+    let step = step.micros().max(1);
+    at.div_euclid(step).saturating_mul(step)
 }
 
 impl ColumnPlan {

@@ -236,7 +236,7 @@ mod tests {
 
     use freshet_config::definitions::{Column, Function, Mode, PlanId};
     use freshet_config::time::Span;
-    use freshet_config::value::DataType;
+    use freshet_config::value::{DataType, FeatureType};
     use freshet_operators::lookup::{ServedFeature, ServicePlan, ViewLookup};
     use freshet_operators::view::{FeaturePlan, ViewPlan};
 
@@ -249,7 +249,7 @@ mod tests {
             function,
             column: None,
             window: 0,
-            data_type,
+            data_type: FeatureType::Scalar(data_type),
         };
         let view = ViewPlan {
             name: "spend".into(),
@@ -267,7 +267,7 @@ mod tests {
             name: name.into(),
             view: 0,
             feature,
-            data_type,
+            data_type: FeatureType::Scalar(data_type),
             description: Some("what \"was\" spent".into()),
             tags: vec![("team".into(), "fraud".into())],
         };

@@ -8,11 +8,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 use freshet_config::definitions::{Column, Definitions, Function, PlanId};
+use freshet_config::value::FeatureType;
 use freshet_operators::lookup::{ServedFeature, ServicePlan};
 use freshet_operators::view::ViewPlan;
 
 use crate::error::{ApiError, quote, suggestion};
-use crate::json::{wire_type, write_text};
+use crate::json::{wire_feature_type, write_text};
 use crate::request::Selection;
 
 /// The services of one workspace under one plan.
@@ -164,7 +165,7 @@ fn render_parts(feature: &ServedFeature, set: usize) -> Box<[u8]> {
     }
     if set & 2 != 0 {
         begin(&mut out, "dataType");
-        out.extend_from_slice(format!("{{\"type\":\"{}\"}}", wire_type(feature.data_type)).as_bytes());
+        out.extend_from_slice(wire_feature_type(&feature.data_type).to_string().as_bytes());
     }
     if let (true, Some(description)) = (set & 4 != 0, &feature.description) {
         begin(&mut out, "description");
@@ -187,13 +188,14 @@ fn render_parts(feature: &ServedFeature, set: usize) -> Box<[u8]> {
 }
 
 fn render_metadata(plan: &ServicePlan) -> Vec<u8> {
-    let named = |name: &str, data_type| {
-        let wire = wire_type(data_type);
-        serde_json::json!({ "name": name, "dataType": { "type": wire }, "type": wire })
+    let named = |name: &str, data_type: &FeatureType| {
+        let wire = wire_feature_type(data_type);
+        let word = wire["type"].clone();
+        serde_json::json!({ "name": name, "dataType": wire, "type": word })
     };
-    let keys: Vec<_> = plan.join_keys.iter().map(|key: &Column| named(&key.name, key.data_type)).collect();
+    let keys: Vec<_> = plan.join_keys.iter().map(|key: &Column| named(&key.name, &key.data_type.into())).collect();
     let features = plan.features.iter().map(|feature| {
-        let mut entry = named(&feature.name, feature.data_type);
+        let mut entry = named(&feature.name, &feature.data_type);
         if let Some(description) = &feature.description {
             entry["description"] = description.as_str().into();
         }

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use freshet_config::value::{DataType, Value};
+use freshet_config::value::{DataType, FeatureType, Value};
 
 /// Writes `text` as a JSON string.
 pub fn write_text(out: &mut Vec<u8>, text: &str) {
@@ -25,6 +25,36 @@ pub fn write_value(out: &mut Vec<u8>, value: &Value) {
         Value::Timestamp(v) => {
             let _ = write!(out, "\"{v}\"");
         }
+        Value::List(values) => {
+            out.push(b'[');
+            for (index, value) in values.iter().enumerate() {
+                if index > 0 {
+                    out.push(b',');
+                }
+                write_value(out, value);
+            }
+            out.push(b']');
+        }
+        Value::Map(entries) => {
+            out.push(b'{');
+            for (index, (key, value)) in entries.iter().enumerate() {
+                if index > 0 {
+                    out.push(b',');
+                }
+                write_key(out, key);
+                out.push(b':');
+                write_value(out, value);
+            }
+            out.push(b'}');
+        }
+    }
+}
+
+/// A key of a map as an object's: always text, which an int64 and an instant are anyway.
+fn write_key(out: &mut Vec<u8>, key: &Value) {
+    match key {
+        Value::String(text) => write_text(out, text),
+        other => write_text(out, &other.to_string()),
     }
 }
 
@@ -42,11 +72,13 @@ fn write_not_finite(out: &mut Vec<u8>, value: f64) {
     });
 }
 
-/// Whether [`write_value`] writes this value as null although it is none.
+/// Whether [`write_value`] writes this value, or a part of it, as null although it is none.
 pub fn is_not_a_number(value: &Value) -> bool {
     match value {
         Value::Float32(v) => v.is_nan(),
         Value::Float64(v) => v.is_nan(),
+        Value::List(values) => values.iter().any(is_not_a_number),
+        Value::Map(entries) => entries.iter().any(|(_, value)| is_not_a_number(value)),
         _ => false,
     }
 }
@@ -67,6 +99,21 @@ pub fn wire_type(data_type: DataType) -> &'static str {
         DataType::String => "string",
         DataType::Bool => "boolean",
         DataType::Timestamp => "timestamp",
+    }
+}
+
+/// A feature's type on the wire: `{"type":"int64"}`, an array with its `elementType`, a map with `keyType` and `valueType`.
+pub fn wire_feature_type(feature_type: &FeatureType) -> serde_json::Value {
+    match feature_type {
+        FeatureType::Scalar(data_type) => serde_json::json!({ "type": wire_type(*data_type) }),
+        FeatureType::List(element) => {
+            serde_json::json!({ "type": "array", "elementType": wire_feature_type(element) })
+        }
+        FeatureType::Map(key, value) => serde_json::json!({
+            "type": "map",
+            "keyType": { "type": wire_type(*key) },
+            "valueType": wire_feature_type(value),
+        }),
     }
 }
 
@@ -101,6 +148,24 @@ mod tests {
         ] {
             assert_eq!(written(value), text);
         }
+    }
+
+    #[test]
+    fn lists_and_maps_nest() {
+        let map = Value::Map(vec![
+            (Value::String("b\"".into()), Value::List(vec![Value::Int64(1), Value::Null])),
+            (Value::String("a".into()), Value::List(Vec::new())),
+        ]);
+        assert_eq!(written(map), r#"{"b\"":["1",null],"a":[]}"#);
+        let keys = [Value::Int64(-1), Value::Bool(true), Value::Timestamp(EventTime::from_micros(0))];
+        let keyed = Value::Map(keys.into_iter().map(|key| (key, Value::Float64(0.5))).collect());
+        assert_eq!(written(keyed), r#"{"-1":0.5,"true":0.5,"1970-01-01T00:00:00Z":0.5}"#);
+        assert!(is_not_a_number(&Value::List(vec![Value::Float64(f64::NAN)])));
+        let of = FeatureType::List(Box::new(FeatureType::Map(DataType::Int32, Box::new(DataType::Bool.into()))));
+        assert_eq!(
+            wire_feature_type(&of).to_string(),
+            r#"{"elementType":{"keyType":{"type":"int64"},"type":"map","valueType":{"type":"boolean"}},"type":"array"}"#
+        );
     }
 
     #[test]

@@ -11,7 +11,7 @@ use arrow::array::{
 };
 use arrow::datatypes::{Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
 use freshet_config::time::EventTime;
-use freshet_config::value::{DataType, Value};
+use freshet_config::value::{DataType, FeatureType, Value};
 use freshet_operators::view::ViewPlan;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -70,7 +70,7 @@ pub fn offline_rows(directory: &Path, plan: &ViewPlan) -> BTreeMap<i64, (EventTi
                 if rows.get(&keys.value(row)).is_some_and(|(before, ..)| *before > known_at) {
                     continue;
                 }
-                let values = plan.features.iter().map(|f| value(column(&f.name), f.data_type, row)).collect();
+                let values = plan.features.iter().map(|f| value(column(&f.name), &f.data_type, row)).collect();
                 let from = EventTime::from_micros(valid_from.value(row));
                 rows.insert(keys.value(row), (known_at, from, values));
             }
@@ -79,10 +79,11 @@ pub fn offline_rows(directory: &Path, plan: &ViewPlan) -> BTreeMap<i64, (EventTi
     rows.into_iter().map(|(key, (_, from, values))| (key, (from, values))).collect()
 }
 
-fn value(array: &ArrayRef, data_type: DataType, row: usize) -> Value {
+fn value(array: &ArrayRef, data_type: &FeatureType, row: usize) -> Value {
     if array.is_null(row) {
         return Value::Null;
     }
+    let FeatureType::Scalar(data_type) = data_type else { panic!("the example has no feature of type {data_type}") };
     match data_type {
         DataType::Int32 => Value::Int32(array.as_primitive::<Int32Type>().value(row)),
         DataType::Int64 => Value::Int64(array.as_primitive::<Int64Type>().value(row)),

@@ -1,60 +1,97 @@
-//! Aggregates: function, input, windows, and the features they are named after.
+//! Aggregates: function, input, category, windows, and the features they are named after.
+//!
+//! Aggregates of one category make one part of the view; those of none make another (see `View::served_as`).
 
 use crate::decode::{At, Parts, shorten};
-use crate::definitions::{Aggregate, Feature, Function, Mode, Window};
-use crate::diagnostic::{Diagnostic, Diagnostics, suggestion};
-use crate::raw::{RawAggregate, RawWindow};
-use crate::resolve::limits::{MAX_AGGREGATES, MAX_FEATURES, MAX_WINDOW_CHARS};
+use crate::definitions::{Aggregate, Feature, Function, Group, GroupShape, Sql};
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::raw::RawAggregate;
+use crate::resolve::categories::category;
+use crate::resolve::functions::{function, takers};
+use crate::resolve::limits::{MAX_AGGREGATES, MAX_FEATURES};
 use crate::resolve::names::{Once, check_name};
-use crate::resolve::spans::{positive_span, read_span, read_sql};
+use crate::resolve::spans::read_sql;
 use crate::resolve::tables::Columns;
-use crate::time::Span;
+use crate::resolve::windows::{Frame, Spelling, windows};
 use crate::value::DataType;
 
-/// Functions that are planned: they are refused in other words than misspelled ones.
-const PLANNED: [&str; 10] = [
-    "approx_count_distinct",
-    "approx_percentile",
-    "count_distinct",
-    "first",
-    "first_distinct",
-    "last_distinct",
-    "first_n",
-    "last_n",
-    "median",
-    "top_k",
-];
-
-/// The columns an aggregate may name, as far as the view's source is known.
-pub struct ViewColumns<'a> {
-    pub source: Option<&'a Columns>,
+/// What the aggregates of a view depend on.
+pub struct Setting<'a> {
+    /// ``view `card_txn` ``.
+    pub owner: &'a str,
+    /// The columns an aggregate may name, as far as the view's source is known.
+    pub columns: Option<&'a Columns>,
+    pub frame: Frame,
+    /// The view's secondary key; `Some(None)` when it is unsound.
+    pub secondary_key: Option<Option<Group>>,
 }
 
-impl ViewColumns<'_> {
-    /// The type of a plain column. `None`: an expression, or a column whose type is not known yet.
-    fn plain(&self, text: &str) -> Option<DataType> {
-        let columns = self.source?;
-        columns.columns.get(columns.position(text)?)?.data_type
-    }
-}
-
-/// The aggregates and features of a view.
-#[derive(Default)]
-pub struct Outcome {
+/// Aggregates that share a category, or that have none.
+#[derive(Clone, Debug, Default)]
+pub struct Part {
+    pub group: Option<Group>,
     pub aggregates: Vec<Aggregate>,
     pub features: Vec<Feature>,
+}
+
+/// A feature as services name it.
+#[derive(Clone, Debug)]
+pub struct NamedFeature {
+    pub name: String,
+    /// Which part of the view has it, and where.
+    pub part: usize,
+    pub feature: usize,
+}
+
+/// The parts and features of a view.
+#[derive(Default)]
+pub struct Outcome {
+    /// In order of first use.
+    pub parts: Vec<Part>,
+    /// In the order written.
+    pub features: Vec<NamedFeature>,
     /// Whether every feature that was meant is there.
     pub complete: bool,
 }
 
+impl Outcome {
+    /// The part of a category, which is made when it is new.
+    fn part(&mut self, group: Option<Group>) -> usize {
+        let name = |group: &Option<Group>| group.as_ref().map(|g| g.name.clone());
+        let known = self.parts.iter().position(|part| name(&part.group) == name(&group));
+        known.unwrap_or_else(|| {
+            self.parts.push(Part { group, ..Part::default() });
+            self.parts.len() - 1
+        })
+    }
+
+    /// Adds an aggregate's features to a part; repeated names are errors. Returns the aggregate's windows.
+    fn features(
+        &mut self,
+        part: usize,
+        name: &str,
+        spellings: &[Spelling],
+        once: &mut Once<'_>,
+        errors: &mut Diagnostics,
+    ) -> Vec<crate::definitions::Window> {
+        let Part { aggregates, features, .. } = &mut self.parts[part];
+        let mut windows = Vec::new();
+        for spelling in spellings {
+            let name = format!("{name}_{}", spelling.suffix);
+            if once.insert(&name, &spelling.place, errors) {
+                let series = spelling.is_series.then_some(spelling.windows.len());
+                self.features.push(NamedFeature { name: name.clone(), part, feature: features.len() });
+                features.push(Feature { name, aggregate: aggregates.len(), window: windows.len(), series });
+            }
+            windows.extend_from_slice(&spelling.windows);
+        }
+        windows
+    }
+}
+
 /// Resolves the aggregates of a view.
-pub fn aggregates(
-    owner: &str,
-    written: &Parts<RawAggregate>,
-    mode: Option<Mode>,
-    columns: &ViewColumns<'_>,
-    errors: &mut Diagnostics,
-) -> Outcome {
+pub fn aggregates(setting: &Setting<'_>, written: &Parts<RawAggregate>, errors: &mut Diagnostics) -> Outcome {
+    let owner = setting.owner;
     let complete = !written.broken && written.items.len() <= MAX_AGGREGATES;
     let mut outcome = Outcome { complete, ..Outcome::default() };
     let count = written.items.len();
@@ -66,20 +103,32 @@ pub fn aggregates(
         errors.push(Diagnostic::new(&written.place, "DEF-SIZE", message).hint("split it into several views"));
     }
     let mut once = Once::of("feature", owner);
-    for raw in written.items.iter().take(MAX_AGGREGATES) {
-        let user = format!("aggregate `{}` of {owner}", shorten(&raw.name.value));
-        check_name(&format!("an aggregate of {owner}"), &raw.name, errors);
-        let windows = windows(&user, raw, mode, errors);
-        outcome.complete &= windows.len() == raw.windows.items.len() && !raw.windows.broken;
-        for (index, (spelling, place, _)) in windows.iter().enumerate() {
-            let name = format!("{}_{spelling}", raw.name.value);
-            if once.insert(&name, place, errors) {
-                outcome.features.push(Feature { name, aggregate: outcome.aggregates.len(), window: index });
+    let items = written.items.iter().take(MAX_AGGREGATES);
+    let spelled: Vec<(&RawAggregate, String, Vec<Spelling>)> = items
+        .map(|raw| {
+            let user = format!("aggregate `{}` of {owner}", shorten(&raw.name.value));
+            check_name(&format!("an aggregate of {owner}"), &raw.name, errors);
+            let windows = windows(&user, raw, setting.frame, errors);
+            (raw, user, windows)
+        })
+        .collect();
+    if let Some(Some(key)) = &setting.secondary_key {
+        let all = spelled.iter().flat_map(|(_, _, windows)| windows);
+        key_lists(key, all, &mut outcome, &mut once, errors);
+    }
+    for (raw, user, spellings) in &spelled {
+        outcome.complete &= spellings.len() == raw.windows.items.len() && !raw.windows.broken;
+        let group = match group(user, raw, setting, errors) {
+            Ok(group) => group,
+            Err(Refused) => {
+                outcome.complete = false;
+                None
             }
-        }
-        let windows = windows.into_iter().map(|(_, _, window)| window).collect();
-        match aggregate(&user, raw, windows, columns, errors) {
-            Some(aggregate) => outcome.aggregates.push(aggregate),
+        };
+        let part = outcome.part(group);
+        let windows = outcome.features(part, &raw.name.value, spellings, &mut once, errors);
+        match aggregate(user, raw, windows, setting.columns, errors) {
+            Some(aggregate) => outcome.parts[part].aggregates.push(aggregate),
             // Its features stay, so that services may name them: the definitions are refused anyway.
             None => outcome.complete = false,
         }
@@ -91,129 +140,99 @@ pub fn aggregates(
     outcome
 }
 
+/// The lists that all others of a view with a secondary key align with: one per window that is spelled anywhere.
+fn key_lists<'a>(
+    key: &Group,
+    spellings: impl Iterator<Item = &'a Spelling>,
+    outcome: &mut Outcome,
+    once: &mut Once<'_>,
+    errors: &mut Diagnostics,
+) {
+    let mut distinct: Vec<Spelling> = Vec::new();
+    for spelling in spellings {
+        if !distinct.iter().any(|known| known.suffix == spelling.suffix) {
+            distinct.push(Spelling { place: key.column.place.clone(), ..spelling.clone() });
+        }
+    }
+    let name = format!("{}_keys", key.name);
+    let part = outcome.part(Some(key.clone()));
+    let windows = outcome.features(part, &name, &distinct, once, errors);
+    outcome.parts[part].aggregates.push(Aggregate {
+        name,
+        function: Function::GroupKeys,
+        of: Some(key.column.clone()),
+        order: None,
+        filter: None,
+        windows,
+        place: key.column.place.clone(),
+    });
+}
+
+/// An error was recorded.
+struct Refused;
+
+/// The category of an aggregate.
+fn group(
+    user: &str,
+    raw: &RawAggregate,
+    setting: &Setting<'_>,
+    errors: &mut Diagnostics,
+) -> Result<Option<Group>, Refused> {
+    match (&raw.by, &setting.secondary_key) {
+        (None, None) => Ok(None),
+        (None, Some(key)) => key.clone().map(Some).ok_or(Refused),
+        (Some(by), None) => {
+            category(&format!("`by` of {user}"), by, GroupShape::Map, setting.columns, errors).map(Some).ok_or(Refused)
+        }
+        (Some(by), Some(_)) => {
+            let message = format!("{user}: `by` does not go with the view's secondary key");
+            let hint = "move the aggregate to a view without secondary_key";
+            errors.push(Diagnostic::new(&by.place, "DEF-ARG", message).hint(hint));
+            Err(Refused)
+        }
+    }
+}
+
 fn aggregate(
     user: &str,
     raw: &RawAggregate,
-    windows: Vec<Window>,
-    columns: &ViewColumns<'_>,
+    windows: Vec<crate::definitions::Window>,
+    columns: Option<&Columns>,
     errors: &mut Diagnostics,
 ) -> Option<Aggregate> {
-    let function = function(user, &raw.function, errors);
-    parameters(user, raw, function.is_some(), errors);
-    let of = raw.of.as_ref().map(|sql| read_sql(&format!("`of` of {user}"), sql, errors));
-    let filter = raw.filter.as_ref().map(|sql| read_sql(&format!("`where` of {user}"), sql, errors));
+    let function = function(user, raw, errors);
+    let mut text = |what: &str, written: &Option<At<crate::decode::Spelled>>| {
+        let written = written.as_ref()?;
+        Some(read_sql(&format!("`{what}` of {user}"), written, errors))
+    };
+    let of = text("of", &raw.of);
+    let filter = text("where", &raw.filter).flatten();
+    let order = text("order", &raw.order).flatten();
     let function = function?;
     match &of {
         None if function != Function::Count => {
             let message = format!("{user} has no `of`, and {} needs a column or an expression", function.name());
             errors.push(Diagnostic::new(&raw.name.place, "DEF-ARG", message).hint("add `of: COLUMN`"));
         }
-        Some(Some(sql)) => {
-            if let Some(input) = columns.plain(&sql.text).filter(|input| !function.takes(*input)) {
-                let message = format!("{user}: {} needs a number, and `{}` is {input}", function.name(), sql.text);
-                let takers: Vec<&str> =
-                    Function::ALL.into_iter().filter(|f| f.takes(input)).map(Function::name).collect();
-                let hint = format!("for {input} there are {}", takers.join(", "));
-                errors.push(Diagnostic::new(&sql.place, "DEF-TYPE", message).hint(hint));
-            }
-        }
+        Some(Some(sql)) => input(user, function, sql, columns, errors),
         _ => {}
     }
-    Some(Aggregate {
-        name: raw.name.value.clone(),
-        function,
-        of: of.flatten(),
-        filter: filter.flatten(),
-        windows,
-        place: raw.name.place.clone(),
-    })
+    let (name, place) = (raw.name.value.clone(), raw.name.place.clone());
+    Some(Aggregate { name, function, of: of.flatten(), order, filter, windows, place })
 }
 
-fn function(user: &str, written: &At<String>, errors: &mut Diagnostics) -> Option<Function> {
-    let found = Function::parse(&written.value);
-    if found.is_none() {
-        let all = Function::ALL.map(Function::name);
-        let shown = shorten(&written.value);
-        let planned = PLANNED.contains(&written.value.as_str());
-        let (message, hint) = match planned {
-            true => {
-                (format!("{user}: the function `{shown}` is not supported yet"), format!("there is {}", all.join(", ")))
-            }
-            false => (format!("{user}: unknown function `{shown}`"), suggestion(&written.value, all)),
-        };
-        errors.push(Diagnostic::new(&written.place, "DEF-ARG", message).hint(hint));
-    }
-    found
+/// Checks the type of a plain column; those of expressions are known where SQL is compiled.
+fn input(user: &str, function: Function, of: &Sql, columns: Option<&Columns>, errors: &mut Diagnostics) {
+    let Some(input) = columns.and_then(|columns| plain_type(columns, &of.text)).filter(|t| !function.takes(*t)) else {
+        return;
+    };
+    let (name, wanted) = (function.name(), function.wanted_input());
+    let message = format!("{user}: {name} needs {wanted}, and `{}` is {input}", of.text);
+    let hint = format!("for {input} there are {}", takers(input).join(", "));
+    errors.push(Diagnostic::new(&of.place, "DEF-TYPE", message).hint(hint));
 }
 
-/// Parameters of planned functions: known fields that nothing takes yet.
-fn parameters(user: &str, raw: &RawAggregate, known_function: bool, errors: &mut Diagnostics) {
-    let given = [("n", &raw.n), ("percentile", &raw.percentile), ("precision", &raw.precision), ("by", &raw.by)];
-    // After an unsupported function its parameters are no errors of their own.
-    for (name, written) in given.into_iter().filter(|_| known_function) {
-        if let Some(written) = written {
-            let message = format!("{user}: `{name}` is not supported yet for {}", shorten(&raw.function.value));
-            errors.push(Diagnostic::new(&written.place, "DEF-ARG", message).hint("remove it"));
-        }
-    }
-}
-
-type Spelling = (String, crate::diagnostic::Place, Window);
-
-/// The sound windows of an aggregate, each with the user's spelling of it.
-fn windows(user: &str, raw: &RawAggregate, mode: Option<Mode>, errors: &mut Diagnostics) -> Vec<Spelling> {
-    if raw.windows.items.is_empty() && !raw.windows.broken {
-        let message = format!("{user} has no windows");
-        errors.push(Diagnostic::new(&raw.windows.place, "DEF-WINDOW", message).hint("write windows such as [1h, 24h]"));
-    }
-    raw.windows.items.iter().filter_map(|written| window(user, written, mode, errors)).collect()
-}
-
-fn window(user: &str, written: &At<RawWindow>, mode: Option<Mode>, errors: &mut Diagnostics) -> Option<Spelling> {
-    let RawWindow { size: spelled, offset } = &written.value;
-    let what = format!("{user}: the window");
-    let text = &spelled.value.0;
-    if text == "lifetime" {
-        let message = format!("{what} `lifetime` is not supported yet");
-        errors.push(Diagnostic::new(&spelled.place, "DEF-WINDOW", message).hint("write a span, such as 365d"));
-        return None;
-    }
-    let size = positive_span((&what, ""), "DEF-WINDOW", spelled, errors)?;
-    if text.len() > MAX_WINDOW_CHARS {
-        let message = format!("{what} `{}` is spelled with more than {MAX_WINDOW_CHARS} characters", shorten(text));
-        errors.push(Diagnostic::new(&spelled.place, "DEF-WINDOW", message).hint(format!("write {size}")));
-        return None;
-    }
-    if let Some(Mode::Interval(step)) = mode {
-        multiple(&what, text, size, step, spelled, errors)?;
-    }
-    if let Some(offset) = offset {
-        let span = read_span((&format!("{user}: the offset"), ""), "DEF-WINDOW", offset, errors)?;
-        if span != Span::ZERO {
-            let message = format!("{user}: the offset `{}` is not supported yet", shorten(&offset.value.0));
-            errors.push(Diagnostic::new(&offset.place, "DEF-WINDOW", message).hint("leave the offset out"));
-            return None;
-        }
-    }
-    Some((text.clone(), written.place.clone(), Window { size, offset: Span::ZERO }))
-}
-
-/// Windows of a tiled view are made of whole tiles.
-fn multiple(
-    what: &str,
-    text: &str,
-    size: Span,
-    step: Span,
-    spelled: &At<crate::decode::Spelled>,
-    errors: &mut Diagnostics,
-) -> Option<()> {
-    if size.micros() % step.micros() == 0 {
-        return Some(());
-    }
-    let below = Span::from_micros(size.micros() - size.micros() % step.micros());
-    let above = Span::from_micros(below.micros() + step.micros());
-    let hint = if below > Span::ZERO { format!("write {below} or {above}") } else { format!("write {above}") };
-    let message = format!("{what} `{text}` is not a multiple of the view's interval {step}");
-    errors.push(Diagnostic::new(&spelled.place, "DEF-WINDOW", message).hint(hint));
-    None
+/// The type of a plain column. `None`: an expression, or a column whose type is not known yet.
+fn plain_type(columns: &Columns, text: &str) -> Option<DataType> {
+    columns.columns.get(columns.position(text)?)?.data_type
 }

@@ -16,6 +16,8 @@ pub const MAX_FEATURES: usize = 2_048;
 pub const MAX_SQL_BYTES: usize = 16 << 10;
 /// Longest name, in characters.
 pub const MAX_NAME_CHARS: usize = 64;
+/// Most windows of a series.
+pub const MAX_SERIES_WINDOWS: i64 = 64;
 /// Longest spelling of a window, which becomes part of its features' names.
 pub const MAX_WINDOW_CHARS: usize = 24;
 /// Longest window, interval, lateness and time to live: ten years, three leap days included.

@@ -4,7 +4,11 @@
 //! Sections are ordered by name: which file a definition stands in changes neither indices nor the plan id.
 
 mod aggregates;
+mod attributes;
+mod categories;
+mod functions;
 mod limits;
+mod modes;
 mod names;
 mod secrets;
 mod services;
@@ -12,6 +16,7 @@ mod sources;
 mod spans;
 mod tables;
 mod views;
+mod windows;
 
 use std::sync::Arc;
 
@@ -47,7 +52,7 @@ pub fn parse(files: &[(String, String)]) -> Result<Definitions, Diagnostics> {
     let mut errors = shape.errors;
     let definitions = resolve(raw, complete, &mut errors);
     if errors.is_empty() && is_empty(&definitions) {
-        let place = Place { file: files.first().map_or("", |(name, _)| name).into(), line: 0, column: 0 };
+        let place = Place::new(&files.first().map_or("", |(name, _)| name).into(), 0, 0);
         let message = "the files define nothing";
         errors.push(Diagnostic::new(&place, "DEF-YAML", message).hint("add a section, such as `sources:` or `views:`"));
     }
@@ -65,13 +70,19 @@ fn resolve(raw: RawDefinitions, complete: bool, errors: &mut Diagnostics) -> Def
     let (dimensions, dimension_values) = dimensions.resolve(|raw| tables::dimension(raw, errors));
     let (sources, source_values) = sources.resolve(|raw| sources::source(raw, &dimensions, errors));
     let (entities, entity_values) = entities.resolve(|raw| tables::entity(raw, errors));
-    let (views, view_values) = views.resolve(|raw| views::view(raw, &sources, &entities, errors));
+    // A view of the user's may become several: those of the next one follow.
+    let mut first = 0;
+    let (views, view_values) = views.resolve(|raw| {
+        let (shape, parts) = views::view(raw, first, &sources, &entities, errors);
+        first += parts.as_ref().map_or(0, Vec::len);
+        (shape, parts)
+    });
     let (_, service_values) = services.resolve(|raw| ((), services::service(raw, &views, errors)));
     Definitions {
         sources: source_values,
         dimensions: dimension_values,
         entities: entity_values,
-        views: view_values,
+        views: view_values.into_iter().flatten().collect(),
         services: service_values,
     }
 }

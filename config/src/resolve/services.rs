@@ -8,7 +8,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, suggestion};
 use crate::raw::RawService;
 use crate::resolve::limits::MAX_FEATURES;
 use crate::resolve::names::{Once, Section};
-use crate::resolve::views::ViewShape;
+use crate::resolve::views::{FeatureShape, ViewShape};
 
 /// Resolves a service. A feature that two entries cover (a whole view and one of its features) is served once,
 /// where it is named first.
@@ -35,6 +35,10 @@ pub fn service(raw: RawService, views: &Section<ViewShape>, errors: &mut Diagnos
     Some(Service { name: raw.name.value, features, description, place: raw.name.place })
 }
 
+fn served(feature: &FeatureShape) -> ServiceFeature {
+    ServiceFeature { view: feature.view, feature: feature.feature }
+}
+
 /// `view`, `view.*` or `view.feature`.
 fn named_features(
     owner: &str,
@@ -43,12 +47,12 @@ fn named_features(
     errors: &mut Diagnostics,
 ) -> Vec<ServiceFeature> {
     let (view, feature) = entry.value.split_once('.').unwrap_or((&entry.value, "*"));
-    let Some((index, view)) = views.find(view, &entry.place, owner, errors) else { return Vec::new() };
+    let Some((_, view)) = views.find(view, &entry.place, owner, errors) else { return Vec::new() };
     if feature == "*" {
-        return (0..view.features.len()).map(|feature| ServiceFeature { view: index, feature }).collect();
+        return view.features.iter().map(served).collect();
     }
-    match view.features.iter().position(|f| f.name == feature) {
-        Some(feature) => vec![ServiceFeature { view: index, feature }],
+    match view.features.iter().find(|f| f.name == feature) {
+        Some(feature) => vec![served(feature)],
         None => {
             if view.complete {
                 let message = format!("unknown feature `{}` of view `{}` in {owner}", shorten(feature), view.name);

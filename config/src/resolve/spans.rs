@@ -101,6 +101,19 @@ pub fn read_instant(what: &str, written: &At<Spelled>, errors: &mut Diagnostics)
     }
 }
 
+/// Reads an instant that something starts at: a date alone is its midnight in UTC.
+pub fn read_start(what: &str, written: &At<Spelled>, errors: &mut Diagnostics) -> Option<EventTime> {
+    let text = &written.value.0;
+    let midnight = format!("{text}T00:00:00Z");
+    let is_date = text.len() == "2024-01-01".len() && EventTime::parse(&midnight).is_ok();
+    if is_date { EventTime::parse(&midnight).ok() } else { read_instant(what, written, errors) }
+}
+
+/// A column as an expression. Its name may be a word of SQL.
+pub fn column_sql(column: &At<String>) -> Sql {
+    Sql { text: format!("\"{}\"", column.value), place: column.place.clone() }
+}
+
 /// Carries SQL text to where it is compiled.
 pub fn read_sql(what: &str, written: &At<Spelled>, errors: &mut Diagnostics) -> Option<Sql> {
     let text = written.value.0.trim();

@@ -1,31 +1,45 @@
 //! Views: what they read, their keys, their mode, and the features that come out.
 
-use crate::decode::{At, shorten};
-use crate::definitions::{Feature, Mode, View};
+use crate::decode::{At, Parts, shorten};
+use crate::definitions::{GroupShape, View};
 use crate::diagnostic::{Diagnostic, Diagnostics, suggestion};
-use crate::raw::{RawMode, RawView};
-use crate::resolve::aggregates::{ViewColumns, aggregates};
+use crate::raw::RawView;
+use crate::resolve::aggregates::{Outcome, Setting, aggregates};
+use crate::resolve::attributes::attributes;
+use crate::resolve::categories::secondary_key;
+use crate::resolve::modes::{lateness, mode};
 use crate::resolve::names::Section;
 use crate::resolve::sources::SourceShape;
-use crate::resolve::spans::{of, positive_span, read_instant, read_sql};
+use crate::resolve::spans::{of, positive_span, read_sql, read_start};
 use crate::resolve::tables::{Columns, list};
-use crate::time::Span;
+use crate::resolve::windows::Frame;
 
 /// A view as services see it.
 pub struct ViewShape {
     pub name: String,
-    pub features: Vec<Feature>,
+    /// In the order written.
+    pub features: Vec<FeatureShape>,
     /// False when a feature may be missing because of an error that is already recorded.
     pub complete: bool,
 }
 
-/// Resolves a view.
+/// A feature as services see it.
+pub struct FeatureShape {
+    pub name: String,
+    /// Index into the definitions' views, which are more than the user's where some are split.
+    pub view: usize,
+    pub feature: usize,
+}
+
+/// Resolves a view of the user's into one or more, the first of which becomes the view `first` of the definitions.
+/// `None`: an error was recorded.
 pub fn view(
     raw: RawView,
+    first: usize,
     sources: &Section<SourceShape>,
     entities: &Section<Columns>,
     errors: &mut Diagnostics,
-) -> (ViewShape, Option<View>) {
+) -> (ViewShape, Option<Vec<View>>) {
     let owner = format!("view `{}`", shorten(&raw.name.value));
     let source = sources.find(&raw.source.value, &raw.source.place, &owner, errors);
     let entity = entities.find(&raw.entity.value, &raw.entity.place, &owner, errors);
@@ -34,43 +48,92 @@ pub fn view(
     let key_columns = entity.and_then(|entity| key_columns(&owner, &raw, entity, source, errors));
     let filter = raw.filter.as_ref().map(|sql| read_sql(&format!("`where` of {owner}"), sql, errors));
     let mode = mode(&owner, raw.mode.as_ref(), errors);
-    if let (Some(Mode::Interval(step)), Some(written), Some(source)) = (mode, &raw.mode, source) {
-        lateness(&owner, step, source, written, errors);
+    if let (Some(mode), Some(written), Some(source)) = (mode, &raw.mode, source) {
+        lateness(&owner, mode, source, written, errors);
     }
-    let columns = ViewColumns { source: source.map(|source| &source.columns) };
-    let outcome = aggregates(&owner, &raw.aggregates, mode, &columns, errors);
+    let frame = Frame { mode, has_lifetime_start: raw.lifetime_start.is_some() };
+    let columns = source.map(|source| &source.columns);
+    let keys = key_columns.as_deref().unwrap_or_default();
+    let outcome = match (&raw.aggregates, &raw.attributes) {
+        (Some(written), None) => {
+            no_ttl(&owner, &raw, errors);
+            let key = raw.secondary_key.as_ref().map(|key| secondary_key(&owner, key, keys, columns, errors));
+            let setting = Setting { owner: &owner, columns, frame, secondary_key: key };
+            aggregates(&setting, written, errors)
+        }
+        (None, Some(written)) => attributes(&owner, &raw, written, entity, columns, frame, errors),
+        (aggregates, _) => {
+            let place = aggregates.as_ref().map_or(&raw.name.place, |written: &Parts<_>| &written.place);
+            let message = format!("{owner} needs exactly one of `aggregates` and `attributes`");
+            let hint = match aggregates {
+                Some(_) => "put one of the two into a view of its own",
+                None => "add `aggregates`, or `attributes` for the newest values of columns",
+            };
+            errors.push(Diagnostic::new(place, "DEF-ARG", message).hint(hint));
+            Outcome::default()
+        }
+    };
     let ttl = raw
         .serving_ttl
         .as_ref()
         .map(|written| positive_span(("the serving_ttl", &of(&owner)), "DEF-ARG", written, errors));
-    let start = raw
-        .feature_start
-        .as_ref()
-        .map(|written| read_instant(&format!("the feature_start of {owner}"), written, errors));
+    let mut start = |field: &str, written: &Option<At<_>>| {
+        written.as_ref().and_then(|written| read_start(&format!("the {field} of {owner}"), written, errors))
+    };
+    let feature_start = start("feature_start", &raw.feature_start);
+    let lifetime_start = start("lifetime_start", &raw.lifetime_start);
 
-    let shape =
-        ViewShape { name: raw.name.value.clone(), features: outcome.features.clone(), complete: outcome.complete };
-    let view = || {
+    let features = outcome.features.into_iter();
+    let features = features.map(|f| FeatureShape { name: f.name, view: first + f.part, feature: f.feature }).collect();
+    let shape = ViewShape { name: raw.name.value.clone(), features, complete: outcome.complete };
+    // What all parts have in common.
+    let whole = || {
         Some(View {
-            name: raw.name.value,
+            name: raw.name.value.clone(),
+            served_as: raw.name.value,
             source: source_index?,
             entity: entity_index?,
             key_columns: key_columns?,
             filter: filter.flatten(),
             mode: mode?,
-            aggregates: outcome.aggregates,
-            features: outcome.features,
+            group: None,
+            attributes: raw.attributes.is_some(),
+            aggregates: Vec::new(),
+            features: Vec::new(),
             online: raw.online.unwrap_or(true),
             offline: raw.offline.unwrap_or(false),
             serving_ttl: ttl.flatten(),
-            feature_start: start.flatten(),
+            // For attributes it is a matter of events, not of instants.
+            feature_start: feature_start.filter(|_| raw.attributes.is_none()),
+            lifetime_start: if raw.attributes.is_some() { feature_start } else { lifetime_start },
             owner: raw.owner.map(|text| text.0),
             description: raw.description.map(|text| text.0),
             tags: raw.tags.into_iter().flat_map(|tags| tags.entries).map(|(k, v)| (k.value, v.0)).collect(),
             place: raw.name.place,
         })
     };
-    (shape, view())
+    let parts = outcome.parts;
+    let views = whole().map(|whole| {
+        let part = |part: crate::resolve::aggregates::Part| View {
+            name: match &part.group {
+                Some(group) if group.shape == GroupShape::Map => format!("{}@{}", whole.name, group.name),
+                _ => whole.name.clone(),
+            },
+            group: part.group,
+            aggregates: part.aggregates,
+            features: part.features,
+            ..whole.clone()
+        };
+        parts.into_iter().map(part).collect()
+    });
+    (shape, views)
+}
+
+fn no_ttl(owner: &str, raw: &RawView, errors: &mut Diagnostics) {
+    let Some(ttl) = &raw.ttl else { return };
+    let message = format!("{owner} has aggregates, and `ttl` is for attributes");
+    let hint = "remove it; windows say how long an event counts, and serving_ttl how long a value is served";
+    errors.push(Diagnostic::new(&ttl.place, "DEF-ARG", message).hint(hint));
 }
 
 /// Per key of the entity, in its order, the event's column. Every pair must have one type.
@@ -135,28 +198,4 @@ fn missing_key(
         false => format!("add `keys: {{{key}: COLUMN}}` to the view; the columns are {names}"),
     };
     errors.push(Diagnostic::new(&column.place, "DEF-COL", message).hint(hint));
-}
-
-fn mode(owner: &str, written: Option<&At<RawMode>>, errors: &mut Diagnostics) -> Option<Mode> {
-    let Some(written) = written else { return Some(Mode::Continuous) };
-    let word = match &written.value {
-        RawMode::Interval(step) => {
-            return positive_span(("the interval", &of(owner)), "DEF-WINDOW", step, errors).map(Mode::Interval);
-        }
-        RawMode::Word(word) if word == "continuous" => return Some(Mode::Continuous),
-        RawMode::Word(word) => word,
-    };
-    let verdict = if matches!(word.as_str(), "batch" | "sawtooth") { "is not supported yet" } else { "is unknown" };
-    let message = format!("the mode `{}` of {owner} {verdict}", shorten(word));
-    errors.push(Diagnostic::new(&written.place, "DEF-ARG", message).hint("write `continuous` or `{interval: 5m}`"));
-    None
-}
-
-/// An event is late once its slice may be closed: a lateness shorter than a step would drop events at random.
-fn lateness(owner: &str, step: Span, source: &SourceShape, written: &At<RawMode>, errors: &mut Diagnostics) {
-    let Some(lateness) = source.lateness.filter(|lateness| *lateness < step) else { return };
-    let message =
-        format!("the interval {step} of {owner} is longer than the lateness {lateness} of source `{}`", source.name);
-    let hint = format!("raise the source's lateness to at least {step}, or write a shorter interval");
-    errors.push(Diagnostic::new(&written.place, "DEF-LATE", message).hint(hint));
 }

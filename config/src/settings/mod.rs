@@ -169,7 +169,7 @@ impl Settings {
     pub fn load(path: &Path) -> Result<Settings, Diagnostics> {
         let file: Arc<str> = path.display().to_string().into();
         let refuse = |message: String, hint: &str| {
-            let place = Place { file: file.clone(), line: 0, column: 0 };
+            let place = Place::new(&file, 0, 0);
             Diagnostics::from(Diagnostic::new(&place, "CFG-FILE", message).hint(hint))
         };
         let unreadable =

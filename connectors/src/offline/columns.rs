@@ -2,14 +2,11 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayBuilder, ArrayRef, BooleanBuilder, Float32Builder, Float64Builder, Int32Builder, Int64Builder, RecordBatch,
-    StringBuilder, TimestampMicrosecondBuilder,
-};
+use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
-use freshet_config::definitions::{Column, arrow_type};
-use freshet_config::value::{DataType, Value};
+use freshet_config::arrays::{ValueBuilder, feature_arrow_type};
+use freshet_config::value::{DataType, FeatureType, Value};
 
 use super::{OfflineView, time_columns};
 
@@ -25,18 +22,7 @@ pub(super) struct Columns {
 
 struct Builder {
     name: String,
-    data_type: DataType,
-    values: Values,
-}
-
-enum Values {
-    Int32(Int32Builder),
-    Int64(Int64Builder),
-    Float32(Float32Builder),
-    Float64(Float64Builder),
-    String(StringBuilder),
-    Bool(BooleanBuilder),
-    Timestamp(TimestampMicrosecondBuilder),
+    values: ValueBuilder,
 }
 
 /// The column, what it takes, and what it was given.
@@ -45,17 +31,19 @@ type Misfit = (String, String, String);
 impl Columns {
     pub(super) fn new(view: &OfflineView) -> Columns {
         let times = time_columns();
-        let slices: [(&[Column], bool); 3] = [(&view.keys, false), (&times, false), (&view.features, true)];
         let mut fields = Vec::new();
         let mut columns = Vec::new();
-        for (slice, nullable) in slices {
-            for column in slice {
-                fields.push(Field::new(&column.name, arrow_type(column.data_type), nullable));
-                let values = Values::new(column.data_type);
-                columns.push(Builder { name: column.name.clone(), data_type: column.data_type, values });
-            }
+        let mut add = |name: &str, feature_type: &FeatureType, nullable| {
+            fields.push(Field::new(name, feature_arrow_type(feature_type), nullable));
+            columns.push(Builder { name: name.to_string(), values: ValueBuilder::new(feature_type) });
+        };
+        for column in view.keys.iter().chain(&times) {
+            add(&column.name, &column.data_type.into(), false);
         }
-        let groups = slices.map(|(slice, nullable)| (slice.len(), nullable));
+        for (name, feature_type) in &view.features {
+            add(name, feature_type, true);
+        }
+        let groups = [(view.keys.len(), false), (times.len(), false), (view.features.len(), true)];
         Columns { schema: Arc::new(Schema::new(fields)), columns, groups, rows: 0, bytes: 0 }
     }
 
@@ -76,7 +64,7 @@ impl Columns {
     pub(super) fn append(&mut self, row: [&[Value]; 3]) -> Result<(), Misfit> {
         self.check(row)?;
         for (column, value) in self.columns.iter_mut().zip(row.into_iter().flatten()) {
-            self.bytes += column.values.push(value);
+            self.bytes += column.values.append(value);
         }
         self.rows += 1;
         Ok(())
@@ -84,7 +72,7 @@ impl Columns {
 
     /// The rows gathered, which are then gone from here.
     pub(super) fn take(&mut self) -> Result<RecordBatch, ArrowError> {
-        let arrays = self.columns.iter_mut().map(|column| column.values.finish()).collect();
+        let arrays = self.columns.iter_mut().map(|column| column.values.finish()).collect::<Result<_, _>>()?;
         self.rows = 0;
         self.bytes = 0;
         RecordBatch::try_new(self.schema(), arrays)
@@ -99,13 +87,9 @@ impl Columns {
                 return Err((names.join("`, `"), format!("{count} values"), format!("{} values", values.len())));
             }
             for (column, value) in columns.zip(values) {
-                match value.data_type() {
-                    Some(found) if found == column.data_type => {}
-                    None if nullable => {}
-                    found => {
-                        let found = found.map_or("null", DataType::name);
-                        return Err((column.name.clone(), column.data_type.to_string(), found.to_string()));
-                    }
+                let wanted = column.values.feature_type();
+                if !wanted.fits(value) || value.is_null() && !nullable {
+                    return Err((column.name.clone(), wanted.to_string(), shape(value).to_string()));
                 }
             }
         }
@@ -113,59 +97,12 @@ impl Columns {
     }
 }
 
-impl Values {
-    fn new(data_type: DataType) -> Values {
-        match data_type {
-            DataType::Int32 => Values::Int32(Int32Builder::new()),
-            DataType::Int64 => Values::Int64(Int64Builder::new()),
-            DataType::Float32 => Values::Float32(Float32Builder::new()),
-            DataType::Float64 => Values::Float64(Float64Builder::new()),
-            DataType::String => Values::String(StringBuilder::new()),
-            DataType::Bool => Values::Bool(BooleanBuilder::new()),
-            DataType::Timestamp => Values::Timestamp(TimestampMicrosecondBuilder::new()),
-        }
-    }
-
-    /// Appends a value, which is null or of this type, and returns its bytes.
-    fn push(&mut self, value: &Value) -> usize {
-        match (self, value) {
-            (Values::Int32(builder), Value::Int32(v)) => builder.append_value(*v),
-            (Values::Int64(builder), Value::Int64(v)) => builder.append_value(*v),
-            (Values::Float32(builder), Value::Float32(v)) => builder.append_value(*v),
-            (Values::Float64(builder), Value::Float64(v)) => builder.append_value(*v),
-            (Values::Bool(builder), Value::Bool(v)) => builder.append_value(*v),
-            (Values::Timestamp(builder), Value::Timestamp(v)) => builder.append_value(v.micros()),
-            (Values::String(builder), Value::String(v)) => {
-                builder.append_value(v);
-                return v.len() + 4;
-            }
-            (values, _) => values.push_null(),
-        }
-        8
-    }
-
-    fn push_null(&mut self) {
-        match self {
-            Values::Int32(builder) => builder.append_null(),
-            Values::Int64(builder) => builder.append_null(),
-            Values::Float32(builder) => builder.append_null(),
-            Values::Float64(builder) => builder.append_null(),
-            Values::String(builder) => builder.append_null(),
-            Values::Bool(builder) => builder.append_null(),
-            Values::Timestamp(builder) => builder.append_null(),
-        }
-    }
-
-    fn finish(&mut self) -> ArrayRef {
-        let builder: &mut dyn ArrayBuilder = match self {
-            Values::Int32(builder) => builder,
-            Values::Int64(builder) => builder,
-            Values::Float32(builder) => builder,
-            Values::Float64(builder) => builder,
-            Values::String(builder) => builder,
-            Values::Bool(builder) => builder,
-            Values::Timestamp(builder) => builder,
-        };
-        builder.finish()
+/// What a value is, for a message about one that does not fit.
+fn shape(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::List(_) => "another list",
+        Value::Map(_) => "another map",
+        scalar => scalar.data_type().map_or("null", DataType::name),
     }
 }

@@ -7,28 +7,38 @@ use arrow::array::{
     TimestampMicrosecondArray,
 };
 use arrow::datatypes::SchemaRef;
-use freshet_config::value::{DataType, Value};
+use freshet_config::arrays::feature_array;
+use freshet_config::value::{DataType, FeatureType, Value};
 
 use super::error::DatasetError;
 
-/// Text of one array: Arrow's offsets hold 31 bits.
-const ARRAY_TEXT_BYTES: usize = 1 << 30;
+/// Bytes of text, or elements, of one array: Arrow's offsets hold 31 bits.
+const ARRAY_OFFSETS: usize = 1 << 30;
 
 /// One feature at every row; null until set.
 pub(super) struct FeatureColumn {
-    data_type: DataType,
+    data_type: FeatureType,
     words: Vec<u64>,
     valid: Vec<bool>,
     /// Values of a string feature; a word is a place here.
     texts: Vec<String>,
+    /// Values of a list or map feature; a word is a place here.
+    nested: Vec<Value>,
 }
 
 impl FeatureColumn {
-    pub fn new(data_type: DataType, rows: usize) -> FeatureColumn {
-        FeatureColumn { data_type, words: vec![0; rows], valid: vec![false; rows], texts: Vec::new() }
+    pub fn new(data_type: &FeatureType, rows: usize) -> FeatureColumn {
+        let data_type = data_type.clone();
+        FeatureColumn {
+            data_type,
+            words: vec![0; rows],
+            valid: vec![false; rows],
+            texts: Vec::new(),
+            nested: Vec::new(),
+        }
     }
 
-    /// Sets a row; a string is taken out of `value`.
+    /// Sets a row; a string, a list or a map is taken out of `value`.
     pub fn set(&mut self, row: usize, value: &mut Value) {
         self.words[row] = match value {
             Value::Null => return,
@@ -42,15 +52,24 @@ impl FeatureColumn {
                 self.texts.push(std::mem::take(v));
                 self.texts.len() as u64 - 1
             }
+            Value::List(_) | Value::Map(_) => {
+                self.nested.push(std::mem::replace(value, Value::Null));
+                self.nested.len() as u64 - 1
+            }
         };
         self.valid[row] = true;
     }
 
-    fn text_bytes(&self, start: usize, rows: usize) -> usize {
-        if self.data_type != DataType::String {
-            return 0;
+    /// What of these rows is addressed by offsets: bytes of text, and elements of lists and maps with their own.
+    fn addressed(&self, start: usize, rows: usize) -> usize {
+        let words = self.words(start, rows).flatten();
+        match self.data_type {
+            FeatureType::Scalar(DataType::String) => words.map(|word| self.texts[word as usize].len()).sum(),
+            FeatureType::Scalar(_) => 0,
+            FeatureType::List(_) | FeatureType::Map(..) => {
+                words.map(|word| addressed(&self.nested[word as usize])).sum()
+            }
         }
-        self.words(start, rows).flatten().map(|word| self.texts[word as usize].len()).sum()
     }
 
     fn words(&self, start: usize, rows: usize) -> impl Iterator<Item = Option<u64>> {
@@ -58,9 +77,13 @@ impl FeatureColumn {
         self.words[rows.clone()].iter().zip(&self.valid[rows]).map(|(word, valid)| valid.then_some(*word))
     }
 
-    fn array(&self, start: usize, rows: usize) -> ArrayRef {
+    fn array(&self, start: usize, rows: usize) -> Result<ArrayRef, DatasetError> {
         let words = self.words(start, rows);
-        match self.data_type {
+        let FeatureType::Scalar(data_type) = self.data_type else {
+            let values = words.map(|word| word.map_or(&Value::Null, |word| &self.nested[word as usize]));
+            return Ok(feature_array(&self.data_type, values)?);
+        };
+        Ok(match data_type {
             DataType::Int32 => Arc::new(words.map(|w| w.map(|w| w as i32)).collect::<Int32Array>()),
             DataType::Int64 => Arc::new(words.map(|w| w.map(|w| w as i64)).collect::<Int64Array>()),
             DataType::Float32 => Arc::new(words.map(|w| w.map(|w| f32::from_bits(w as u32))).collect::<Float32Array>()),
@@ -71,7 +94,16 @@ impl FeatureColumn {
                 let texts = words.map(|w| w.map(|w| self.texts[w as usize].as_str()));
                 Arc::new(texts.collect::<StringArray>())
             }
-        }
+        })
+    }
+}
+
+fn addressed(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::List(values) => values.len() + values.iter().map(addressed).sum::<usize>(),
+        Value::Map(entries) => entries.iter().map(|(key, value)| 1 + addressed(key) + addressed(value)).sum(),
+        _ => 0,
     }
 }
 
@@ -98,13 +130,15 @@ fn join_batch(
     joined: &mut Vec<RecordBatch>,
 ) -> Result<(), DatasetError> {
     let rows = batch.num_rows();
-    if rows > 1 && features.iter().any(|feature| feature.text_bytes(start, rows) > ARRAY_TEXT_BYTES) {
+    if rows > 1 && features.iter().any(|feature| feature.addressed(start, rows) > ARRAY_OFFSETS) {
         let half = rows / 2;
         join_batch(schema, &batch.slice(0, half), start, features, joined)?;
         return join_batch(schema, &batch.slice(half, rows - half), start + half, features, joined);
     }
-    let features = features.iter().map(|feature| feature.array(start, rows));
-    let columns = batch.columns().iter().cloned().chain(features).collect();
+    let mut columns = batch.columns().to_vec();
+    for feature in features {
+        columns.push(feature.array(start, rows)?);
+    }
     joined.push(RecordBatch::try_new(schema.clone(), columns)?);
     Ok(())
 }

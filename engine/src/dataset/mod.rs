@@ -27,7 +27,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, Schema, SchemaRef};
-use freshet_config::definitions::arrow_type;
+use freshet_config::arrays::feature_arrow_type;
 use freshet_config::diagnostic::suggestion;
 use freshet_operators::lookup::{ServedFeature, ServicePlan};
 
@@ -109,7 +109,7 @@ impl Dataset {
             ..DatasetReport::default()
         };
         let mut columns: Vec<FeatureColumn> =
-            service.features.iter().map(|feature| FeatureColumn::new(feature.data_type, spine.rows())).collect();
+            service.features.iter().map(|feature| FeatureColumn::new(&feature.data_type, spine.rows())).collect();
         for pipeline in &plan.pipelines {
             let requests = Request::of_pipeline(plan, service, pipeline, &spine);
             if !requests.is_empty() {
@@ -154,7 +154,7 @@ fn schema(spine: &Spine, service: &ServicePlan) -> Result<SchemaRef, DatasetErro
         if spine.schema.index_of(&name).is_ok() {
             return Err(DatasetError::NameTaken { spine: spine.path.clone(), name });
         }
-        fields.push(Arc::new(Field::new(name, arrow_type(feature.data_type), true)));
+        fields.push(Arc::new(Field::new(name, feature_arrow_type(&feature.data_type), true)));
     }
     Ok(Arc::new(Schema::new_with_metadata(fields, spine.schema.metadata().clone())))
 }

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema};
-use freshet_config::definitions::{Definitions, Sql, View, arrow_type, column_type};
-use freshet_config::diagnostic::{Diagnostic, Diagnostics, suggestion};
+use freshet_config::definitions::{Aggregate, Definitions, Function, Mode, Sql, View, arrow_type, column_type};
+use freshet_config::diagnostic::{Diagnostic, Diagnostics, Place, suggestion};
 use freshet_config::time::Span;
 use freshet_config::value::DataType;
 use freshet_operators::lookup::ServicePlan;
@@ -101,8 +101,13 @@ impl Compiler<'_> {
     /// Compiles a view and adds it to the group of its entity that has room.
     fn view(&mut self, index: usize, schema: &Arc<Schema>, groups: &mut Vec<Group>) -> Option<Arc<ViewPlan>> {
         let view = &self.definitions.views[index];
+        if let Some((place, what)) = not_computed(view) {
+            let message = format!("view `{}`: {what} is not supported yet", view.served_as);
+            self.errors.push(Diagnostic::new(place, "DEF-ARG", message).hint("remove it for now"));
+            return None;
+        }
         let filter = match &view.filter {
-            Some(sql) => Some(self.predicate(sql, schema, &format!("the filter of view `{}`", view.name))?),
+            Some(sql) => Some(self.predicate(sql, schema, &format!("the filter of view `{}`", view.served_as))?),
             None => None,
         };
         let sources = view::column_sources(view);
@@ -115,7 +120,7 @@ impl Compiler<'_> {
         if plan.windows.len() > MAX_WINDOWS || columns.len() > MAX_COLUMNS {
             let message = format!(
                 "view `{}` has {} distinct windows and {} distinct columns, more than {MAX_WINDOWS} and {MAX_COLUMNS}",
-                view.name,
+                view.served_as,
                 plan.windows.len(),
                 columns.len()
             );
@@ -138,7 +143,7 @@ impl Compiler<'_> {
     }
 
     fn column(&mut self, view: &View, source: &ColumnSource, schema: &Schema) -> Option<ProjectedColumn> {
-        let what = |part: &str| format!("{part} in view `{}`", view.name);
+        let what = |part: &str| format!("{part} in view `{}`", view.served_as);
         let of = match &source.of {
             Some(sql) => {
                 let compiled = Expression::compile(&sql.text, schema);
@@ -173,10 +178,13 @@ impl Compiler<'_> {
             let Some(data_type) = column.map(|c| types[c]).filter(|t| !aggregate.function.takes(*t)) else { continue };
             let function = aggregate.function.name();
             let message = format!(
-                "aggregate `{}` of view `{}`: {function} needs a number, `{}` is {data_type}",
-                aggregate.name, view.name, of.text
+                "aggregate `{}` of view `{}`: {function} needs {}, `{}` is {data_type}",
+                aggregate.name,
+                view.served_as,
+                aggregate.function.wanted_input(),
+                of.text
             );
-            let hint = "aggregate a number, or use count, min, max or last";
+            let hint = "aggregate another column, cast this one, or use count, min, max or last";
             self.errors.push(Diagnostic::new(&of.place, "DEF-TYPE", message).hint(hint));
         }
     }
@@ -193,7 +201,7 @@ impl Compiler<'_> {
                 (Some(_), Some(data_type)) => {
                     let message = format!(
                         "view `{}` takes key `{}` of entity `{}` from `{name}`, which is {data_type}, not {}",
-                        view.name, key.name, entity.name, key.data_type
+                        view.served_as, key.name, entity.name, key.data_type
                     );
                     self.errors.push(
                         Diagnostic::new(&view.place, "DEF-TYPE", message)
@@ -202,7 +210,7 @@ impl Compiler<'_> {
                 }
                 _ => {
                     let names = schema.fields().iter().map(|f| f.name().as_str());
-                    let message = format!("view `{}` has no column `{name}` for key `{}`", view.name, key.name);
+                    let message = format!("view `{}` has no column `{name}` for key `{}`", view.served_as, key.name);
                     let hint = suggestion(name, names);
                     self.errors.push(Diagnostic::new(&view.place, "DEF-COL", message).hint(hint));
                 }
@@ -210,6 +218,35 @@ impl Compiler<'_> {
         }
         (keys.len() == entity.keys.len()).then_some(keys)
     }
+}
+
+/// What of a view the operators cannot compute yet, and where it stands.
+fn not_computed(view: &View) -> Option<(&Place, String)> {
+    let here = |what: &str| Some((&view.place, what.to_string()));
+    if view.attributes {
+        return here("a list of attributes");
+    }
+    if let Some(group) = &view.group {
+        return Some((&group.column.place, format!("the category `{}`", group.name)));
+    }
+    if view.lifetime_start.is_some() {
+        return here("lifetime_start");
+    }
+    match view.mode {
+        Mode::Continuous | Mode::Interval(_) => {}
+        Mode::Batch { .. } => return here("the mode batch"),
+        Mode::Sawtooth(_) => return here("the mode sawtooth"),
+    }
+    if let Some(feature) = view.features.iter().find(|feature| feature.series.is_some()) {
+        return Some((&view.aggregates.get(feature.aggregate)?.place, "a series of windows".to_string()));
+    }
+    let unknown = |a: &&Aggregate| !Function::SIMPLE.contains(&a.function);
+    if let Some(aggregate) = view.aggregates.iter().find(unknown) {
+        return Some((&aggregate.place, format!("the function {}", aggregate.function.name())));
+    }
+    let unbounded = |a: &&Aggregate| a.windows.iter().any(|window| window.size >= Span::UNBOUNDED);
+    let aggregate = view.aggregates.iter().find(unbounded)?;
+    Some((&aggregate.place, "a window without a beginning".to_string()))
 }
 
 /// An SQL error at its place in the definition file.
@@ -222,10 +259,10 @@ fn diagnostic(error: &SqlError, sql: &Sql, what: &str) -> Diagnostic {
         SqlErrorKind::NonDeterministic => "DEF-NONDET",
         SqlErrorKind::Unsupported => "DEF-SQL",
     };
-    let mut place = sql.place.clone();
-    if let Some((1, column)) = error.offset {
-        place.column += column.saturating_sub(1);
-    }
+    let place = match error.offset {
+        Some((line, column)) => sql.place.inside(&sql.text, line, column),
+        None => sql.place.clone(),
+    };
     let diagnostic = Diagnostic::new(&place, code, format!("{what}: {}", error.message));
     match &error.hint {
         Some(hint) => diagnostic.hint(hint),

@@ -145,6 +145,8 @@ fn describe_mode(mode: Mode) -> String {
     match mode {
         Mode::Continuous => "continuous".to_string(),
         Mode::Interval(tile) => format!("interval {tile}"),
+        Mode::Batch { schedule, delay } => format!("batch {schedule} delay {delay}"),
+        Mode::Sawtooth(step) => format!("sawtooth {step}"),
     }
 }
 

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use freshet_config::definitions::Column;
 use freshet_config::rows::RowBatch;
 use freshet_config::time::Epoch;
 use freshet_config::value::{Value, decode_key};
@@ -50,7 +49,7 @@ impl Sinks {
             let shape = OfflineView {
                 name: view.name.clone(),
                 keys: plan.definitions.entities[view.entity].keys.clone(),
-                features: features.map(|f| Column { name: f.name.clone(), data_type: f.data_type }).collect(),
+                features: features.map(|f| (f.name.clone(), f.data_type.clone())).collect(),
             };
             let writer = OfflineWriter::open(offline, shape, ROLL)?;
             files.insert(index, Mutex::new(ViewFiles { writer, reader: Reader::new(&plan.views[index]) }));

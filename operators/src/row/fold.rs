@@ -134,6 +134,8 @@ impl Fold {
             Function::VarSamp | Function::StddevSamp if n == 1 => missing(),
             Function::VarSamp => finite(cell.numerator(data_type) / (n as f64 * (n - 1) as f64)),
             Function::StddevSamp => finite((cell.numerator(data_type) / (n as f64 * (n - 1) as f64)).sqrt()),
+            // Plans have none of these: compiling refuses them.
+            _ => FeatureValue { value: Value::Null, status: Status::Error },
         }
     }
 

@@ -178,8 +178,7 @@ impl Reader {
 }
 
 fn never_seen(function: Function) -> FeatureValue {
-    let value = if function == Function::Count { Value::Int64(0) } else { Value::Null };
-    FeatureValue { value, status: Status::MissingData }
+    FeatureValue { value: function.empty(), status: Status::MissingData }
 }
 
 struct Head {

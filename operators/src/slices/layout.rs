@@ -143,13 +143,13 @@ impl Layout {
             first..first + windows.iter().filter(of_edge).count()
         };
         let edge_windows = (0..edges.len()).map(with_edge).collect();
-        let closed_above = i64::from(plan.mode == Mode::Continuous);
+        let closed_above = i64::from(matches!(plan.mode, Mode::Continuous | Mode::Sawtooth(_)));
         let lower = |w: &Window| w.offset.micros().saturating_sub(w.size.micros()).saturating_add(closed_above);
         let lower_shift = plan.windows.iter().map(lower).collect();
         let upper_shift = edges.iter().map(|offset| offset.micros().saturating_add(closed_above)).collect();
         let tile = match plan.mode {
-            Mode::Continuous => 0,
-            Mode::Interval(tile) => tile.micros().max(1),
+            Mode::Continuous | Mode::Sawtooth(_) => 0,
+            Mode::Interval(tile) | Mode::Batch { schedule: tile, .. } => tile.micros().max(1),
         };
         let tag = plan.layout_tag();
         let has_strings = columns.iter().any(|c| c.is_string);

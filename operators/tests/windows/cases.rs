@@ -132,7 +132,7 @@ fn value(data_type: DataType) -> BoxedStrategy<Value> {
 }
 
 fn wanted_of(data_type: DataType, name: String) -> impl Strategy<Value = Vec<(Function, Option<(String, DataType)>)>> {
-    let functions: Vec<Function> = Function::ALL.into_iter().filter(|f| f.takes(data_type)).collect();
+    let functions: Vec<Function> = Function::SIMPLE.into_iter().filter(|f| f.takes(data_type)).collect();
     let most = functions.len().min(4);
     subsequence(functions, 1..=most)
         .prop_map(move |chosen| chosen.into_iter().map(|f| (f, Some((name.clone(), data_type)))).collect())
@@ -227,7 +227,7 @@ pub fn case(burst: usize, backs: bool) -> impl Strategy<Value = Case> {
 /// Gives drafts their instants and positions.
 fn settle(plan: &ViewPlan, start: i64, drafts: Vec<(i64, Vec<Draft>, usize)>) -> Vec<EpochOfChanges> {
     let tile = match plan.mode {
-        Mode::Interval(tile) => tile.micros(),
+        Mode::Interval(tile) | Mode::Batch { schedule: tile, .. } | Mode::Sawtooth(tile) => tile.micros(),
         Mode::Continuous => MINUTE,
     };
     let (mut at, mut count, mut before) = (start, 0u64, start);

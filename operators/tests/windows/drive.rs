@@ -42,6 +42,7 @@ fn word(value: &Value, heap: &mut Vec<u8>) -> u64 {
         Value::Float64(v) => v.to_bits(),
         Value::Bool(v) => u64::from(*v),
         Value::Timestamp(v) => v.micros() as u64,
+        Value::List(_) | Value::Map(_) => unreachable!("no column holds {value}"),
         Value::String(v) => {
             heap.extend_from_slice(v.as_bytes());
             heap_word(heap.len() - v.len(), v.len())
@@ -193,7 +194,7 @@ fn instants(plan: &ViewPlan, row: &[u8], clock: i64, events: &[ReferenceEvent], 
             // A tiled window moves at the first tile edge behind the instant.
             let tile = match plan.mode {
                 freshet_config::definitions::Mode::Interval(tile) => tile.micros(),
-                freshet_config::definitions::Mode::Continuous => 1,
+                _ => 1,
             };
             let edge = edge.div_euclid(tile) * tile + tile * (picks.below(2) as i64);
             instants.push(edge + picks.between(-1, 1));

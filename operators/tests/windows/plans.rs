@@ -28,27 +28,37 @@ pub fn view(mode: Mode, wanted: &[Wanted]) -> View {
             name: format!("a{i}"),
             function: w.function,
             of: w.of.as_ref().map(|(text, _)| sql(text)),
+            order: None,
             filter: w.filter.as_ref().map(sql),
             windows: w.windows.clone(),
             place: Place::default(),
         })
         .collect();
     let features = aggregates.iter().enumerate().flat_map(|(aggregate, a)| {
-        (0..a.windows.len()).map(move |window| Feature { name: format!("a{aggregate}_{window}"), aggregate, window })
+        (0..a.windows.len()).map(move |window| Feature {
+            name: format!("a{aggregate}_{window}"),
+            aggregate,
+            window,
+            series: None,
+        })
     });
     View {
         name: "view".to_string(),
+        served_as: "view".to_string(),
         source: 0,
         entity: 0,
         key_columns: vec!["key".to_string()],
         filter: None,
         mode,
+        group: None,
+        attributes: false,
         features: features.collect(),
         aggregates: aggregates.clone(),
         online: true,
         offline: false,
         serving_ttl: None,
         feature_start: None,
+        lifetime_start: None,
         owner: None,
         description: None,
         tags: Vec::new(),

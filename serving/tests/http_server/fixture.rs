@@ -127,24 +127,29 @@ fn view(name: &str, entity: usize, mode: Mode) -> View {
         name: name.into(),
         function,
         of: None,
+        order: None,
         filter: None,
         windows: vec![window],
         place: Place::default(),
     };
-    let feature = |name: &str, aggregate| Feature { name: name.into(), aggregate, window: 0 };
+    let feature = |name: &str, aggregate| Feature { name: name.into(), aggregate, window: 0, series: None };
     View {
         name: name.into(),
+        served_as: name.into(),
         source: 0,
         entity,
         key_columns: Vec::new(),
         filter: None,
         mode,
+        group: None,
+        attributes: false,
         aggregates: vec![aggregate("sum", Function::Sum), aggregate("count", Function::Count)],
         features: vec![feature("sum_1h", 0), feature("count_1h", 1)],
         online: true,
         offline: false,
         serving_ttl: None,
         feature_start: None,
+        lifetime_start: None,
         owner: None,
         description: Some("money \"spent\"".into()),
         tags: vec![("team".into(), "fraud".into())],
@@ -195,7 +200,7 @@ fn plan(view: &View) -> Arc<ViewPlan> {
     let feature = |feature: &Feature| {
         let function = view.aggregates[feature.aggregate].function;
         let data_type = if function == Function::Count { DataType::Int64 } else { DataType::Float64 };
-        FeaturePlan { name: feature.name.clone(), function, column: None, window: 0, data_type }
+        FeaturePlan { name: feature.name.clone(), function, column: None, window: 0, data_type: data_type.into() }
     };
     Arc::new(ViewPlan {
         name: view.name.clone(),

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use freshet_config::time::Span;
+use freshet_engine::plan::Plan;
 
 use super::spec::{Aggregation, Spec};
 
@@ -37,9 +38,13 @@ pub fn make(spec: &Spec, events: &Path) -> Made {
     let mut taken = Vec::new();
     for aggregation in &spec.aggregations {
         let alone = yaml(spec, events, std::slice::from_ref(aggregation));
-        match freshet_config::parse(&[("features.yaml".to_string(), alone)]) {
+        let parsed = freshet_config::parse(&[("features.yaml".to_string(), alone)]);
+        match parsed.and_then(|definitions| Plan::compile(definitions, Path::new("."))) {
             Ok(_) => {
-                let feature = format!("{}_{}", aggregate_name(aggregation), span(aggregation.size_s));
+                let mut feature = format!("{}_{}", aggregate_name(aggregation), span(aggregation.size_s));
+                if aggregation.offset_s != 0 {
+                    feature.push_str(&format!("_offset_{}", span(-aggregation.offset_s)));
+                }
                 let name = aggregation.name.clone();
                 made.features.push(MadeFeature { name, feature, aggregation: aggregation.clone() });
                 taken.push(aggregation.clone());

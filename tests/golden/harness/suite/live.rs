@@ -7,13 +7,14 @@ use std::time::Duration;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::{DataType as Arrow, Field, Schema, TimeUnit, TimestampMicrosecondType};
+use freshet_config::arrays::feature_array;
 use freshet_config::definitions::{Source, Stream};
 use freshet_config::time::EventTime;
 use freshet_config::value::{Value, encode_key};
 use freshet_connectors::files::{list, read_parquet};
 use freshet_connectors::ledger::Ledger;
 use freshet_connectors::store::{MemoryStore, OnlineStore};
-use freshet_engine::arrays::{array_of, value_at};
+use freshet_engine::arrays::value_at;
 use freshet_engine::clock::Clock;
 use freshet_engine::ingest::feed_file;
 use freshet_engine::plan::Plan;
@@ -187,7 +188,7 @@ impl Spine {
         let mut fields = self.rows.schema().fields().to_vec();
         let mut columns = self.rows.columns().to_vec();
         for (f, feature) in service.features.iter().enumerate() {
-            let column = array_of(feature.data_type, values.iter().map(|row| &row[f]));
+            let column = feature_array(&feature.data_type, values.iter().map(|row| &row[f])).map_err(text)?;
             let name = feature.name.replacen('.', "__", 1);
             fields.push(Arc::new(Field::new(name, column.data_type().clone(), true)));
             columns.push(column);
