@@ -281,7 +281,7 @@ record! {
 #[derive(Clone, Debug)]
 pub enum RawMode {
     Word(String),
-    Record(RawSteps),
+    Record(Box<RawSteps>),
 }
 
 record! {
@@ -309,7 +309,7 @@ record! {
 impl Decode for RawMode {
     fn decode(node: &Node, shape: &mut Shape) -> Option<RawMode> {
         match node.content {
-            Content::Map(_) => RawSteps::decode(node, shape).map(RawMode::Record),
+            Content::Map(_) => RawSteps::decode(node, shape).map(|steps| RawMode::Record(Box::new(steps))),
             _ => String::decode(node, shape).map(RawMode::Word),
         }
     }
