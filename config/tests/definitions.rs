@@ -5,7 +5,9 @@ mod refused_cases;
 #[path = "definitions/refused_rich.rs"]
 mod refused_rich_cases;
 
-use freshet_config::definitions::{Changelog, ChangelogFormat, Definitions, FileFormat, Files, GroupShape, Mode, Stream, StreamFormat};
+use freshet_config::definitions::{
+    Changelog, ChangelogFormat, Definitions, FileFormat, Files, GroupShape, Mode, Stream, StreamFormat,
+};
 use freshet_config::parse;
 use freshet_config::time::{EventTime, Span};
 use freshet_config::value::DataType;

@@ -101,11 +101,6 @@ impl Compiler<'_> {
     /// Compiles a view and adds it to the group of its entity that has room.
     fn view(&mut self, index: usize, schema: &Arc<Schema>, groups: &mut Vec<Group>) -> Option<Arc<ViewPlan>> {
         let view = &self.definitions.views[index];
-        if let Some((place, what)) = not_computed(view) {
-            let message = format!("view `{}`: {what} is not supported yet", view.served_as);
-            self.errors.push(Diagnostic::new(place, "DEF-ARG", message).hint("remove it for now"));
-            return None;
-        }
         let filter = match &view.filter {
             Some(sql) => Some(self.predicate(sql, schema, &format!("the filter of view `{}`", view.served_as))?),
             None => None,
@@ -121,10 +116,12 @@ impl Compiler<'_> {
             None => None,
         };
         let plan_id = self.definitions.plan_id();
-        let plan = Arc::new(match &category {
+        let mut plan = match &category {
             Some((_, category)) => ViewPlan::by_category(view, &types, category.data_type, plan_id),
             None => ViewPlan::new(view, &types, plan_id),
-        });
+        };
+        plan.retracts = self.definitions.sources[view.source].changelog.is_some();
+        let plan = Arc::new(plan);
         if plan.windows.len() > MAX_WINDOWS || columns.len() > MAX_COLUMNS {
             let message = format!(
                 "view `{}` has {} distinct windows and {} distinct columns, more than {MAX_WINDOWS} and {MAX_COLUMNS}",
@@ -244,33 +241,6 @@ impl Compiler<'_> {
     }
 }
 
-/// What of a view the operators cannot compute yet, and where it stands.
-fn not_computed(view: &View) -> Option<(&Place, String)> {
-    let here = |what: &str| Some((&view.place, what.to_string()));
-    if view.attributes {
-        return here("a list of attributes");
-    }
-    if view.lifetime_start.is_some() {
-        return here("lifetime_start");
-    }
-    match view.mode {
-        Mode::Continuous | Mode::Interval(_) => {}
-        Mode::Batch { .. } => return here("the mode batch"),
-        Mode::Sawtooth(_) => return here("the mode sawtooth"),
-    }
-    if let Some(feature) = view.features.iter().find(|feature| feature.series.is_some()) {
-        return Some((&view.aggregates.get(feature.aggregate)?.place, "a series of windows".to_string()));
-    }
-    let known = |function: Function| Function::SIMPLE.contains(&function) || function == Function::GroupKeys;
-    let unknown = |a: &&Aggregate| !known(a.function);
-    if let Some(aggregate) = view.aggregates.iter().find(unknown) {
-        return Some((&aggregate.place, format!("the function {}", aggregate.function.name())));
-    }
-    let unbounded = |a: &&Aggregate| a.windows.iter().any(|window| window.size >= Span::UNBOUNDED);
-    let aggregate = view.aggregates.iter().find(unbounded)?;
-    Some((&aggregate.place, "a window without a beginning".to_string()))
-}
-
 /// An SQL error at its place in the definition file.
 fn diagnostic(error: &SqlError, sql: &Sql, what: &str) -> Diagnostic {
     let code = match error.kind {
@@ -295,7 +265,7 @@ fn diagnostic(error: &SqlError, sql: &Sql, what: &str) -> Diagnostic {
 impl Group {
     /// A batch names views and columns by the bits of one word.
     fn has_room(&self, sources: &[ColumnSource], keys: &[(usize, DataType)]) -> bool {
-        let fresh = sources.iter().filter(|s| !self.sources.iter().any(|known| known.same_text(s))).count();
+        let fresh = sources.iter().filter(|s| !self.sources.iter().any(|known| known.same_values(s))).count();
         self.projection.keys == keys && self.views.len() < 64 && self.sources.len() + fresh <= 64
     }
 
@@ -309,7 +279,7 @@ impl Group {
     ) {
         let mut places = Vec::new();
         for (source, column) in sources.into_iter().zip(columns) {
-            let known = self.sources.iter().position(|s| s.same_text(&source));
+            let known = self.sources.iter().position(|s| s.same_values(&source));
             places.push(known.unwrap_or(self.sources.len()));
             if known.is_none() {
                 self.sources.push(source);

@@ -2,16 +2,15 @@
 
 use std::fmt;
 
-use freshet_config::definitions::Function;
 use freshet_config::time::EventTime;
 use freshet_config::value::Value;
 
 use super::categories::{self, CategoryReader};
 use super::codec::{Bytes, KIND_COMPLETE, KIND_DENSE, KIND_SPARSE, VERSION, unzigzag};
-use super::fold::Fold;
+use super::fold::{Fold, Members};
 use super::{FeatureValue, Status};
 use crate::exact::{Moments, Wide};
-use crate::view::ViewPlan;
+use crate::view::{FeaturePlan, ViewPlan};
 
 /// Why a row was not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -103,7 +102,7 @@ impl Reader {
             return reader.read(categories, Some(row), at, out);
         }
         self.fold_row(plan, row, at.micros())?;
-        self.fold.finish(plan, row, out);
+        self.fold.finish(plan, at, row, out);
         Ok(())
     }
 
@@ -111,7 +110,7 @@ impl Reader {
         if let (Some(reader), Some(categories)) = (&mut self.categories, &plan.categories) {
             return reader.read(categories, None, at, out);
         }
-        out.extend(plan.features.iter().map(|feature| never_seen(feature.function)));
+        out.extend(plan.features.iter().map(never_seen));
         Ok(())
     }
 
@@ -179,6 +178,9 @@ impl Reader {
                 cell.last_of_core = true;
             }
         }
+        for s in (0..plan.summaries.len()).filter(|s| plan.summaries[*s].windows >> w & 1 == 1) {
+            self.fold.read_summary(s, w, bytes)?;
+        }
         Some(())
     }
 
@@ -200,14 +202,16 @@ impl Reader {
             older |= u64::from(time < m.core_lower) << w;
         }
         if members != 0 {
-            self.fold.add(plan, members, older, nulls, &self.words, row);
+            self.fold.add(plan, Members { members, older }, time, nulls, &self.words, row);
         }
         Some(time)
     }
 }
 
-fn never_seen(function: Function) -> FeatureValue {
-    FeatureValue { value: function.empty(), status: Status::MissingData }
+fn never_seen(feature: &FeaturePlan) -> FeatureValue {
+    let one = feature.function.empty();
+    let value = if feature.series.is_empty() { one } else { Value::List(vec![one; feature.series.len()]) };
+    FeatureValue { value, status: Status::MissingData }
 }
 
 struct Head {

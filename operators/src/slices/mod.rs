@@ -19,7 +19,7 @@ mod strings;
 
 pub use categories::CategoryStore;
 pub use layout::Layout;
-pub(crate) use layout::order_word;
+pub(crate) use layout::{order_word, value_word};
 pub use sink::RowSink;
 pub use state::ViewState;
 pub use store::{Tuning, ViewStats, ViewStore};

@@ -90,7 +90,7 @@ impl ViewPlan {
 
 /// A feature that needs no column.
 fn count_of_rows(name: String, function: Function, window: usize, data_type: FeatureType) -> FeaturePlan {
-    FeaturePlan { name, function, column: None, window, data_type }
+    FeaturePlan { name, function, column: None, summary: None, window, series: Vec::new(), data_type }
 }
 
 /// The type of a feature whose members are of type `member`; of a series both are lists.
