@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema};
-use freshet_config::definitions::{Aggregate, Definitions, Function, Mode, Sql, View, arrow_type, column_type};
-use freshet_config::diagnostic::{Diagnostic, Diagnostics, Place, suggestion};
+use freshet_config::definitions::{Definitions, Sql, View, arrow_type, column_type};
+use freshet_config::diagnostic::{Diagnostic, Diagnostics, suggestion};
 use freshet_config::time::Span;
 use freshet_config::value::DataType;
 use freshet_operators::lookup::ServicePlan;
