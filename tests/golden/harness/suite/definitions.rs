@@ -155,14 +155,11 @@ fn column(name: &str) -> String {
     if name == "when" { format!("'\"{name}\"'") } else { name.to_string() }
 }
 
-/// `sum_v`, `last_n_s_3`, `sum_v_back_2h` for windows that end 2 h ago.
+/// `sum_v`, `last_n_s_3`.
 fn aggregate_name(aggregation: &Aggregation) -> String {
     let mut name = format!("{}_{}", aggregation.function, aggregation.column);
     for value in aggregation.parameters.values() {
         name.push_str(&format!("_{}", value.to_string().replace('.', "p")));
-    }
-    if aggregation.offset_s != 0 {
-        name.push_str(&format!("_back_{}", span(-aggregation.offset_s)));
     }
     name
 }
