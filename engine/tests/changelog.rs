@@ -377,7 +377,7 @@ fn histories_hold_changes_too() {
             let wanted = expected(&plan, &rows, user, at);
             for (feature, wanted) in plan.services[0].features.iter().zip(&wanted) {
                 let array = dataset.batches[0].column_by_name(&feature.name.replace('.', "__")).unwrap();
-                let same = freshet_config::arrays::feature_array(&feature.data_type, [wanted].into_iter()).unwrap();
+                let same = freshet_config::arrays::feature_array(&feature.data_type, [wanted]).unwrap();
                 assert_eq!(&array.slice(user as usize, 1), &same, "{} of {user}", feature.name);
             }
         }

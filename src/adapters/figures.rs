@@ -126,7 +126,7 @@ impl MetricsSource for EngineFigures {
         });
         let lag = sources.iter().filter_map(|s| Some((label("source", &s.name), s.position_lag? as f64)));
         let store = self.store.state();
-        let families: [(&str, &str, &str, Samples); 16] = [
+        let families: [(&str, &str, &str, Samples); 17] = [
             ("freshet_events_consumed_total", "counter", "Events read.", by_source(|s| s.consumed)),
             ("freshet_events_admitted_total", "counter", "Events that count.", by_source(|s| s.admitted)),
             ("freshet_ledger_records_total", "counter", "Records not admitted, and why.", ledger.collect()),
