@@ -99,7 +99,7 @@ impl Node {
         self.server.local_addr()
     }
 
-    /// Waits until history is loaded and says so to `/readyz`. `false` when the end was asked for before.
+    /// Waits until what was there before the start is read and says so to `/readyz`. `false` when the end was asked for before.
     pub fn await_ready(&self, interrupt: &Interrupt) -> Result<bool, Failure> {
         while !self.engine.ready() {
             self.check()?;
