@@ -24,6 +24,8 @@ pub enum Arrival {
     Events {
         pipeline: usize,
         batch: SourceBatch,
+        /// Earlier events that go in the epoch in which those of `batch` come.
+        retracted: Option<SourceBatch>,
         /// When each record was taken in; empty for history.
         record_times: Vec<EventTime>,
         latest: EventTime,
@@ -136,11 +138,14 @@ impl Coordinator {
     /// `true` when asked to stop.
     fn gather(&mut self, arrival: Arrival, gathered: &mut Gathered) -> bool {
         match arrival {
-            Arrival::Events { pipeline, batch, record_times, latest } => {
+            Arrival::Events { pipeline, batch, retracted, record_times, latest } => {
                 self.clock.advance(latest);
-                gathered.rows += batch.events.num_rows();
                 gathered.record_times.extend(record_times.into_iter().step_by(FRESHNESS_SAMPLE));
-                gathered.events.push((pipeline, batch));
+                let some = std::iter::once(batch).chain(retracted).filter(|batch| batch.events.num_rows() > 0);
+                for batch in some {
+                    gathered.rows += batch.events.num_rows();
+                    gathered.events.push((pipeline, batch));
+                }
             }
             Arrival::Changes { dimension, changes } => {
                 gathered.changes.entry(dimension).or_default().extend(changes);
@@ -178,7 +183,9 @@ impl Coordinator {
             .collect();
         for (i, (pipeline, batch)) in gathered.events.into_iter().enumerate() {
             self.shared.taken(pipeline, batch.events.num_rows());
-            parts[(i + number as usize) % workers].events.push((pipeline, batch));
+            // A join lets go of an event where it took it, and must know there that it was taken back.
+            let place = if self.follows_changes(pipeline) { pipeline } else { i + number as usize };
+            parts[place % workers].events.push((pipeline, batch));
         }
         parts[0].changes = gathered.changes.into_iter().collect();
         for (input, part) in self.workers.inputs.iter().zip(parts) {
@@ -194,6 +201,13 @@ impl Coordinator {
             hand_over,
         });
         epoch
+    }
+
+    /// Whether events of a pipeline may be taken back and are joined.
+    fn follows_changes(&self, pipeline: usize) -> bool {
+        let plan = &self.shared.plan;
+        let source = &plan.definitions.sources[plan.pipelines[pipeline].source];
+        source.changelog.is_some() && !source.enrich.is_empty()
     }
 
     fn complete(&self, completed: Completed, open: &mut VecDeque<Open>) {

@@ -68,6 +68,8 @@ pub struct ViewFigures {
     pub state_bytes: u64,
     pub rows_written: u64,
     pub expired_on_arrival: u64,
+    /// Keys with more categories than are allowed.
+    pub keys_over_limit: u64,
 }
 
 /// Counters of one pipeline's reader, published by its thread.
@@ -227,6 +229,7 @@ fn view_figures(name: &str, index: usize, workers: &[BTreeMap<usize, ViewStats>]
         figures.state_bytes += stats.state_bytes;
         figures.rows_written += stats.rows;
         figures.expired_on_arrival += stats.expired_on_arrival;
+        figures.keys_over_limit += stats.keys_over_limit;
     }
     figures
 }

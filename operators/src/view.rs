@@ -1,8 +1,14 @@
 //! A view compiled: its windows, its stored columns and the features read from them.
 
+mod categories;
+
+use std::sync::Arc;
+
 use freshet_config::definitions::{Aggregate, Function, Mode, PlanId, Sql, View, Window};
 use freshet_config::time::{EventTime, Span};
 use freshet_config::value::{DataType, FeatureType};
+
+pub use categories::{Category, CategoryFeature, CategoryPlan, MAX_CATEGORIES, key_prefix};
 
 use crate::batch::heap_bytes;
 use crate::summary::hyperloglog;
@@ -28,6 +34,8 @@ pub struct ViewPlan {
     /// newest again; else it keeps the newest row alone.
     pub retracts: bool,
     pub plan_id: PlanId,
+    /// Set when the view is by category: slices are then of [`CategoryPlan::member`], and rows hold many of its rows.
+    pub categories: Option<Arc<CategoryPlan>>,
 }
 
 /// What is kept of one column.
@@ -89,7 +97,8 @@ pub const MAX_COLUMNS: usize = 64;
 /// The distinct columns of a view, in order of first use. Counting all rows needs none.
 pub fn column_sources(view: &View) -> Vec<ColumnSource> {
     let mut sources: Vec<ColumnSource> = Vec::new();
-    for aggregate in &view.aggregates {
+    // The list of categories is read from the keys.
+    for aggregate in view.aggregates.iter().filter(|aggregate| aggregate.function != Function::GroupKeys) {
         for source in [Some(ColumnSource::of(aggregate)), ColumnSource::order_of(aggregate)].into_iter().flatten() {
             if source.names_a_column() && !sources.iter().any(|s| s.same_text(&source)) {
                 sources.push(source);
@@ -153,6 +162,7 @@ impl ViewPlan {
             lifetime_start: view.lifetime_start,
             retracts: false,
             plan_id,
+            categories: None,
         };
         for feature in &view.features {
             let aggregate = &view.aggregates[feature.aggregate];
@@ -236,7 +246,10 @@ impl ViewPlan {
 
     /// Identifies what rows look like: rows of another layout are not read.
     pub fn layout_tag(&self) -> u32 {
-        let text = format!("2 {:?} {:?} {:?} {:?}", self.mode, self.windows, self.columns, self.summaries);
+        let mut text = format!("2 {:?} {:?} {:?} {:?}", self.mode, self.windows, self.columns, self.summaries);
+        if let Some(categories) = &self.categories {
+            text.push_str(&format!(" by {:?}", categories.data_type));
+        }
         // FNV-1a, folded: part of the stored format, so not a hasher that may change.
         let hash =
             text.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));

@@ -267,6 +267,7 @@ mod tests {
             lifetime_start: None,
             retracts: false,
             plan_id: PlanId(1),
+            categories: None,
         };
         let served = |feature, name: &str, data_type| ServedFeature {
             name: name.into(),

@@ -6,6 +6,7 @@
 mod aggregates;
 mod attributes;
 mod categories;
+mod changelogs;
 mod functions;
 mod limits;
 mod modes;

@@ -9,14 +9,15 @@
 //!
 //! All of this blocks, and belongs on threads of its own.
 
-mod admission;
+pub(crate) mod admission;
 mod cells;
+pub(crate) mod changelog;
 mod dimension;
 mod error;
 mod feed;
 mod history;
 mod identity;
-mod intake;
+pub(crate) mod intake;
 mod logs;
 mod positions;
 mod push;
@@ -42,12 +43,14 @@ pub use logs::Logs;
 pub use positions::{Consumed, SavedPositions};
 pub use push::{LogIngest, PushReport, Rejected};
 
-/// Events on their way into the dataflow; never empty.
+/// Events on their way into the dataflow; never without one that comes or goes.
 #[derive(Clone, Debug)]
 pub struct Delivery {
     /// Columns of the source's own schema.
     pub events: EventBatch,
-    /// The largest event time among them.
+    /// Events delivered before that are taken back, in the epoch of those above.
+    pub retracted: Option<EventBatch>,
+    /// The largest event time among those that come; [`EventTime::MIN`] without any.
     pub latest: EventTime,
 }
 

@@ -83,7 +83,8 @@ impl Plan {
         let entity = &self.definitions.entities[group.entity];
         let keys: Vec<String> = entity.keys.iter().map(|k| format!("{} {}", k.name, k.data_type)).collect();
         let order = if group.projection.keep_positions { ", keeps positions" } else { "" };
-        writeln!(f, "  project  by {} ({}){order}", entity.name, keys.join(", "))?;
+        let category = group.category.as_ref().map(|text| format!(", category {text}")).unwrap_or_default();
+        writeln!(f, "  project  by {} ({}{category}){order}", entity.name, keys.join(", "))?;
         for (source, column) in group.sources.iter().zip(&group.projection.columns) {
             writeln!(f, "           {} {}", describe_column(source), column.data_type)?;
         }
@@ -95,8 +96,11 @@ impl Plan {
         for member in &group.views {
             let plan = &self.views[member.view];
             write!(f, "    view {} {}", plan.name, describe_mode(plan.mode))?;
-            match &self.definitions.views[member.view].filter {
-                Some(filter) => writeln!(f, " where {}", filter.text)?,
+            if let Some(filter) = &self.definitions.views[member.view].filter {
+                write!(f, " where {}", filter.text)?;
+            }
+            match &group.category {
+                Some(category) => writeln!(f, " by {category}")?,
                 None => writeln!(f)?,
             }
             let text = |c: usize| describe_column(&group.sources[member.columns[c]]);

@@ -12,6 +12,10 @@ pub(crate) const KIND_COMPLETE: u8 = 0;
 pub(crate) const KIND_SPARSE: u8 = 1;
 /// Cores and the slices that leave or enter before the horizon.
 pub(crate) const KIND_DENSE: u8 = 2;
+/// Rows of the categories of a key.
+pub(crate) const KIND_CATEGORIES: u8 = 3;
+/// A key with more categories than are allowed.
+pub(crate) const KIND_TOO_MANY: u8 = 4;
 
 /// Where rows are encoded: bytes that are there before they are written, so that a write of eight bytes of which one
 /// counts is a single store.

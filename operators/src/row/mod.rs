@@ -14,13 +14,16 @@
 //! per slice: [(time - time of the slice before) << 1 | has nulls, varint; the first from as_of, zigzag]
 //!     [nulls: varint]? [values of stored columns that are not null]
 //! ```
+//! Rows of views by category hold many of these: see `categories`.
 //! Values: double 8 bytes, float 4, bool 1, integers and timestamps zigzag varint, strings varint length and bytes.
 
+pub(crate) mod categories;
 pub(crate) mod codec;
 mod fold;
 mod read;
 mod summaries;
 
+pub use categories::Assembly;
 pub use fold::{Fold, Members};
 pub use read::{Coverage, Reader, RowError, as_of, describe};
 pub(crate) use summaries::{HAS_LANES, HAS_WIDE};

@@ -44,6 +44,8 @@ pub struct ViewStats {
     pub unmatched_retractions: u64,
     pub keys: u64,
     pub dense_keys: u64,
+    /// Keys of a view by category with more categories than are allowed.
+    pub keys_over_limit: u64,
     pub state_bytes: u64,
 }
 

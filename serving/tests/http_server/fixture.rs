@@ -167,6 +167,7 @@ fn source(name: &str, stream: Option<Stream>) -> Source {
         dedup_key: None,
         tie_breaker: None,
         lateness: Span::ZERO,
+        changelog: None,
         enrich: Vec::new(),
         select: Vec::new(),
         place: Place::default(),
@@ -221,6 +222,7 @@ fn plan(view: &View) -> Arc<ViewPlan> {
         lifetime_start: None,
         retracts: false,
         plan_id: PlanId(7),
+        categories: None,
     })
 }
 

@@ -22,9 +22,9 @@ pub struct Spec {
     /// Features are attributes: columns of the newest row, each an aggregation called `latest`.
     pub attributes: bool,
     pub ttl_s: Option<i64>,
+    /// A column whose values the aggregations are told apart by, and its type.
+    pub secondary_key: Option<(String, String)>,
     pub aggregations: Vec<Aggregation>,
-    /// Why nothing of the spec can be declared.
-    pub unsupported: Option<String>,
 }
 
 /// Which instant windows end at; seconds.
@@ -66,17 +66,15 @@ impl Spec {
 
     fn of_json(name: String, json: &Json) -> Option<Spec> {
         let column = |key: &Json| Some((text(key, "name")?, text(key, "type")?));
-        let unsupported = unsupported(json);
         let seconds = |field: &str| json.get(field)?.as_i64();
         let attributes = json.get("attributes").and_then(Json::as_array);
         let ttl_s = seconds("ttl_s");
-        let aggregations = match (&unsupported, attributes, json.get("aggregations")) {
-            (Some(_), ..) => Vec::new(),
-            (None, Some(all), _) => {
+        let aggregations = match (attributes, json.get("aggregations")) {
+            (Some(all), _) => {
                 all.iter().map(|attribute| Aggregation::latest(attribute, ttl_s)).collect::<Option<_>>()?
             }
-            (None, None, Some(all)) => all.as_array()?.iter().map(Aggregation::of_json).collect::<Option<_>>()?,
-            (None, None, None) => Vec::new(),
+            (None, Some(all)) => all.as_array()?.iter().map(Aggregation::of_json).collect::<Option<_>>()?,
+            (None, None) => Vec::new(),
         };
         let mode = match (text(json, "kind")?.as_str(), text(json, "mode")?.as_str()) {
             ("batch", _) => {
@@ -94,8 +92,11 @@ impl Spec {
             lifetime_start: text(json, "lifetime_start"),
             attributes: attributes.is_some(),
             ttl_s,
+            secondary_key: match json.get("secondary_key").filter(|key| !key.is_null()) {
+                Some(key) => Some(column(key)?),
+                None => None,
+            },
             aggregations,
-            unsupported,
         })
     }
 }
@@ -144,12 +145,6 @@ impl SpecWindow {
             _ => return None,
         })
     }
-}
-
-/// Kinds of views that cannot be declared yet.
-fn unsupported(json: &Json) -> Option<String> {
-    let has = |field: &str| json.get(field).is_some_and(|value| !value.is_null());
-    has("secondary_key").then(|| "secondary keys".to_string())
 }
 
 fn text(json: &Json, field: &str) -> Option<String> {
