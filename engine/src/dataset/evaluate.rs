@@ -5,10 +5,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use freshet_config::time::EventTime;
-use freshet_config::value::{Value, encode_key};
+use freshet_config::value::{DataType, Value, encode_key};
 use freshet_operators::batch::heap_word;
 use freshet_operators::lookup::{ServicePlan, ViewLookup};
-use freshet_operators::row::{FeatureValue, Fold, Status};
+use freshet_operators::row::{FeatureValue, Fold, Members, Status};
 use freshet_operators::view::ViewPlan;
 
 use super::DatasetReport;
@@ -154,13 +154,14 @@ impl<'r> Evaluator<'r> {
 
     fn load(&mut self, places: &[EventPlace], events: &Retained) -> Result<(), DatasetError> {
         let plan = &self.view.plan;
+        let start = plan.lifetime_start.map_or(i64::MIN, EventTime::micros);
         self.times.clear();
         self.nulls.clear();
         self.words.clear();
         self.heap.clear();
         for place in places {
             let event = events.event(place);
-            if event.passes >> self.view.bit & 1 == 0 {
+            if event.passes >> self.view.bit & 1 == 0 || place.time < start {
                 continue;
             }
             let mut nulls = 0;
@@ -168,7 +169,12 @@ impl<'r> Evaluator<'r> {
                 let is_null = event.nulls >> *from & 1 == 1;
                 nulls |= u64::from(is_null) << c;
                 let mut word = event.words[*from];
-                if column.data_type == freshet_config::value::DataType::String && !is_null {
+                if let Some(sketch) = column.sketch.filter(|_| !is_null) {
+                    word = match sketch.input {
+                        DataType::String => sketch.of_text(events.text(word)),
+                        _ => sketch.word(word, &[]),
+                    };
+                } else if column.data_type == DataType::String && !is_null {
                     let text = events.text(word);
                     word = heap_word(self.heap.len(), text.len());
                     self.heap.extend_from_slice(text);
@@ -193,7 +199,7 @@ impl<'r> Evaluator<'r> {
         }
         self.fold_at(at.micros());
         self.values.clear();
-        self.fold.finish(plan, &self.heap, &mut self.values);
+        self.fold.finish(plan, at, &self.heap, &mut self.values);
         for (number, feature) in &self.view.features {
             let FeatureValue { value, status } = &mut self.values[*feature];
             report.failed_values += u64::from(*status == Status::Error);
@@ -227,7 +233,8 @@ impl<'r> Evaluator<'r> {
             }
             for event in stretch[0]..stretch[1] {
                 let words = &self.words[event * stride..][..stride];
-                self.fold.add(plan, bits, 0, self.nulls[event], words, &self.heap);
+                let members = Members { members: bits, older: 0 };
+                self.fold.add(plan, members, self.times[event], self.nulls[event], words, &self.heap);
             }
         }
     }

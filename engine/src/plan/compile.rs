@@ -273,7 +273,7 @@ fn diagnostic(error: &SqlError, sql: &Sql, what: &str) -> Diagnostic {
 impl Group {
     /// A batch names views and columns by the bits of one word.
     fn has_room(&self, sources: &[ColumnSource], keys: &[(usize, DataType)]) -> bool {
-        let fresh = sources.iter().filter(|s| !self.sources.iter().any(|known| known.same_text(s))).count();
+        let fresh = sources.iter().filter(|s| !self.sources.iter().any(|known| known.same_values(s))).count();
         self.projection.keys == keys && self.views.len() < 64 && self.sources.len() + fresh <= 64
     }
 
@@ -287,7 +287,7 @@ impl Group {
     ) {
         let mut places = Vec::new();
         for (source, column) in sources.into_iter().zip(columns) {
-            let known = self.sources.iter().position(|s| s.same_text(&source));
+            let known = self.sources.iter().position(|s| s.same_values(&source));
             places.push(known.unwrap_or(self.sources.len()));
             if known.is_none() {
                 self.sources.push(source);

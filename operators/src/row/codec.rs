@@ -5,7 +5,7 @@ use freshet_config::value::DataType;
 use crate::batch::heap_word;
 use crate::exact::Moments;
 
-pub(crate) const VERSION: u8 = 1;
+pub(crate) const VERSION: u8 = 2;
 /// All slices ever: exact for every instant.
 pub(crate) const KIND_COMPLETE: u8 = 0;
 /// All slices still in reach: exact from `as_of` on.
@@ -65,6 +65,10 @@ impl RowBuffer {
     #[inline(always)]
     pub fn varint(&mut self, value: u64) {
         self.write(MAX_NUMBER, |cursor| cursor.varint(value));
+    }
+
+    pub fn byte(&mut self, byte: u8) {
+        self.write(1, |cursor| cursor.put([byte], 1));
     }
 
     #[inline(always)]
@@ -272,6 +276,13 @@ impl<'a> Bytes<'a> {
             }
         }
         Some(moments)
+    }
+
+    /// A number of things that take a byte each at least: no more than there are bytes left.
+    pub fn count(&mut self) -> Option<usize> {
+        let count = usize::try_from(self.varint()?).ok()?;
+        // One more, for a tally's count of values and one.
+        (count <= self.row.len().saturating_sub(self.at) + 1).then_some(count)
     }
 
     pub fn rest(&self) -> &'a [u8] {

@@ -10,6 +10,7 @@
 //! dense, per window: [rows, varint], and if there are rows, per column of the window:
 //!     [nulls, varint], and if a value is left:
 //!     [summed doubles: values outside the lanes, varint][those: wide][lanes: sum][squares][min][max][last]
+//!     then every summary of the window (`summaries`, the `read` of each kind)
 //! per slice: [(time - time of the slice before) << 1 | has nulls, varint; the first from as_of, zigzag]
 //!     [nulls: varint]? [values of stored columns that are not null]
 //! ```
@@ -18,9 +19,11 @@
 pub(crate) mod codec;
 mod fold;
 mod read;
+mod summaries;
 
-pub use fold::Fold;
+pub use fold::{Fold, Members};
 pub use read::{Coverage, Reader, RowError, as_of, describe};
+pub(crate) use summaries::{HAS_LANES, HAS_WIDE};
 
 use freshet_config::value::Value;
 

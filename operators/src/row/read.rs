@@ -2,15 +2,14 @@
 
 use std::fmt;
 
-use freshet_config::definitions::Function;
 use freshet_config::time::EventTime;
 use freshet_config::value::Value;
 
 use super::codec::{Bytes, KIND_COMPLETE, KIND_DENSE, KIND_SPARSE, VERSION, unzigzag};
-use super::fold::Fold;
+use super::fold::{Fold, Members};
 use super::{FeatureValue, Status};
 use crate::exact::{Moments, Wide};
-use crate::view::ViewPlan;
+use crate::view::{FeaturePlan, ViewPlan};
 
 /// Why a row was not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -66,11 +65,11 @@ impl Reader {
             return;
         }
         let Some(row) = row else {
-            out.extend(plan.features.iter().map(|feature| never_seen(feature.function)));
+            out.extend(plan.features.iter().map(never_seen));
             return;
         };
         match self.fold_row(plan, row, at.micros()) {
-            Ok(()) => self.fold.finish(plan, row, out),
+            Ok(()) => self.fold.finish(plan, at, row, out),
             Err(error) => {
                 let status = if error == RowError::NotCovered { Status::Stale } else { Status::Error };
                 out.extend(plan.features.iter().map(|_| FeatureValue { value: Value::Null, status }));
@@ -82,7 +81,7 @@ impl Reader {
     pub fn try_read(&mut self, plan: &ViewPlan, row: &[u8], at: EventTime) -> Result<&[FeatureValue], RowError> {
         self.fold_row(plan, row, at.micros())?;
         self.values.clear();
-        self.fold.finish(plan, row, &mut self.values);
+        self.fold.finish(plan, at, row, &mut self.values);
         Ok(&self.values)
     }
 
@@ -150,6 +149,9 @@ impl Reader {
                 cell.last_of_core = true;
             }
         }
+        for s in (0..plan.summaries.len()).filter(|s| plan.summaries[*s].windows >> w & 1 == 1) {
+            self.fold.read_summary(s, w, bytes)?;
+        }
         Some(())
     }
 
@@ -171,14 +173,16 @@ impl Reader {
             older |= u64::from(time < m.core_lower) << w;
         }
         if members != 0 {
-            self.fold.add(plan, members, older, nulls, &self.words, row);
+            self.fold.add(plan, Members { members, older }, time, nulls, &self.words, row);
         }
         Some(time)
     }
 }
 
-fn never_seen(function: Function) -> FeatureValue {
-    FeatureValue { value: function.empty(), status: Status::MissingData }
+fn never_seen(feature: &FeaturePlan) -> FeatureValue {
+    let one = feature.function.empty();
+    let value = if feature.series.is_empty() { one } else { Value::List(vec![one; feature.series.len()]) };
+    FeatureValue { value, status: Status::MissingData }
 }
 
 struct Head {

@@ -159,7 +159,7 @@ impl ViewStore {
         if meta.class == DENSE && self.encode_dense(slot, meta.block, emit, rows) {
             return;
         }
-        self.trim(slot);
+        self.trim_closed(slot);
         if emit {
             self.write_sparse(slot, rows);
         }
@@ -226,7 +226,7 @@ impl ViewStore {
             if self.keys.is_free(slot) {
                 continue;
             }
-            self.trim(slot);
+            self.trim_closed(slot);
             let meta = self.keys.meta(slot);
             if forgetful && meta.class == 0 && meta.count == 0 {
                 self.keys.forget(slot);

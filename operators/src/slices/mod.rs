@@ -16,6 +16,6 @@ mod store;
 mod strings;
 
 pub use layout::Layout;
-pub(crate) use layout::order_word;
+pub(crate) use layout::{order_word, value_word};
 pub use sink::RowSink;
 pub use store::{Tuning, ViewStats, ViewStore};

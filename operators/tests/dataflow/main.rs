@@ -103,7 +103,9 @@ fn wanted(function: Function, of: Option<(&str, DataType)>, filter: Option<&str>
     Wanted {
         function,
         of: of.map(|(text, t)| (text.to_string(), t)),
+        order: None,
         filter: filter.map(str::to_string),
+        series: false,
         windows: sizes.iter().map(|s| window(s * SECOND, 0)).collect(),
     }
 }

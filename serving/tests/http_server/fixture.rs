@@ -200,7 +200,15 @@ fn plan(view: &View) -> Arc<ViewPlan> {
     let feature = |feature: &Feature| {
         let function = view.aggregates[feature.aggregate].function;
         let data_type = if function == Function::Count { DataType::Int64 } else { DataType::Float64 };
-        FeaturePlan { name: feature.name.clone(), function, column: None, window: 0, data_type: data_type.into() }
+        FeaturePlan {
+            name: feature.name.clone(),
+            function,
+            column: None,
+            summary: None,
+            window: 0,
+            series: Vec::new(),
+            data_type: data_type.into(),
+        }
     };
     Arc::new(ViewPlan {
         name: view.name.clone(),
@@ -208,7 +216,10 @@ fn plan(view: &View) -> Arc<ViewPlan> {
         windows: view.aggregates[0].windows.clone(),
         columns: Vec::new(),
         features: view.features.iter().map(feature).collect(),
+        summaries: Vec::new(),
         feature_start: None,
+        lifetime_start: None,
+        retracts: false,
         plan_id: PlanId(7),
     })
 }
