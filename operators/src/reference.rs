@@ -70,8 +70,7 @@ fn evaluate_window(
     };
     let Some(data_type) = plan.columns.get(column).map(|column| column.data_type) else { return (Value::Null, true) };
     if !Function::SIMPLE.contains(&feature.function) {
-        let end = plan.effective_time(at) + window.offset;
-        return functions::evaluate(plan, feature, column, &counted, end);
+        return functions::evaluate(plan, feature, column, &counted, plan.effective_time(at));
     }
     let values: Vec<Value> = counted
         .iter()

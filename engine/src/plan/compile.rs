@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema};
-use freshet_config::definitions::{Aggregate, Definitions, Function, Mode, Sql, View, arrow_type, column_type};
+use freshet_config::definitions::{Definitions, Sql, View, arrow_type, column_type};
 use freshet_config::diagnostic::{Diagnostic, Diagnostics, Place, suggestion};
 use freshet_config::time::Span;
 use freshet_config::value::DataType;
@@ -222,31 +222,8 @@ impl Compiler<'_> {
 
 /// What of a view the operators cannot compute yet, and where it stands.
 fn not_computed(view: &View) -> Option<(&Place, String)> {
-    let here = |what: &str| Some((&view.place, what.to_string()));
-    if view.attributes {
-        return here("a list of attributes");
-    }
-    if let Some(group) = &view.group {
-        return Some((&group.column.place, format!("the category `{}`", group.name)));
-    }
-    if view.lifetime_start.is_some() {
-        return here("lifetime_start");
-    }
-    match view.mode {
-        Mode::Continuous | Mode::Interval(_) => {}
-        Mode::Batch { .. } => return here("the mode batch"),
-        Mode::Sawtooth(_) => return here("the mode sawtooth"),
-    }
-    if let Some(feature) = view.features.iter().find(|feature| feature.series.is_some()) {
-        return Some((&view.aggregates.get(feature.aggregate)?.place, "a series of windows".to_string()));
-    }
-    let unknown = |a: &&Aggregate| !Function::SIMPLE.contains(&a.function);
-    if let Some(aggregate) = view.aggregates.iter().find(unknown) {
-        return Some((&aggregate.place, format!("the function {}", aggregate.function.name())));
-    }
-    let unbounded = |a: &&Aggregate| a.windows.iter().any(|window| window.size >= Span::UNBOUNDED);
-    let aggregate = view.aggregates.iter().find(unbounded)?;
-    Some((&aggregate.place, "a window without a beginning".to_string()))
+    let group = view.group.as_ref()?;
+    Some((&group.column.place, format!("the category `{}`", group.name)))
 }
 
 /// An SQL error at its place in the definition file.

@@ -11,7 +11,7 @@ use super::{ReferenceEvent, compare, one_zero};
 use crate::summary::SummaryKind;
 use crate::view::{FeaturePlan, ViewPlan};
 
-/// `counted` are the events of the window, in order; the window ends at `end`.
+/// `counted` are the events of the window, in order; `end` is the reference instant.
 pub(super) fn evaluate(
     plan: &ViewPlan,
     feature: &FeaturePlan,
@@ -132,7 +132,9 @@ fn decayed(time: EventTime, value: &Value, half_life: Span, end: EventTime) -> f
     let age = end.micros() - time.micros();
     let (whole, rest) = (age.div_euclid(half_life.micros()), age.rem_euclid(half_life.micros()));
     let part = rest as f64 / half_life.micros() as f64;
-    number(value).unwrap_or(f64::NAN) * (-part).exp2() * (-(whole as f64)).exp2()
+    // In two steps: the power alone may leave the doubles where the product does not.
+    let half = (-(whole as f64) / 2.0).floor();
+    number(value).unwrap_or(f64::NAN) * (-part).exp2() * half.exp2() * (-(whole as f64) - half).exp2()
 }
 
 /// The value of the newest row whose order is better than or equal to all others'.

@@ -200,8 +200,7 @@ impl Fold {
         };
         if let Some(summary) = feature.summary {
             let place = self.places[summary * self.rows.len() + window] as usize;
-            let end = (plan.effective_time(at) + plan.windows[window].offset).micros();
-            return match self.summaries[place].value(feature.function, end, heap) {
+            return match self.summaries[place].value(feature.function, plan.effective_time(at).micros(), heap) {
                 Ok(Value::Null) => missing(),
                 Ok(value) => FeatureValue { value, status: self.status(window) },
                 Err(_) => FeatureValue { value: Value::Null, status: Status::Error },

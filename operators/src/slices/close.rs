@@ -75,7 +75,7 @@ impl ViewStore {
 
     /// Leases that end in this tick or earlier may not last until they can be renewed.
     fn last_due_tick(&self) -> i64 {
-        self.clock.saturating_add(self.lead()) / TICK
+        self.clock.saturating_add(self.lead()).div_euclid(TICK)
     }
 
     /// Rewrites dense keys whose lease ends too soon.
@@ -90,7 +90,7 @@ impl ViewStore {
                     continue;
                 }
                 dense.armed = None;
-                if dense.lease / TICK <= last {
+                if dense.lease.div_euclid(TICK) <= last {
                     due.push(dense.slot);
                 } else {
                     later.push(place);
@@ -191,7 +191,7 @@ impl ViewStore {
         if !emit {
             return true;
         }
-        if dense.lease / TICK <= last_due || dense.lease < clock.saturating_add(dense.lease_length / 2) {
+        if dense.lease.div_euclid(TICK) <= last_due || dense.lease < clock.saturating_add(dense.lease_length / 2) {
             dense.renew(&self.layout, clock.saturating_add(dense.lease_length.max(lead + TICK)));
         }
         let bytes = dense.bytes();

@@ -307,7 +307,7 @@ fn settle(plan: &ViewPlan, start: i64, drafts: Vec<(i64, Vec<Draft>, usize)>) ->
                         When::Within(share) => at - step * share / 1000,
                         When::Edge(w, upper, off) => {
                             let window = plan.windows[w.index(plan.windows.len())];
-                            let size = if upper { 0 } else { window.size.micros() };
+                            let size = if upper || window.size == Span::UNBOUNDED { 0 } else { window.size.micros() };
                             plan.effective_time(EventTime::from_micros(at)).micros() + window.offset.micros() - size
                                 + off
                         }

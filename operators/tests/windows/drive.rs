@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use freshet_config::definitions::{Function, Mode};
 use freshet_config::rows::RowBatch;
-use freshet_config::time::{Epoch, EventTime};
+use freshet_config::time::{Epoch, EventTime, Span};
 use freshet_config::value::Value;
 use freshet_operators::batch::{KeyedBatch, hash_key, heap_word};
 use freshet_operators::reference::{ReferenceEvent, evaluate};
@@ -229,7 +229,8 @@ fn instants(plan: &ViewPlan, row: &[u8], clock: i64, events: &[ReferenceEvent], 
     for _ in 0..4 {
         if let Some(event) = events.get(picks.below(events.len())) {
             let window = &plan.windows[picks.below(plan.windows.len())];
-            let size = window.size.micros() * (picks.next() as i64 & 1);
+            let begins = picks.next() & 1 == 0 && window.size != Span::UNBOUNDED;
+            let size = if begins { window.size.micros() } else { 0 };
             let edge = event.time.micros() - window.offset.micros() + size;
             // A tiled window moves at the first tile edge behind the instant.
             let tile = match plan.mode {

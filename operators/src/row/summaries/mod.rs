@@ -91,7 +91,7 @@ impl Folded {
         }
     }
 
-    /// The value of a function whose window ends at `end`.
+    /// The value of a function at the reference instant `end`.
     pub fn value(&self, function: Function, end: i64, heap: &[u8]) -> Result<Value, NoAnswer> {
         match (self, function) {
             (Folded::List(fold), Function::FirstN(n))

@@ -350,6 +350,8 @@ impl Dense {
         self.sorted = self.count;
         self.head = 0;
         self.forget_derived(layout);
+        // Cursors begin anew.
+        self.settle(layout, strings);
     }
 
     #[inline(always)]

@@ -24,6 +24,7 @@ pub struct Comparison {
     /// Excused: see [`Excuse`].
     pub tied: usize,
     pub rounded: usize,
+    pub ranked: usize,
     pub differences: Vec<Difference>,
 }
 
@@ -57,6 +58,7 @@ pub fn compare(directory: &Path, spec: &Spec, made: &Made, values: &[RecordBatch
             let (got, want) = (&got[*g], &want[*w]);
             let excuse = if want.agrees(got) { None } else { excuses.find(feature, key, at, want, got)? };
             comparison.tied += usize::from(excuse == Some(Excuse::Tie));
+            comparison.ranked += usize::from(excuse == Some(Excuse::Rank));
             comparison.rounded += usize::from(excuse == Some(Excuse::Rounding));
             if want.agrees(got) || excuse.is_some() {
                 comparison.agreeing += 1;

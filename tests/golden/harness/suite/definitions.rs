@@ -7,7 +7,7 @@ use std::path::Path;
 use freshet_config::time::Span;
 use freshet_engine::plan::Plan;
 
-use super::spec::{Aggregation, Spec};
+use super::spec::{Aggregation, Spec, SpecMode, SpecWindow};
 
 pub const VIEW: &str = "golden";
 pub const SERVICE: &str = "golden";
@@ -40,13 +40,14 @@ pub fn make(spec: &Spec, events: &Path) -> Made {
         let alone = yaml(spec, events, std::slice::from_ref(aggregation));
         let parsed = freshet_config::parse(&[("features.yaml".to_string(), alone)]);
         match parsed.and_then(|definitions| Plan::compile(definitions, Path::new("."))) {
-            Ok(_) => {
-                let mut feature = format!("{}_{}", aggregate_name(aggregation), span(aggregation.size_s));
-                if aggregation.offset_s != 0 {
-                    feature.push_str(&format!("_offset_{}", span(-aggregation.offset_s)));
-                }
-                let name = aggregation.name.clone();
-                made.features.push(MadeFeature { name, feature, aggregation: aggregation.clone() });
+            Ok(plan) => {
+                // Alone, so the view has this feature and no other.
+                let features = plan.definitions.views.iter().flat_map(|view| &view.features);
+                made.features.extend(features.map(|feature| MadeFeature {
+                    name: aggregation.name.clone(),
+                    feature: feature.name.clone(),
+                    aggregation: aggregation.clone(),
+                }));
                 taken.push(aggregation.clone());
             }
             Err(refused) => {
@@ -65,8 +66,13 @@ fn yaml(spec: &Spec, events: &Path, aggregations: &[Aggregation]) -> String {
     columns.insert(&spec.timestamp, "timestamp");
     let columns: Vec<String> = columns.iter().map(|(name, data_type)| format!("{name}: {data_type}")).collect();
     let keys: Vec<String> = spec.keys.iter().map(|(name, data_type)| format!("{name}: {data_type}")).collect();
-    let mode =
-        if spec.continuous { "continuous".to_string() } else { format!("{{interval: {}}}", span(spec.interval_s)) };
+    let mode = match spec.mode {
+        SpecMode::Continuous => "continuous".to_string(),
+        SpecMode::Interval { tile_s } => format!("{{interval: {}}}", span(tile_s)),
+        SpecMode::Batch { schedule_s, delay_s } => {
+            format!("{{batch: {{schedule: {}, delay: {}}}}}", span(schedule_s), span(delay_s))
+        }
+    };
     let mut text = format!(
         "sources:\n  - name: events\n    history: {{parquet: {{path: {path}}}}}\n    schema: {{{columns}}}\n    \
          event_time: {time}\nentities:\n  - {{name: subject, keys: {{{keys}}}}}\nviews:\n  - name: {VIEW}\n    \
@@ -80,9 +86,20 @@ fn yaml(spec: &Spec, events: &Path, aggregations: &[Aggregation]) -> String {
     if let Some(start) = &spec.feature_start {
         line(&mut text, &format!("    feature_start: {start}"));
     }
-    line(&mut text, "    aggregates:");
+    if let Some(start) = &spec.lifetime_start {
+        line(&mut text, &format!("    lifetime_start: {start}"));
+    }
+    if spec.attributes {
+        let names: Vec<&str> = aggregations.iter().map(|a| a.column.as_str()).collect();
+        line(&mut text, &format!("    attributes: [{}]", names.join(", ")));
+        if let Some(ttl_s) = spec.ttl_s {
+            line(&mut text, &format!("    ttl: {}", span(ttl_s)));
+        }
+    } else {
+        line(&mut text, "    aggregates:");
+    }
     let mut groups: Vec<(String, Vec<&Aggregation>)> = Vec::new();
-    for aggregation in aggregations {
+    for aggregation in aggregations.iter().filter(|_| !spec.attributes) {
         let name = aggregate_name(aggregation);
         match groups.iter_mut().find(|(known, _)| *known == name) {
             Some((_, members)) => members.push(aggregation),
@@ -98,15 +115,24 @@ fn yaml(spec: &Spec, events: &Path, aggregations: &[Aggregation]) -> String {
 
 fn aggregate(name: &str, members: &[&Aggregation]) -> String {
     let first = members[0];
-    let window = |a: &&Aggregation| match a.offset_s {
-        0 => span(a.size_s),
-        offset => format!("{{size: {}, offset: {}}}", span(a.size_s), span(offset)),
+    let window = |a: &&Aggregation| match a.window {
+        SpecWindow::Relative { size_s, offset_s: 0 } => span(size_s),
+        SpecWindow::Relative { size_s, offset_s } => format!("{{size: {}, offset: {}}}", span(size_s), span(offset_s)),
+        SpecWindow::Lifetime => "lifetime".to_string(),
+        SpecWindow::Series { start_s, end_s, step_s, size_s } => format!(
+            "{{series: {{start: {}, end: {}, step: {}, size: {}}}}}",
+            span(start_s),
+            span(end_s),
+            span(step_s),
+            span(size_s)
+        ),
     };
     let windows: Vec<String> = members.iter().map(window).collect();
     let parameters: String = first.parameters.iter().map(|(name, value)| format!(", {name}: {value}")).collect();
     format!(
         "      - {{name: {name}, fn: {}, of: {}{parameters}, windows: [{}]}}",
-        first.function,
+        // The specs tell `last` with a number from the one without by name.
+        if first.function == "last_n" { "last" } else { &first.function },
         column(&first.column),
         windows.join(", ")
     )

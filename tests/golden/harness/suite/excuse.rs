@@ -5,16 +5,19 @@
 use std::path::Path;
 
 use arrow::array::RecordBatch;
+use freshet_config::time::EventTime;
 
 use super::cells::{Cell, column, read};
 use super::compare::identities;
 use super::definitions::MadeFeature;
-use super::spec::Spec;
+use super::spec::{Spec, SpecMode, SpecWindow};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Excuse {
     /// `last` of several events of the latest time: any of them may win.
     Tie,
+    /// A percentile within 2 % of the rank asked for.
+    Rank,
     /// A sum of float32 whose partial sums the oracle rounded to single precision.
     Rounding,
 }
@@ -52,6 +55,11 @@ impl<'a> Excuses<'a> {
                 let counted = self.counted(feature, key, *at)?;
                 Ok(tied(&counted, want, got).then_some(Excuse::Tie))
             }
+            ("approx_percentile", _) => {
+                let counted = self.counted(feature, key, *at)?;
+                let percentile = aggregation.parameters.get("percentile").and_then(|p| p.as_f64());
+                Ok(percentile.is_some_and(|q| ranked(&counted, q, got)).then_some(Excuse::Rank))
+            }
             ("sum", "float32") => {
                 let counted = self.counted(feature, key, *at)?;
                 Ok(rounded(&counted, want, got).then_some(Excuse::Rounding))
@@ -85,13 +93,22 @@ impl<'a> Excuses<'a> {
 
     fn counts(&self, feature: &MadeFeature, time: i64, at: i64) -> bool {
         const SECOND: i64 = 1_000_000;
-        let size = feature.aggregation.size_s * SECOND;
-        let offset = feature.aggregation.offset_s * SECOND;
-        if self.spec.continuous {
-            return at - size + offset < time && time <= at + offset;
+        let (size, offset) = match feature.aggregation.window {
+            SpecWindow::Relative { size_s, offset_s } => (size_s * SECOND, offset_s * SECOND),
+            SpecWindow::Lifetime => (i64::MAX / 4, 0),
+            // Excuses of single windows only.
+            SpecWindow::Series { .. } => return false,
+        };
+        let born = self.spec.lifetime_start.as_deref().and_then(|start| EventTime::parse(start).ok());
+        if born.is_some_and(|start| time < start.micros()) {
+            return false;
         }
-        let tile = self.spec.interval_s * SECOND;
-        let start = at.div_euclid(tile) * tile;
+        let floor = |at: i64, step: i64| at.div_euclid(step * SECOND) * step * SECOND;
+        let start = match self.spec.mode {
+            SpecMode::Continuous => return at - size + offset < time && time <= at + offset,
+            SpecMode::Interval { tile_s } => floor(at, tile_s),
+            SpecMode::Batch { schedule_s, delay_s } => floor(at - delay_s * SECOND, schedule_s),
+        };
         start - size + offset <= time && time < start + offset
     }
 }
@@ -112,6 +129,24 @@ fn rounded(counted: &[(i64, Cell)], want: &Cell, got: &Cell) -> bool {
     let sum: f64 = values().sum();
     let size: f64 = values().map(f64::abs).sum();
     (got - sum).abs() <= SINGLE * got.abs() && (want - sum).abs() <= SINGLE * size * counted.len() as f64
+}
+
+/// Whether `got` is one of the values, at a rank within 2 % of the one asked for.
+fn ranked(counted: &[(i64, Cell)], q: f64, got: &Cell) -> bool {
+    const TOLERANCE: f64 = 0.02;
+    let Cell::Float(got) = got else { return false };
+    let value = |cell: &Cell| match cell {
+        Cell::Float(v) => Some(*v),
+        Cell::Int(v) => Some(*v as f64),
+        _ => None,
+    };
+    let values: Vec<f64> = counted.iter().filter_map(|(_, cell)| value(cell)).collect();
+    let share = |n: usize| n as f64 / values.len() as f64;
+    let below = share(values.iter().filter(|v| *v < got).count());
+    let through = share(values.iter().filter(|v| *v <= got).count());
+    // Of few values none may stand within the tolerance: then it must be the order statistic.
+    let step = share(1);
+    values.contains(got) && below <= q + TOLERANCE && through >= q - TOLERANCE.max(step)
 }
 
 #[cfg(test)]

@@ -48,6 +48,7 @@ pub enum Outcome {
         /// Of those agreeing, how many differ by what is the oracle's own: see [`excuse`].
         tied: usize,
         rounded: usize,
+        ranked: usize,
         /// Those of features that are not supported are not among them.
         values: usize,
         unsupported_values: usize,
@@ -75,6 +76,7 @@ impl fmt::Display for Outcome {
                 agreeing,
                 tied,
                 rounded,
+                ranked,
                 values,
                 unsupported_values,
                 unsupported_features: unsupported,
@@ -89,6 +91,9 @@ impl fmt::Display for Outcome {
                 }
                 if *rounded > 0 {
                     write!(f, ", {rounded} of them up to the oracle's single-precision partial sums")?;
+                }
+                if *ranked > 0 {
+                    write!(f, ", {ranked} of them another value within 2 % of the rank")?;
                 }
                 for difference in differences {
                     write!(f, "\n  {difference}")?;
@@ -145,13 +150,14 @@ pub fn run(directory: &Path, spec: &Spec, way: Way, out: &Path) -> Result<Outcom
 }
 
 fn outcome(spec: &Spec, made: Made, comparison: Comparison) -> Outcome {
-    let Comparison { rows, agreeing, tied, rounded, mut differences } = comparison;
+    let Comparison { rows, agreeing, tied, rounded, ranked, mut differences } = comparison;
     differences.truncate(SHOWN);
     Outcome::Compared {
         name: spec.name.clone(),
         agreeing,
         tied,
         rounded,
+        ranked,
         values: rows * made.features.len(),
         unsupported_values: rows * made.unsupported.len(),
         unsupported_features: made.unsupported,
