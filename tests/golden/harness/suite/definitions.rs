@@ -149,8 +149,10 @@ fn aggregate_name(aggregation: &Aggregation) -> String {
     for value in aggregation.parameters.values() {
         name.push_str(&format!("_{}", value.to_string().replace('.', "p")));
     }
-    if aggregation.offset_s != 0 {
-        name.push_str(&format!("_back_{}", span(-aggregation.offset_s)));
+    if let SpecWindow::Relative { offset_s, .. } = aggregation.window
+        && offset_s != 0
+    {
+        name.push_str(&format!("_back_{}", span(-offset_s)));
     }
     name
 }

@@ -49,6 +49,8 @@ pub enum Outcome {
         tied: usize,
         rounded: usize,
         ranked: usize,
+        with_nulls: usize,
+        recurring: usize,
         /// Those of features that are not supported are not among them.
         values: usize,
         unsupported_values: usize,
@@ -77,6 +79,8 @@ impl fmt::Display for Outcome {
                 tied,
                 rounded,
                 ranked,
+                with_nulls,
+                recurring,
                 values,
                 unsupported_values,
                 unsupported_features: unsupported,
@@ -94,6 +98,12 @@ impl fmt::Display for Outcome {
                 }
                 if *ranked > 0 {
                     write!(f, ", {ranked} of them another value within 2 % of the rank")?;
+                }
+                if *with_nulls > 0 {
+                    write!(f, ", {with_nulls} of them lists in which the oracle kept nulls")?;
+                }
+                if *recurring > 0 {
+                    write!(f, ", {recurring} of them where the oracle misplaces a recurring value")?;
                 }
                 for difference in differences {
                     write!(f, "\n  {difference}")?;
@@ -150,7 +160,7 @@ pub fn run(directory: &Path, spec: &Spec, way: Way, out: &Path) -> Result<Outcom
 }
 
 fn outcome(spec: &Spec, made: Made, comparison: Comparison) -> Outcome {
-    let Comparison { rows, agreeing, tied, rounded, ranked, mut differences } = comparison;
+    let Comparison { rows, agreeing, tied, rounded, ranked, with_nulls, recurring, mut differences } = comparison;
     differences.truncate(SHOWN);
     Outcome::Compared {
         name: spec.name.clone(),
@@ -158,6 +168,8 @@ fn outcome(spec: &Spec, made: Made, comparison: Comparison) -> Outcome {
         tied,
         rounded,
         ranked,
+        with_nulls,
+        recurring,
         values: rows * made.features.len(),
         unsupported_values: rows * made.unsupported.len(),
         unsupported_features: made.unsupported,
