@@ -5,7 +5,9 @@ mod refused_cases;
 #[path = "definitions/refused_rich.rs"]
 mod refused_rich_cases;
 
-use freshet_config::definitions::{Definitions, FileFormat, Files, GroupShape, Mode, Stream, StreamFormat};
+use freshet_config::definitions::{
+    Definitions, FileFormat, Files, GroupShape, Mode, ServiceFeature, Stream, StreamFormat,
+};
 use freshet_config::parse;
 use freshet_config::time::{EventTime, Span};
 use freshet_config::value::DataType;
@@ -109,7 +111,11 @@ fn a_good_file_means_what_it_says() {
     assert_eq!(definitions.views[1].key_columns, ["user"]);
     assert_eq!((definitions.views[1].mode, definitions.views[1].offline), (Mode::Continuous, false));
 
-    let served: Vec<(usize, usize)> = definitions.services[0].features.iter().map(|f| (f.view, f.feature)).collect();
+    let place = |feature: &ServiceFeature| match *feature {
+        ServiceFeature::View { view, feature } => (view, feature),
+        ServiceFeature::Realtime { .. } => panic!("there are no realtime views"),
+    };
+    let served: Vec<(usize, usize)> = definitions.services[0].features.iter().map(place).collect();
     let named_once = [(1, 0), (0, 3), (0, 0), (0, 1), (0, 2), (0, 4), (0, 5)];
     assert_eq!(served, named_once);
 }

@@ -8,6 +8,7 @@
 //! spine -> keys and instants -+
 //!                             v
 //! history -> enrich -> compute -> project -> events of the spine's keys, in order -> fold per (key, view, instant)
+//!                                                                                    -> derived features, by rows
 //! ```
 //!
 //! Everything needed is held in memory: the spine, the values made for it, and the events of its keys that some window
@@ -17,6 +18,7 @@ mod columns;
 mod error;
 mod evaluate;
 mod history;
+mod join;
 mod retained;
 mod spine;
 mod table;
@@ -29,7 +31,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use freshet_config::arrays::feature_arrow_type;
 use freshet_config::diagnostic::suggestion;
-use freshet_operators::lookup::{ServedFeature, ServicePlan};
+use freshet_operators::lookup::ServicePlan;
 
 use crate::plan::Plan;
 use columns::FeatureColumn;
@@ -75,7 +77,7 @@ pub struct DatasetReport {
 /// Features of a service at every row of a spine.
 #[derive(Clone, Debug)]
 pub struct Dataset {
-    /// The spine's columns as they were, then `{view}__{feature}` per feature of the service.
+    /// The spine's columns as they were, then `{view}__{feature}` per feature of the service, derived ones included.
     pub schema: SchemaRef,
     /// Rows in the spine's order.
     pub batches: Vec<RecordBatch>,
@@ -93,14 +95,14 @@ pub fn run(options: &DatasetOptions) -> Result<DatasetReport, DatasetError> {
 }
 
 impl Dataset {
-    /// `spine` holds the service's join keys and one column of instants: `time_column`, or the only column of
-    /// timestamps that is no join key, or of several the one called `timestamp`, `time` or `event_time` (in CSV and
+    /// `spine` holds the service's join keys and request fields, and one column of instants: `time_column`, or the only
+    /// column of timestamps that is no join key and no request field, or of several the one called `timestamp`, `time` or `event_time` (in CSV and
     /// NDJSON, which have no types, of any kind of column). Instants finer than a microsecond are cut. Other columns
     /// pass through.
     pub fn build(plan: &Plan, service: &str, spine: &Path, time_column: Option<&str>) -> Result<Dataset, DatasetError> {
         let service = find(plan, service)?;
         check_histories(plan, service)?;
-        let spine = Spine::read(spine, &service.join_keys, time_column)?;
+        let spine = Spine::read(spine, &service.join_keys, &service.request, time_column)?;
         let schema = schema(&spine, service)?;
         let mut report = DatasetReport {
             rows: spine.rows(),
@@ -108,8 +110,9 @@ impl Dataset {
             features: service.features.len(),
             ..DatasetReport::default()
         };
-        let mut columns: Vec<FeatureColumn> =
-            service.features.iter().map(|feature| FeatureColumn::new(&feature.data_type, spine.rows())).collect();
+        let reads = service.reads();
+        let types = reads.iter().filter_map(|place| service.feature_type(*place));
+        let mut columns: Vec<FeatureColumn> = types.map(|of| FeatureColumn::new(of, spine.rows())).collect();
         for pipeline in &plan.pipelines {
             let requests = Request::of_pipeline(plan, service, pipeline, &spine);
             if !requests.is_empty() {
@@ -119,7 +122,7 @@ impl Dataset {
                 }
             }
         }
-        let batches = columns::join(&schema, &spine.batches, &columns)?;
+        let batches = join::join(&schema, &spine, service, &columns, &mut report)?;
         Ok(Dataset { schema, batches, report })
     }
 
@@ -150,7 +153,7 @@ fn check_histories(plan: &Plan, service: &ServicePlan) -> Result<(), DatasetErro
 fn schema(spine: &Spine, service: &ServicePlan) -> Result<SchemaRef, DatasetError> {
     let mut fields: Vec<Arc<Field>> = spine.schema.fields().iter().cloned().collect();
     for feature in &service.features {
-        let name = column_name(service, feature);
+        let name = column_name(&feature.name);
         if spine.schema.index_of(&name).is_ok() {
             return Err(DatasetError::NameTaken { spine: spine.path.clone(), name });
         }
@@ -159,8 +162,7 @@ fn schema(spine: &Spine, service: &ServicePlan) -> Result<SchemaRef, DatasetErro
     Ok(Arc::new(Schema::new_with_metadata(fields, spine.schema.metadata().clone())))
 }
 
-/// `{view}__{feature}`.
-fn column_name(service: &ServicePlan, feature: &ServedFeature) -> String {
-    let view = &service.views[feature.view].plan;
-    format!("{}__{}", view.name, view.features[feature.feature].name)
+/// `{view}__{feature}` for `{view}.{feature}`.
+fn column_name(served: &str) -> String {
+    served.replacen('.', "__", 1)
 }
