@@ -39,7 +39,7 @@ fn realtime_features_are_listed_like_those_of_views() {
     assert_eq!(service.features, [realtime(1), ServiceFeature::View { view: 0, feature: 0 }, realtime(0)]);
     let fields: Vec<(&str, DataType)> = service.request.iter().map(|f| (f.name.as_str(), f.data_type)).collect();
     assert_eq!(fields, [("amount", DataType::Float64), ("label", DataType::String)]);
-    assert_eq!(service.derived[0].sql.place.to_string(), "a.yaml:20:42");
+    assert_eq!(service.derived[0].sql.place.to_string(), "a.yaml:20:41");
     assert_eq!(definitions.realtime[0].owner.as_deref(), Some("risk"));
     let alone = GOOD.replace("features: [ratios.big, card_txn, ratios]", "features: []");
     assert!(resolved(&alone).unwrap().services[0].features.is_empty(), "derived features are features");
@@ -64,16 +64,16 @@ fn mistakes_are_refused_with_their_place_and_a_hint() {
         (
             "label: string",
             "label: text",
-            "18:38: unknown type `text` of request field `label` of service `fraud` [DEF-TYPE]; write `string`",
+            "18:39: unknown type `text` of request field `label` of service `fraud` [DEF-TYPE]; write `string`",
         ),
-        ("type: bool", "type: boolen", "13:26: unknown type `boolen` of feature `big` of realtime view `ratios`"),
+        ("type: bool", "type: boolen", "13:27: unknown type `boolen` of feature `big` of realtime view `ratios`"),
         (
             "name: big",
             "name: amount_ratio",
             "13:16: the feature `amount_ratio` of realtime view `ratios` is defined twice",
         ),
         ("type: string, ", "", "20:9: derived feature `loud` needs the field `type`"),
-        ("\"upper(request.label)\"", "\" \"", "20:42: the sql of derived feature `loud` of service `fraud` is empty"),
+        ("\"upper(request.label)\"", "\" \"", "20:41: the sql of derived feature `loud` of service `fraud` is empty"),
         ("    owner: risk", "    ownr: risk", "14:5: unknown field `ownr` in realtime view `ratios`"),
     ] {
         assert!(GOOD.contains(from), "{from}");

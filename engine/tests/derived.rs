@@ -50,15 +50,15 @@ fn mistakes_in_sql_are_refused_with_their_place_and_a_hint() {
         (
             "derived.base + request.bonus",
             "derived.bse + request.bonus",
-            vec![format!("a.yaml:24:43: {total}: unknown derived feature `bse` [DEF-REF]; did you mean `base`?")],
+            vec![format!("a.yaml:24:41: {total}: unknown derived feature `bse` [DEF-REF]; did you mean `base`?")],
         ),
         (
             "derived.base + request.bonus",
             "derived.base + request.bonu + x",
             vec![
-                format!("a.yaml:24:58: {total}: unknown request field `bonu` [DEF-REF]; did you mean `bonus`?"),
+                format!("a.yaml:24:56: {total}: unknown request field `bonu` [DEF-REF]; did you mean `bonus`?"),
                 format!(
-                    "a.yaml:24:73: {total}: unknown name `x` [DEF-REF]; write `request.FIELD`, `VIEW.FEATURE` or \
+                    "a.yaml:24:71: {total}: unknown name `x` [DEF-REF]; write `request.FIELD`, `VIEW.FEATURE` or \
                      `request_timestamp`"
                 ),
             ],
@@ -66,7 +66,7 @@ fn mistakes_in_sql_are_refused_with_their_place_and_a_hint() {
         (
             "derived.base + request.bonus",
             "derived.base + bonus",
-            vec![format!("a.yaml:24:58: {total}: unknown name `bonus` [DEF-REF]; did you mean `request.bonus`?")],
+            vec![format!("a.yaml:24:56: {total}: unknown name `bonus` [DEF-REF]; did you mean `request.bonus`?")],
         ),
         (
             "request.amount / card_txn.amount_10s",
@@ -94,7 +94,7 @@ fn mistakes_in_sql_are_refused_with_their_place_and_a_hint() {
             "card_txn.n_10s * 10",
             "card_txn.n_10s * 0.5",
             vec![
-                "a.yaml:25:42: derived feature `base` of service `fraud`: the expression gives float64, not int64 [DEF-TYPE]; \
+                "a.yaml:25:40: derived feature `base` of service `fraud`: the expression gives float64, not int64 [DEF-TYPE]; \
                  write `cast(... as bigint)`, or change the declared type"
                     .to_string(),
             ],
@@ -103,7 +103,7 @@ fn mistakes_in_sql_are_refused_with_their_place_and_a_hint() {
             "sql: \"request_timestamp\"",
             "sql: \"now()\"",
             vec![
-                "a.yaml:26:44: derived feature `at` of service `fraud`: `now` gives another value each time, so the feature \
+                "a.yaml:26:42: derived feature `at` of service `fraud`: `now` gives another value each time, so the feature \
                  could not be computed again [DEF-NONDET]; use `request_timestamp`, the instant asked for"
                     .to_string(),
             ],
@@ -112,7 +112,7 @@ fn mistakes_in_sql_are_refused_with_their_place_and_a_hint() {
             "card_txn.n_10s * 10",
             "derived.total - 1",
             vec![
-                "a.yaml:24:42: features refer to each other in a circle: derived.total -> derived.base -> derived.total \
+                "a.yaml:24:41: features refer to each other in a circle: derived.total -> derived.base -> derived.total \
                  [DEF-REF]; take one of the references out"
                     .to_string(),
             ],
