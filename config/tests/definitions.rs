@@ -42,6 +42,14 @@ fn changed(from: &str, to: &str) -> String {
     GOOD.replacen(from, to, 1)
 }
 
+/// The view and the feature that a service lists.
+fn place(feature: &ServiceFeature) -> (usize, usize) {
+    match *feature {
+        ServiceFeature::View { view, feature } => (view, feature),
+        ServiceFeature::Realtime { .. } => panic!("there are no realtime views"),
+    }
+}
+
 #[test]
 fn every_mistake_is_refused_with_its_place_and_a_hint() {
     for (from, to, expected) in CASES {
@@ -111,10 +119,6 @@ fn a_good_file_means_what_it_says() {
     assert_eq!(definitions.views[1].key_columns, ["user"]);
     assert_eq!((definitions.views[1].mode, definitions.views[1].offline), (Mode::Continuous, false));
 
-    let place = |feature: &ServiceFeature| match *feature {
-        ServiceFeature::View { view, feature } => (view, feature),
-        ServiceFeature::Realtime { .. } => panic!("there are no realtime views"),
-    };
     let served: Vec<(usize, usize)> = definitions.services[0].features.iter().map(place).collect();
     let named_once = [(1, 0), (0, 3), (0, 0), (0, 1), (0, 2), (0, 4), (0, 5)];
     assert_eq!(served, named_once);
@@ -217,7 +221,8 @@ fn every_function_and_window_means_what_it_says() {
     assert_eq!((newest.attributes, newest.mode), (true, Mode::Sawtooth(hour)));
     assert_eq!((newest.feature_start, start(newest.lifetime_start)), (None, "2025-01-01T12:00:00Z".into()));
     // A whole view is served in the order written, whatever became of it.
-    let served = definitions.services[0].features.iter().map(|f| &definitions.views[f.view].features[f.feature].name);
+    let places = definitions.services[0].features.iter().map(place);
+    let served = places.map(|(view, feature)| &definitions.views[view].features[feature].name);
     let served: Vec<&str> = served.map(String::as_str).collect();
     assert_eq!(
         served[..5],

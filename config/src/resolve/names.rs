@@ -154,7 +154,7 @@ impl<T> Section<T> {
             return other.find(name, place, user, errors).map(|(index, found)| Either::Second(index, found));
         }
         if self.knows(name) || !self.complete || !other.complete {
-            return self.find(name, place, user, errors).map(|(index, found)| Either::First(index, found));
+            return self.find(name, place, user, errors).map(|(_, found)| Either::First(found));
         }
         let names = self.names.keys().chain(other.names.keys()).map(String::as_str).filter(proposable);
         let message = format!("unknown {} `{}` in {user}", self.what, shorten(name));
@@ -163,8 +163,8 @@ impl<T> Section<T> {
     }
 }
 
-/// A definition of one of two kinds, with its index among its own.
+/// A definition of one of two kinds; the second with its index.
 pub enum Either<'s, T, U> {
-    First(usize, &'s T),
+    First(&'s T),
     Second(usize, &'s U),
 }

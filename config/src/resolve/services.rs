@@ -60,7 +60,7 @@ fn named_features(
     let (name, feature) = entry.value.split_once('.').unwrap_or((&entry.value, "*"));
     match views.find_either(realtime, name, &entry.place, owner, errors) {
         None => Vec::new(),
-        Some(Either::First(_, view)) => {
+        Some(Either::First(view)) => {
             let names: Vec<&str> = view.features.iter().map(|feature| feature.name.as_str()).collect();
             let found = matching(feature, &names, (owner, "view", &view.name), view.complete, entry, errors);
             let served = |index: usize| {
