@@ -102,7 +102,22 @@ impl Dataset {
     pub fn build(plan: &Plan, service: &str, spine: &Path, time_column: Option<&str>) -> Result<Dataset, DatasetError> {
         let service = find(plan, service)?;
         check_histories(plan, service)?;
-        let spine = Spine::read(spine, &service.join_keys, &service.request, time_column)?;
+        Dataset::at(plan, service, Spine::read(spine, &service.join_keys, &service.request, time_column)?)
+    }
+
+    /// As [`Dataset::build`], with the rows of `spine` in memory.
+    pub fn build_on(
+        plan: &Plan,
+        service: &str,
+        spine: RecordBatch,
+        time_column: &str,
+    ) -> Result<Dataset, DatasetError> {
+        let service = find(plan, service)?;
+        check_histories(plan, service)?;
+        Dataset::at(plan, service, Spine::of_rows(spine, &service.join_keys, &service.request, time_column)?)
+    }
+
+    fn at(plan: &Plan, service: &ServicePlan, spine: Spine) -> Result<Dataset, DatasetError> {
         let schema = schema(&spine, service)?;
         let mut report = DatasetReport {
             rows: spine.rows(),

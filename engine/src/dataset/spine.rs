@@ -63,6 +63,29 @@ impl Spine {
             FileFormat::Parquet => parquet(path, asked)?,
             FileFormat::Csv | FileFormat::Ndjson => text(path, format, asked)?,
         };
+        Spine::new(path, schema, batches, &time, asked)
+    }
+
+    /// Rows in memory; messages call them `rows`.
+    pub fn of_rows(
+        rows: RecordBatch,
+        join_keys: &[Column],
+        request: &[Column],
+        time_column: &str,
+    ) -> Result<Spine, DatasetError> {
+        let (schema, path) = (rows.schema(), Path::new("rows"));
+        let asked = Asked { join_keys, request, time_column: Some(time_column) };
+        let time = Names { spine: path, columns: kinds(&schema), text: false }.check(asked)?;
+        Spine::new(path, schema, vec![rows], &time, asked)
+    }
+
+    fn new(
+        path: &Path,
+        schema: SchemaRef,
+        batches: Vec<RecordBatch>,
+        time: &str,
+        asked: Asked<'_>,
+    ) -> Result<Spine, DatasetError> {
         let mut spine = Spine {
             path: path.to_path_buf(),
             schema,
@@ -72,14 +95,14 @@ impl Spine {
             request: Vec::new(),
             starts: Vec::new(),
         };
-        spine.read_times(&time)?;
-        for key in join_keys {
+        spine.read_times(time)?;
+        for key in asked.join_keys {
             let index = spine.schema.index_of(&key.name)?;
             let arrays = spine.batches.iter().map(|batch| key_array(path, key, batch.column(index)));
             let arrays = arrays.collect::<Result<Vec<_>, _>>()?;
             spine.keys.push(arrays);
         }
-        for field in request {
+        for field in asked.request {
             let index = spine.schema.index_of(&field.name)?;
             let arrays = spine.batches.iter().map(|batch| field_array(path, field, batch.column(index)));
             let arrays = arrays.collect::<Result<Vec<_>, _>>()?;
@@ -163,10 +186,13 @@ fn parquet(path: &Path, asked: Asked<'_>) -> Result<Read, DatasetError> {
         }
     }
     let (schema, batches) = read.unwrap_or((Arc::new(Schema::empty()), Vec::new()));
-    let columns =
-        schema.fields().iter().map(|f| (f.name().clone(), matches!(f.data_type(), Arrow::Timestamp(..)))).collect();
-    let time = Names { spine: path, columns, text: false }.check(asked)?;
+    let time = Names { spine: path, columns: kinds(&schema), text: false }.check(asked)?;
     Ok((schema, batches, time))
+}
+
+/// Columns by name, and whether they hold timestamps.
+fn kinds(schema: &Schema) -> Vec<(String, bool)> {
+    schema.fields().iter().map(|f| (f.name().clone(), matches!(f.data_type(), Arrow::Timestamp(..)))).collect()
 }
 
 /// Keys and instants are read as such; the rest of CSV is text, the rest of NDJSON what its values are.
