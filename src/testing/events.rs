@@ -77,7 +77,7 @@ fn lines(
 }
 
 /// A value as the readers of files take it.
-fn json(value: &Value) -> serde_json::Value {
+pub fn json(value: &Value) -> serde_json::Value {
     match value {
         Value::Int32(v) => (*v).into(),
         Value::Int64(v) => (*v).into(),

@@ -5,6 +5,7 @@
 
 mod compare;
 mod events;
+mod properties;
 mod questions;
 
 use std::fs;
@@ -18,6 +19,8 @@ use freshet_engine::plan::Plan;
 use tempfile::TempDir;
 
 use crate::exit::Failure;
+
+pub use properties::check as check_properties;
 
 /// Definitions that read the files of a temporary directory instead of their own sources.
 pub struct Bench {
@@ -37,9 +40,12 @@ pub struct Outcome {
 impl Bench {
     /// `plan` is that of the directory as it is, so that its errors are told already.
     pub fn new(plan: &Plan) -> Result<Bench, Failure> {
+        Bench::over(Definitions::clone(&plan.definitions))
+    }
+
+    fn over(mut definitions: Definitions) -> Result<Bench, Failure> {
         let directory = tempfile::tempdir()
             .map_err(|error| Failure::cannot_write(format!("cannot make a temporary directory: {error}")))?;
-        let mut definitions = Definitions::clone(&plan.definitions);
         let file = |path: String| Some(Files { format: FileFormat::Ndjson, path });
         for source in &mut definitions.sources {
             source.stream = None;
@@ -51,6 +57,11 @@ impl Bench {
         }
         let plan = Plan::compile(definitions, directory.path()).map_err(|errors| Failure::definitions(&errors))?;
         Ok(Bench { directory, plan })
+    }
+
+    /// The files of dimensions' rows.
+    fn dimension_files(&self) -> impl Iterator<Item = String> {
+        self.plan.definitions.dimensions.iter().map(|dimension| rows_file(&dimension.name))
     }
 
     /// Runs every case; names and types that do not fit the definitions are one failure with all of them.
