@@ -301,7 +301,8 @@ fn tests_of_definitions_pass_or_name_what_does_not_hold() {
     assert_eq!(text(&passed.stderr), "");
     assert_eq!(text(&passed.stdout), "1 test passed\n50 generated cases of 1 view (seed 7) passed\n");
 
-    let wrong = TABLES.replace("n_10s: 2", "n_10s: 3").replace("0.6666666667", "null").replace("n_10s: 0", "n_10s: null");
+    let wrong =
+        TABLES.replace("n_10s: 2", "n_10s: 3").replace("0.6666666667", "null").replace("n_10s: 0", "n_10s: null");
     write(dir.path(), "tests/a.yaml", &wrong);
     let (status, errors) = refused(&["test", &path, "--cases", "0"]);
     assert_eq!(status, 65);

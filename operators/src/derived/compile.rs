@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use freshet_config::definitions::{Definitions, Derived, RequestField, Service, ServiceFeature};
 use freshet_config::diagnostic::{Diagnostic, Diagnostics};
-use freshet_config::resolve::MAX_REQUEST_FIELDS;
+use freshet_config::resolve::{MAX_FEATURES, MAX_REQUEST_FIELDS};
 
 use super::circles::walk;
 use super::names::{Named, Scope};
@@ -181,6 +181,14 @@ impl<'a, 'r> ServiceNodes<'a, 'r> {
         for circle in walked.circles.iter().filter(|circle| circle[0] >= count) {
             let path: Vec<&Node> = circle.iter().map(|node| nodes.node(*node)).collect();
             errors.push(refuse_circle(&path));
+        }
+        if walked.order.len() > MAX_FEATURES {
+            let message = format!(
+                "service `{}` derives {} features, those it only needs included, more than the {MAX_FEATURES} allowed",
+                service.name,
+                walked.order.len()
+            );
+            errors.push(Diagnostic::new(&service.place, "DEF-SIZE", message).hint("split it into several services"));
         }
         nodes.order = walked.circles.is_empty().then_some(walked.order);
         nodes
