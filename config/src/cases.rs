@@ -191,7 +191,7 @@ mod tests {
         let entry = (Value::String("x".into()), Value::Float64(2.0));
         assert_eq!(of(1).feature("b", &map), Ok(Value::Map(vec![entry])));
         let error = of(0).feature("feature `a`", &DataType::String.into()).unwrap_err().to_string();
-        assert_eq!(error, "tests/a.yaml:3:60: feature `a` is string, not a list [TEST-CASE]");
+        assert_eq!(error, "tests/a.yaml:3:58: feature `a` is string, not a list [TEST-CASE]");
         assert!(of(2).scalar("c", DataType::String).unwrap_err().to_string().ends_with("; put it in quotes"));
     }
 
