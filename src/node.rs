@@ -72,7 +72,7 @@ impl Node {
         };
         let figures = Arc::new(figures);
         let door = EngineDoor(engine.clone());
-        let catalog = Catalog::new(options.workspace, &plan.definitions, &plan.views);
+        let catalog = Catalog::new(options.workspace, &plan.definitions, &plan.services);
         let state = ServingState::new(catalog, StoreRows(store), Arc::new(EngineClock(clock)))
             .with_ingest(Arc::new(door))
             .with_stats(figures.clone());
@@ -99,7 +99,7 @@ impl Node {
         self.server.local_addr()
     }
 
-    /// Waits until history is loaded and says so to `/readyz`. `false` when the end was asked for before.
+    /// Waits until what was there before the start is read and says so to `/readyz`. `false` when the end was asked for before.
     pub fn await_ready(&self, interrupt: &Interrupt) -> Result<bool, Failure> {
         while !self.engine.ready() {
             self.check()?;

@@ -153,7 +153,7 @@ impl Engine {
             sinks,
             clock: options.clock.clone(),
             shortest: options.epoch,
-            histories: plan.pipelines.len() + tables.len(),
+            backlogs: plan.pipelines.len() + tables.len(),
         };
         let coordinator = spawn("epochs", move || coordinator.run())?;
         let stop = Arc::new(AtomicBool::new(false));
@@ -186,6 +186,7 @@ impl Engine {
             arrivals: self.arrivals.clone(),
             stop: self.stop.clone(),
             lag_at: None,
+            caught_up: false,
         };
         let source = self.shared.plan.pipelines[pipeline].source;
         let name = format!("read {}", self.shared.plan.definitions.sources[source].name);
@@ -201,15 +202,25 @@ impl Engine {
         let run = move || {
             let first = table.first();
             let mut alive = arrivals.send(Arrival::Changes { dimension, changes: first }).is_ok();
-            alive &= arrivals.send(Arrival::HistoryDone).is_ok();
+            let mut caught_up = false;
             while alive && !stop.load(Ordering::Acquire) {
-                match table.poll(POLL_WAIT) {
+                // Nothing to wait for before it is known whether there is a backlog.
+                let wait = if caught_up { POLL_WAIT } else { Duration::from_millis(1) };
+                match table.poll(wait) {
                     Ok(changes) if changes.is_empty() => {}
                     Ok(changes) => alive = arrivals.send(Arrival::Changes { dimension, changes }).is_ok(),
                     Err(error) => {
                         shared.failure.set(error.to_string());
                         return;
                     }
+                }
+                if !caught_up && table.caught_up() {
+                    caught_up = true;
+                    alive &= arrivals.send(Arrival::CaughtUp).is_ok();
+                }
+                if let Err(error) = table.save_position() {
+                    shared.failure.set(error.to_string());
+                    return;
                 }
                 offset.store(table.log_offset(), Ordering::Release);
             }
@@ -218,7 +229,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether history is loaded and every live key has its row.
+    /// Whether what was there before the start is read and every live key has its row.
     pub fn ready(&self) -> bool {
         self.shared.ready()
     }
@@ -344,6 +355,8 @@ struct Reader {
     arrivals: Sender<Arrival>,
     stop: Arc<AtomicBool>,
     lag_at: Option<Instant>,
+    /// The backlog is read.
+    caught_up: bool,
 }
 
 impl Reader {
@@ -359,10 +372,13 @@ impl Reader {
                 return Ok(());
             }
         }
-        if self.arrivals.send(Arrival::HistoryDone).is_err() {
-            return Ok(());
-        }
         while !self.stop.load(Ordering::Acquire) {
+            if !self.caught_up && self.intake.caught_up() {
+                self.caught_up = true;
+                if self.arrivals.send(Arrival::CaughtUp).is_err() {
+                    return Ok(());
+                }
+            }
             match self.intake.poll(POLL_RECORDS, POLL_WAIT)? {
                 Some(delivery) => {
                     if !self.deliver(delivery) {
@@ -378,7 +394,11 @@ impl Reader {
 
     /// `false` when nobody listens any more.
     fn deliver(&mut self, delivery: Delivery) -> bool {
-        let Delivery { events, retracted, latest } = delivery;
+        let Delivery { mut events, retracted, latest } = delivery;
+        // How long ago a record of the backlog came says nothing about how fresh values are.
+        if !self.caught_up {
+            events.record_times.clear();
+        }
         let batch = SourceBatch { events: events.batch, positions: events.positions, signs: Vec::new() };
         let retracted = retracted.map(|events| SourceBatch {
             signs: vec![-1; events.len()],

@@ -2,8 +2,9 @@
 //!
 //! Law: only here do batches get their epoch, and epochs only grow. An epoch closes when something waits and the last
 //! close is long enough ago, when much waits, or when somebody asks for what he pushed to become readable; idle time
-//! closes empty epochs, so that rows are renewed before their horizon. A history is built without writing rows; the
-//! epoch after its end writes one row per live key.
+//! closes empty epochs, so that rows are renewed before their horizon. What was there before the start (histories, and
+//! streams as far as they went) is built without writing rows, so that no row shows a part of it; the epoch after its end
+//! writes one row per live key.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -33,8 +34,8 @@ pub enum Arrival {
         dimension: usize,
         changes: Vec<DimensionChange>,
     },
-    /// One pipeline has read all of its history.
-    HistoryDone,
+    /// One input has been read as far as it went when it was opened: its history, and what its stream held.
+    CaughtUp,
     /// Answer when all that arrived before is readable.
     Settle(Sender<()>),
     Stop,
@@ -56,8 +57,8 @@ pub struct Coordinator {
     pub clock: Arc<Clock>,
     /// Shortest time between two closes.
     pub shortest: Duration,
-    /// Pipelines whose history is not read yet.
-    pub histories: usize,
+    /// Inputs whose backlog is not read yet.
+    pub backlogs: usize,
 }
 
 #[derive(Default)]
@@ -92,7 +93,7 @@ impl Coordinator {
         let mut open: VecDeque<Open> = VecDeque::new();
         let mut last = Epoch::default();
         let mut closed_at = Instant::now();
-        let mut handed_over = self.histories == 0;
+        let mut handed_over = self.backlogs == 0;
         let mut stopping = false;
         loop {
             let full = open.len() >= EPOCHS_IN_FLIGHT;
@@ -101,7 +102,7 @@ impl Coordinator {
                     || gathered.closing
                     || !gathered.settles.is_empty()
                     || closed_at.elapsed() >= self.shortest);
-            let hand_over = !handed_over && self.histories == 0;
+            let hand_over = !handed_over && self.backlogs == 0;
             if !full && (due || hand_over || closed_at.elapsed() >= IDLE) {
                 last = self.close(std::mem::take(&mut gathered), last, hand_over, handed_over, &mut open);
                 handed_over |= hand_over;
@@ -149,7 +150,7 @@ impl Coordinator {
             Arrival::Changes { dimension, changes } => {
                 gathered.changes.entry(dimension).or_default().extend(changes);
             }
-            Arrival::HistoryDone => self.histories -= 1,
+            Arrival::CaughtUp => self.backlogs -= 1,
             Arrival::Settle(reply) => gathered.settles.push(reply),
             Arrival::Stop => {
                 gathered.closing = true;

@@ -237,3 +237,35 @@ fn a_restart_puts_nothing_into_the_ledger_twice() {
     assert_eq!((source.consumed, source.admitted, source.filtered, source.unparsable), (6, 1, 3, 1));
     again.engine.stop().unwrap();
 }
+
+#[test]
+fn no_row_shows_a_part_of_what_was_there_before_a_restart() {
+    const ORDERS: usize = 40_000;
+    let directory = tempfile::tempdir().unwrap();
+    let running = start(FILTERED, directory.path(), 1);
+    let orders: Vec<String> =
+        (0..ORDERS).map(|i| format!(r#"{{"id":"{i}","shop":"x","total":20,"ts":"2026-01-01T00:00:00Z"}}"#)).collect();
+    for part in orders.chunks(1000) {
+        running.engine.push("orders", &part.iter().map(String::as_str).collect::<Vec<_>>()).unwrap();
+    }
+    assert!(running.engine.settle());
+    running.engine.stop().unwrap();
+
+    let again = start(FILTERED, directory.path(), 1);
+    let mut key = Vec::new();
+    encode_key(&[Value::String("x".into())], &mut key).unwrap();
+    let at = EventTime::parse("2026-01-01T00:00:00Z").unwrap();
+    let plan = &again.plan.views[0];
+    let OnlineStore::Memory(store) = &*again.store else { panic!("a memory store") };
+    loop {
+        let ready = again.engine.ready();
+        let mut values = Vec::new();
+        let found = store.get(0, &key, |row| Reader::new(plan).read(plan, Some(row), at, &mut values));
+        assert!(found.is_some() || !ready, "ready without rows");
+        assert!(found.is_none() || values[0].value == Value::Int64(ORDERS as i64), "a part: {:?}", values[0]);
+        if ready {
+            break;
+        }
+    }
+    again.engine.stop().unwrap();
+}

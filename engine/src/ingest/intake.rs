@@ -226,6 +226,11 @@ impl Intake {
         }
     }
 
+    /// Whether everything was read that the stream held when it was opened.
+    pub fn caught_up(&self) -> bool {
+        self.stream.as_ref().is_none_or(StreamReader::caught_up)
+    }
+
     /// The next record of the stream, or of the history where there is no stream.
     pub fn position(&self) -> Option<SourcePosition> {
         match (&self.stream, &self.history) {

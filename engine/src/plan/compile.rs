@@ -8,9 +8,9 @@ use freshet_config::definitions::{Definitions, Sql, View, arrow_type, column_typ
 use freshet_config::diagnostic::{Diagnostic, Diagnostics, suggestion};
 use freshet_config::time::Span;
 use freshet_config::value::DataType;
-use freshet_operators::lookup::ServicePlan;
+use freshet_operators::derived::compile_services;
 use freshet_operators::project::{ProjectedCategory, ProjectedColumn, Projection};
-use freshet_operators::sql::{self, Expression, Predicate, SqlError, SqlErrorKind};
+use freshet_operators::sql::{self, Expression, Predicate, SqlError};
 use freshet_operators::view::{self, ColumnSource, MAX_COLUMNS, MAX_WINDOWS, ViewPlan};
 
 use super::{Group, GroupView, Node, Pipeline, Plan};
@@ -24,14 +24,11 @@ impl Plan {
         for source in 0..definitions.sources.len() {
             pipelines.extend(compiler.pipeline(source, &mut plans));
         }
-        let errors = compiler.errors;
+        let mut errors = compiler.errors;
+        let services = compile_services(&definitions, &plans, &mut errors);
         let views: Vec<Arc<ViewPlan>> = plans.into_iter().flatten().collect();
         errors.into_result(())?;
-        let services = definitions
-            .services
-            .iter()
-            .map(|service| Arc::new(ServicePlan::compile(&definitions, &views, service)))
-            .collect();
+        let services = services.into_iter().map(Arc::new).collect();
         let plan_id = definitions.plan_id();
         let definitions = Arc::new(definitions);
         Ok(Plan { definitions, directory: directory.to_path_buf(), plan_id, views, services, pipelines })
@@ -189,7 +186,7 @@ impl Compiler<'_> {
     }
 
     fn keep<T>(&mut self, compiled: Result<T, SqlError>, sql: &Sql, what: &str) -> Option<T> {
-        compiled.map_err(|error| self.errors.push(diagnostic(&error, sql, what))).ok()
+        compiled.map_err(|error| self.errors.push(error.diagnostic(sql, what))).ok()
     }
 
     fn check_functions(&mut self, view: &View, sources: &[ColumnSource], types: &[DataType]) {
@@ -238,27 +235,6 @@ impl Compiler<'_> {
             }
         }
         (keys.len() == entity.keys.len()).then_some(keys)
-    }
-}
-
-/// An SQL error at its place in the definition file.
-fn diagnostic(error: &SqlError, sql: &Sql, what: &str) -> Diagnostic {
-    let code = match error.kind {
-        SqlErrorKind::Syntax => "DEF-SQL",
-        SqlErrorKind::UnknownColumn => "DEF-COL",
-        SqlErrorKind::UnknownFunction => "DEF-REF",
-        SqlErrorKind::Type => "DEF-TYPE",
-        SqlErrorKind::NonDeterministic => "DEF-NONDET",
-        SqlErrorKind::Unsupported => "DEF-SQL",
-    };
-    let place = match error.offset {
-        Some((line, column)) => sql.place.inside(&sql.text, line, column),
-        None => sql.place.clone(),
-    };
-    let diagnostic = Diagnostic::new(&place, code, format!("{what}: {}", error.message));
-    match &error.hint {
-        Some(hint) => diagnostic.hint(hint),
-        None => diagnostic,
     }
 }
 

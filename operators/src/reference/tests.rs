@@ -41,6 +41,7 @@ fn plan(mode: Mode, data_type: DataType, windows: &[(i64, i64)], functions: &[Fu
         retracts: false,
         categories: None,
         plan_id: PlanId(0),
+        categories: None,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::hash::{Hash, Hasher};
 use std::path::Path;
 
 use freshet_config::definitions::Function;
@@ -18,9 +19,7 @@ pub const SERVICE: &str = "golden";
 pub struct Made {
     pub yaml: String,
     pub features: Vec<MadeFeature>,
-    /// Features that the definitions do not take.
-    pub unsupported: Vec<String>,
-    /// Why, per feature.
+    /// Features that the definitions do not take, and why.
     pub refusals: Vec<String>,
 }
 
@@ -35,7 +34,7 @@ pub struct MadeFeature {
 
 /// Declares every feature that the definitions take.
 pub fn make(spec: &Spec, events: &Path) -> Made {
-    let mut made = Made { yaml: String::new(), features: Vec::new(), unsupported: Vec::new(), refusals: Vec::new() };
+    let mut made = Made { yaml: String::new(), features: Vec::new(), refusals: Vec::new() };
     let mut taken = Vec::new();
     for aggregation in &spec.aggregations {
         let alone = yaml(spec, events, std::slice::from_ref(aggregation));
@@ -59,8 +58,7 @@ pub fn make(spec: &Spec, events: &Path) -> Made {
                 taken.push(aggregation.clone());
             }
             Err(refused) => {
-                made.unsupported.push(aggregation.name.clone());
-                made.refusals.push(refused.to_string());
+                made.refusals.push(format!("{}: {refused}", aggregation.name));
             }
         }
     }
@@ -73,8 +71,8 @@ fn yaml(spec: &Spec, events: &Path, aggregations: &[Aggregation]) -> String {
     columns.extend(aggregations.iter().map(|a| (a.column.as_str(), a.data_type.as_str())));
     columns.extend(spec.secondary_key.iter().map(|(name, data_type)| (name.as_str(), data_type.as_str())));
     columns.insert(&spec.timestamp, "timestamp");
-    let columns: Vec<String> = columns.iter().map(|(name, data_type)| format!("{name}: {data_type}")).collect();
-    let keys: Vec<String> = spec.keys.iter().map(|(name, data_type)| format!("{name}: {data_type}")).collect();
+    let columns: Vec<String> = columns.iter().map(|(name, t)| format!("{}: {t}", quoted(name))).collect();
+    let keys: Vec<String> = spec.keys.iter().map(|(name, t)| format!("{}: {t}", quoted(name))).collect();
     let mode = match spec.mode {
         SpecMode::Continuous => "continuous".to_string(),
         SpecMode::Interval { tile_s } => format!("{{interval: {}}}", span(tile_s)),
@@ -86,11 +84,10 @@ fn yaml(spec: &Spec, events: &Path, aggregations: &[Aggregation]) -> String {
         "sources:\n  - name: events\n    history: {{parquet: {{path: {path}}}}}\n    schema: {{{columns}}}\n    \
          event_time: {time}\nentities:\n  - {{name: subject, keys: {{{keys}}}}}\nviews:\n  - name: {VIEW}\n    \
          source: events\n    entity: subject\n    mode: {mode}\n",
-        // A JSON string is a YAML string, whatever the path holds.
-        path = serde_json::Value::from(events.to_string_lossy()),
+        path = quoted(&events.to_string_lossy()),
         columns = columns.join(", "),
         keys = keys.join(", "),
-        time = spec.timestamp,
+        time = quoted(&spec.timestamp),
     );
     if let Some(start) = &spec.feature_start {
         line(&mut text, &format!("    feature_start: {start}"));
@@ -99,10 +96,10 @@ fn yaml(spec: &Spec, events: &Path, aggregations: &[Aggregation]) -> String {
         line(&mut text, &format!("    lifetime_start: {start}"));
     }
     if let Some((name, _)) = &spec.secondary_key {
-        line(&mut text, &format!("    secondary_key: {name}"));
+        line(&mut text, &format!("    secondary_key: {}", quoted(name)));
     }
     if spec.attributes {
-        let names: Vec<&str> = aggregations.iter().map(|a| a.column.as_str()).collect();
+        let names: Vec<String> = aggregations.iter().map(|a| quoted(&a.column)).collect();
         line(&mut text, &format!("    attributes: [{}]", names.join(", ")));
         if let Some(ttl_s) = spec.ttl_s {
             line(&mut text, &format!("    ttl: {}", span(ttl_s)));
@@ -150,19 +147,34 @@ fn aggregate(name: &str, members: &[&Aggregation]) -> String {
     )
 }
 
-/// Columns called like a word of SQL are quoted, once for SQL and once for YAML.
+/// A column in SQL, quoted lest its name be one of SQL's words, and the SQL in YAML.
 fn column(name: &str) -> String {
-    if name == "when" { format!("'\"{name}\"'") } else { name.to_string() }
+    quoted(&format!("\"{}\"", name.replace('"', "\"\"")))
 }
 
-/// `sum_v`, `last_n_s_3`.
+/// A JSON string is a YAML string, whatever it holds.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// `sum_v`, `last_n_s_3`; with nothing in it that names may not have. Columns that differ in that alone are told apart.
 fn aggregate_name(aggregation: &Aggregation) -> String {
     let mut name = format!("{}_{}", aggregation.function, aggregation.column);
     for value in aggregation.parameters.values() {
         name.push_str(&format!("_{}", value.to_string().replace('.', "p")));
     }
-    name
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    if name.chars().all(allowed) && name.len() <= LONGEST_NAME {
+        return name;
+    }
+    let plain: String = name.chars().map(|c| if allowed(c) { c } else { '_' }).take(LONGEST_NAME - 9).collect();
+    let mut hasher = std::hash::DefaultHasher::new();
+    name.hash(&mut hasher);
+    format!("{plain}_{:08x}", hasher.finish() as u32)
 }
+
+/// Names of aggregates have 64 characters at most.
+const LONGEST_NAME: usize = 64;
 
 fn span(seconds: i64) -> String {
     Span::from_secs(seconds).to_string()
