@@ -13,6 +13,7 @@ use freshet_config::time::{Epoch, EventTime};
 use freshet_connectors::files::EventFiles;
 use freshet_connectors::ledger::Ledger;
 use freshet_connectors::store::{MemoryStore, OnlineStore};
+use freshet_engine::ingest::Consumed;
 use freshet_engine::plan::Plan;
 use freshet_engine::progress::{Failure, Tally};
 use freshet_engine::render::{Sinks, Surroundings};
@@ -62,7 +63,7 @@ fn run(plan: &Arc<Plan>, workers: usize, epochs: impl Iterator<Item = (i64, Vec<
     let sinks = Sinks::open(plan.clone(), store.clone(), directory.path(), failure.clone()).expect("sinks");
     let surroundings = Surroundings {
         sinks: Arc::new(sinks),
-        tallies: Arc::new(vec![Tally::new("transactions", ledger)]),
+        tallies: Arc::new(vec![Tally::new("transactions", ledger, Consumed::default())]),
         tuning: Tuning::default(),
         start_us: workload::START_US,
     };

@@ -158,6 +158,7 @@ fn projection() -> Projection {
     Projection {
         time: 2,
         keys: vec![(0, DataType::Int64)],
+        category: None,
         columns: vec![ProjectedColumn { of: Some(amount), filter: None, data_type: DataType::Float64 }],
         filters: vec![None],
         keep_positions: false,
@@ -205,7 +206,7 @@ fn run_worker(worker: &mut timely::worker::Worker, events: &RecordBatch, mode: M
     let probe = ProbeHandle::new();
     worker.dataflow::<u64, _, _>(|scope| {
         let store = ViewStore::new(Layout::new(plan), Tuning::default(), vec![0], 0, false, START_US);
-        let views = vec![GroupView { view: 0, store }];
+        let views = vec![GroupView { view: 0, store: store.into() }];
         let tally = tally.clone();
         windows(scope.input_from(&mut input), groups[0].shape(), views, control.clone())
             .unary::<NoopBuilder<Rows>, _, _, _>(Pipeline, "Count", move |_, _| {

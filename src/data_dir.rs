@@ -15,7 +15,7 @@ const LEDGER: &str = "ledger";
 #[derive(Debug)]
 pub struct DataDir {
     path: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 impl DataDir {
@@ -48,7 +48,7 @@ impl DataDir {
         }
         let owned = lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id()));
         owned.map_err(|error| unwritable(path, &error))?;
-        Ok(DataDir { path: path.to_path_buf(), _lock: lock })
+        Ok(DataDir { path: path.to_path_buf(), lock })
     }
 
     pub fn path(&self) -> &Path {
@@ -57,6 +57,14 @@ impl DataDir {
 
     pub fn ledger(&self) -> PathBuf {
         ledger(&self.path)
+    }
+}
+
+impl Drop for DataDir {
+    /// Closing would do, were it not for children: one that is being started holds a copy of the file until it runs.
+    fn drop(&mut self) {
+        // What fails here is freed when the last copy is closed.
+        let _ = self.lock.unlock();
     }
 }
 

@@ -99,7 +99,7 @@ impl Node {
         self.server.local_addr()
     }
 
-    /// Waits until history is loaded and says so to `/readyz`. `false` when the end was asked for before.
+    /// Waits until what was there before the start is read and says so to `/readyz`. `false` when the end was asked for before.
     pub fn await_ready(&self, interrupt: &Interrupt) -> Result<bool, Failure> {
         while !self.engine.ready() {
             self.check()?;
@@ -140,7 +140,14 @@ fn stop_engine(engine: Arc<Engine>) -> Result<(), Failure> {
 
 fn open_store(plan: &Plan, options: &NodeOptions) -> Result<OnlineStore, Failure> {
     match &options.store {
-        StoreSettings::Memory => Ok(OnlineStore::Memory(MemoryStore::new(plan.views.len()))),
+        StoreSettings::Memory { bytes } => {
+            let store = MemoryStore::new(plan.views.len());
+            let store = match bytes {
+                Some(bytes) => store.with_budget(*bytes as u64),
+                None => store,
+            };
+            Ok(OnlineStore::Memory(store))
+        }
         StoreSettings::Scylla { nodes, keyspace, replication } => {
             let mut settings = ScyllaSettings::new(nodes.clone(), keyspace.clone(), options.workspace.clone());
             // Settings allow 1 to 16 copies.

@@ -36,7 +36,7 @@ fn compared(directory: &Path) -> Vec<String> {
 #[test]
 fn windows_agree() {
     let found = compared(&small("windows"));
-    for name in ["continuous", "time_interval"] {
+    for name in ["batch", "continuous", "time_interval"] {
         assert!(found.contains(&name.to_string()), "{name} is not among {found:?}");
     }
 }
@@ -44,8 +44,11 @@ fn windows_agree() {
 #[test]
 fn kinds_agree() {
     let found = compared(&small("kinds"));
-    for name in ["start_continuous", "start_time_interval", "types_continuous", "types_time_interval"] {
-        assert!(found.contains(&name.to_string()), "{name} is not among {found:?}");
+    let everywhere = ["lifetime", "series", "start", "types"]
+        .map(|kind| ["continuous", "time_interval"].map(|mode| format!("{kind}_{mode}")));
+    let batches = ["attributes_batch_ttl", "attributes_stream_ttl", "batch_daily"].map(str::to_string);
+    for name in everywhere.into_iter().flatten().chain(batches) {
+        assert!(found.contains(&name), "{name} is not among {found:?}");
     }
 }
 

@@ -46,8 +46,7 @@ fn the_demo_serves_answers_that_change_and_ends_with_a_summary() {
     let numbers: Vec<u64> = consumed.split([' ', ':', ',']).filter_map(|word| word.parse().ok()).collect();
     let [consumed, admitted, late, duplicate, unparsable] = numbers[..] else { panic!("{rest}") };
     assert_eq!(consumed, admitted + late + duplicate + unparsable, "{rest}");
-    assert!(late > 0 && duplicate > 0, "{rest}");
-    assert!(rest.contains(" unparsable records refused when they were pushed"), "{rest}");
+    assert!(consumed == 20_000 && late > 0 && duplicate > 0 && unparsable > 0, "{rest}");
     assert!(rest.contains(", 0 failed; first value served "), "{rest}");
 }
 

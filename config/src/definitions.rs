@@ -107,6 +107,8 @@ pub struct Source {
     pub tie_breaker: Option<usize>,
     /// How much later than a view's longest window an event may come.
     pub lateness: Span,
+    /// Set when records say how rows of a table change; the events are the rows as they are now.
+    pub changelog: Option<Changelog>,
     /// Joins with dimensions, applied in order; each appends its columns to the event.
     pub enrich: Vec<Enrich>,
     /// Computed columns, applied in order after `enrich`; each may use those before it.
@@ -133,6 +135,25 @@ pub struct ChangesOf {
     /// Names of features that are not, of all parts of the user's view.
     #[serde(skip)]
     pub left_out: Vec<String>,
+}
+
+/// Changes of the rows of a table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Changelog {
+    /// Columns that name a row: indices into the source's schema, of types that can be keys.
+    pub key: Vec<usize>,
+    /// How records of the stream are written; files hold rows.
+    pub format: ChangelogFormat,
+    /// An integer or a timestamp that grows with every change of a row: index into the source's schema.
+    pub version: Option<usize>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum ChangelogFormat {
+    /// A record is the row as it is from now on, or says that it is deleted.
+    Upsert,
+    /// Debezium's envelope: before, after, op.
+    Debezium,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -36,7 +36,8 @@ pub enum Function {
     ApproxCountDistinct {
         precision: u8,
     },
-    /// A t-digest of compression `precision` of [`PERCENTILE_PRECISIONS`], asked for one percentile.
+    /// The value of rank `floor(percentile * n)`, exact. `precision` (of [`PERCENTILE_PRECISIONS`]) is what other platforms
+    /// need for it.
     ApproxPercentile {
         percentile: Fraction,
         precision: u16,

@@ -10,6 +10,7 @@ mod decode;
 pub mod definitions;
 pub mod diagnostic;
 pub mod function;
+mod lines;
 mod load;
 mod raw;
 pub mod resolve;

@@ -85,6 +85,8 @@ record! {
         tie_breaker: Option<At<String>>,
         /// How much later than a view's longest window an event may come, such as `1h`; `24h` unless written.
         lateness: Option<At<Spelled>>,
+        /// Records are changes of the rows of a table: a changed or deleted row counts as if it had never been otherwise.
+        changelog: Option<At<RawChangelog>>,
         /// Joins with dimensions, applied in order.
         enrich: Option<Parts<RawEnrich>>,
         /// Computed columns, applied in order after `enrich`.
@@ -92,6 +94,19 @@ record! {
         /// For people.
         #[allow(dead_code, reason = "read by people in the file")]
         description: Option<Spelled>,
+    }
+}
+
+record! {
+    /// Changes of the rows of a table.
+    pub struct RawChangelog = "changelog" {
+        /// The column that names a row, or a list of them.
+        key: OneOrMany<At<String>>,
+        /// `upsert`, which is also the default: a record is the row as it is from now on, or has `"__deleted": true`.
+        /// `debezium`: a record has `before`, `after` and `op`.
+        format: Option<At<String>>,
+        /// A column that grows with every change of a row: changes that come too late are told by it.
+        version: Option<At<String>>,
     }
 }
 
@@ -270,7 +285,7 @@ record! {
 #[derive(Clone, Debug)]
 pub enum RawMode {
     Word(String),
-    Record(RawSteps),
+    Record(Box<RawSteps>),
 }
 
 record! {
@@ -298,7 +313,7 @@ record! {
 impl Decode for RawMode {
     fn decode(node: &Node, shape: &mut Shape) -> Option<RawMode> {
         match node.content {
-            Content::Map(_) => RawSteps::decode(node, shape).map(RawMode::Record),
+            Content::Map(_) => RawSteps::decode(node, shape).map(|steps| RawMode::Record(Box::new(steps))),
             _ => String::decode(node, shape).map(RawMode::Word),
         }
     }

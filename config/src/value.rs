@@ -109,8 +109,9 @@ impl fmt::Display for FeatureType {
 }
 
 /// One value. Floats are never NaN where they come from an event.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub enum Value {
+    #[default]
     Null,
     Int32(i32),
     Int64(i64),

@@ -100,13 +100,13 @@ const CASES: &[(&str, &str, &[&str])] = &[
         "4:17: source `card_states` follows from itself: it is the changes of view `card_txn` over source `card_states` [DEF-CYCLE]; let one of the sources be read from a stream or a history",
     ]),
     ("source: z_transactions\n", "source: a_merchant_states\n", &[
-        "7:42: source `a_merchant_states` follows from itself: it is the changes of view `merchants` over source `card_states`, the changes of view `card_txn` over source `a_merchant_states` [DEF-CYCLE]; let one of the sources be read from a stream or a history",
+        "7:43: source `a_merchant_states` follows from itself: it is the changes of view `merchants` over source `card_states`, the changes of view `card_txn` over source `a_merchant_states` [DEF-CYCLE]; let one of the sources be read from a stream or a history",
     ]),
     ("keys: {merchant: merchant_1h}", "keys: {merchant: amount_1h}", &[
-        "29:22: source `card_states` has no column `amount_1h` for the join key `merchant` of view `merchants` [DEF-COL]; the columns are changed_at, card_id, n_1h, merchant_1h, mean_1h, worth_1h, n_1h_before, merchant_1h_before, mean_1h_before, worth_1h_before, over",
+        "26:22: source `card_states` has no column `amount_1h` for the join key `merchant` of view `merchants` [DEF-COL]; the columns are changed_at, card_id, n_1h, merchant_1h, mean_1h, worth_1h, n_1h_before, merchant_1h_before, mean_1h_before, worth_1h_before, over",
     ]),
     ("keys: {merchant: merchant_1h}", "keys: {merchant: n_1h}", &[
-        "29:22: the join key `n_1h` of view `merchants` is int64 in source `card_states`, but string in entity `merchant` [DEF-TYPE]; declare both with one type",
+        "26:22: the join key `n_1h` of view `merchants` is int64 in source `card_states`, but string in entity `merchant` [DEF-TYPE]; declare both with one type",
     ]),
     ("{name: over, sql", "{name: n_1h, sql", &[
         "6:16: the column `n_1h` of source `card_states` is defined twice, first at a.yaml:4:17 and again here [DEF-DUP]; rename or remove one of the two",
@@ -115,10 +115,10 @@ const CASES: &[(&str, &str, &[&str])] = &[
         "4:17: source `card_states`: the changes of view `card_txn` would have two columns `changed_at` [DEF-DUP]; rename the aggregate, the attribute or the key",
     ]),
     ("cards, fn: count, windows: [1d], where: over", "cards, fn: last, n: 2, of: n_1h, windows: [1d]", &[
-        "7:42: source `a_merchant_states` is the changes of view `merchants`, none of whose features changes can carry [DEF-ARG]; changes carry single values, and no decayed sums: add an aggregate that gives one",
+        "7:43: source `a_merchant_states` is the changes of view `merchants`, none of whose features changes can carry [DEF-ARG]; changes carry single values, and no decayed sums: add an aggregate that gives one",
     ]),
     ("lateness: 1h", "lateness: -1h", &[
-        "7:63: the lateness `-1h` of source `a_merchant_states` is negative [DEF-LATE]; write zero or a positive span, such as 1h",
+        "7:64: the lateness `-1h` of source `a_merchant_states` is negative [DEF-LATE]; write zero or a positive span, such as 1h",
     ]),
     // What follows from an unsound view is not blamed for it.
     ("source: z_transactions\n", "source: transactions\n", &[

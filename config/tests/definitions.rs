@@ -5,7 +5,9 @@ mod refused_cases;
 #[path = "definitions/refused_rich.rs"]
 mod refused_rich_cases;
 
-use freshet_config::definitions::{Definitions, FileFormat, Files, GroupShape, Mode, Stream, StreamFormat};
+use freshet_config::definitions::{
+    Changelog, ChangelogFormat, Definitions, FileFormat, Files, GroupShape, Mode, Stream, StreamFormat,
+};
 use freshet_config::parse;
 use freshet_config::time::{EventTime, Span};
 use freshet_config::value::DataType;
@@ -56,6 +58,23 @@ fn every_mistake_in_functions_and_windows_is_refused_with_its_place_and_a_hint()
         let found = refused(&one_file(&RICH.replacen(from, to, 1)));
         assert_eq!(found, expected, "`{from}` -> `{to}`");
     }
+}
+
+#[test]
+fn changelogs_name_their_rows() {
+    let changelog = |text: &str| {
+        let definitions = accepted(&changed("dedup_key: txn_id", text));
+        definitions.sources[1].changelog.clone().unwrap()
+    };
+    let upsert = Changelog { key: vec![0], format: ChangelogFormat::Upsert, version: None };
+    assert_eq!(changelog("changelog: {key: txn_id}"), upsert);
+    assert_eq!(
+        changelog("changelog: {key: [card_id, txn_id], format: debezium, version: seq}"),
+        Changelog { key: vec![1, 0], format: ChangelogFormat::Debezium, version: Some(7) }
+    );
+    let plain = accepted(GOOD);
+    assert_eq!(plain.sources[1].changelog, None);
+    assert_ne!(plain.plan_id(), accepted(&changed("dedup_key: txn_id", "changelog: {key: txn_id}")).plan_id());
 }
 
 #[test]

@@ -100,6 +100,15 @@ const CASES: &[(&str, &[&str])] = &[
     ("[store]\nnodes = [\"a\"]\n", &[
         "1:1: the section [store] needs the field `kind` [CFG-SHAPE]",
     ]),
+    ("[store]\nkind = \"memory\"\nmemory = \"10\"\n", &[
+        r#"3:10: store.memory `10` has no unit [CFG-VALUE]; write a whole number with a unit B, kB, KiB, MB, MiB, GB or GiB, such as 1MiB"#,
+    ]),
+    ("[store]\nkind = \"memory\"\nmemory = \"1kB\"\n", &[
+        r#"3:10: store.memory `1kB` is out of range [CFG-VALUE]; write 1048576 B to 17592186044416 B"#,
+    ]),
+    ("[store]\nkind = \"scylla\"\nnodes = [\"a\"]\nmemory = \"1GiB\"\n", &[
+        r#"4:10: store.memory has no meaning for the kind scylla [CFG-VALUE]; remove it, or write kind = "memory""#,
+    ]),
     ("[store]\nkind = \"memory\"\nnodes = [\"a\"]\nreplication = 3\n", &[
         r#"3:10: store.nodes has no meaning for the kind memory [CFG-VALUE]; remove it, or write kind = "scylla""#,
         r#"4:15: store.replication has no meaning for the kind memory [CFG-VALUE]; remove it, or write kind = "scylla""#,
@@ -156,7 +165,7 @@ fn nothing_written_means_the_defaults() {
     assert_eq!((settings.engine.data_dir, settings.engine.clock), (PathBuf::from("data"), Clock::Wall));
     assert_eq!((settings.http.listen.to_string().as_str(), settings.http.max_body), ("127.0.0.1:7070", 1 << 20));
     assert_eq!((settings.http.max_batch, settings.http.max_in_flight), (1_000, 512));
-    assert_eq!((settings.kafka, settings.store), (None, StoreSettings::Memory));
+    assert_eq!((settings.kafka, settings.store), (None, StoreSettings::default()));
     assert_eq!((settings.offline.path, settings.workspace.name.as_str()), (PathBuf::from("offline"), "prod"));
 }
 
@@ -201,6 +210,13 @@ name = "staging"
     let scylla = StoreSettings::Scylla { nodes, keyspace: "features".to_string(), replication: 3 };
     assert_eq!(settings.store, scylla);
     assert_eq!((settings.offline.path, settings.workspace.name.as_str()), (PathBuf::from("/data/offline"), "staging"));
+}
+
+#[test]
+fn the_embedded_store_may_be_bounded() {
+    let text = "[store]\nkind = \"memory\"\nmemory = \"2GiB\"\n";
+    let settings = Settings::parse("freshet.toml", text, &variable).unwrap();
+    assert_eq!(settings.store, StoreSettings::Memory { bytes: Some(2 << 30) });
 }
 
 #[test]

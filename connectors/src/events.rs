@@ -15,7 +15,8 @@ pub const MAX_RECORD_BYTES: usize = 1 << 20;
 #[derive(Clone, Debug)]
 pub struct EventBatch {
     /// Columns by `freshet_config::definitions::arrow_schema(&source.schema)`. The event time is never null,
-    /// floats are finite and never `-0.0`.
+    /// floats are finite and never `-0.0`. Where a changelog is read, marks follow (see [`crate::changes`]), and records
+    /// that remove a row may have nulls everywhere but in their key.
     pub batch: RecordBatch,
     /// Per event, its order among equal event times (see [`crate::position`]).
     pub positions: Vec<u64>,
@@ -68,7 +69,7 @@ impl Default for TimeBounds {
 pub enum Reason {
     /// Later than the longest window plus the source's lateness.
     Late,
-    /// An event with the same identity was admitted before.
+    /// An event with the same identity was admitted before, or a change says nothing new of its row.
     Duplicate,
     /// Cannot be read as an event of the source.
     Unparsable,
@@ -136,6 +137,12 @@ pub enum Code {
     /// A duplicate with other content: the first one stands.
     #[serde(rename = "EV-CONFLICT")]
     Conflict,
+    /// A change of a row that is older than what is known of it.
+    #[serde(rename = "EV-STALE")]
+    Stale,
+    /// The removal of a row that is not known.
+    #[serde(rename = "EV-UNKNOWN")]
+    Unknown,
     #[serde(rename = "EV-FILTERED")]
     Filtered,
     #[serde(rename = "EV-ERASED")]
@@ -158,6 +165,8 @@ impl Code {
             Code::Late => "EV-LATE",
             Code::Duplicate => "EV-DUPLICATE",
             Code::Conflict => "EV-CONFLICT",
+            Code::Stale => "EV-STALE",
+            Code::Unknown => "EV-UNKNOWN",
             Code::Filtered => "EV-FILTERED",
             Code::Erased => "EV-ERASED",
         }
@@ -167,7 +176,8 @@ impl Code {
     pub fn reason(self) -> Reason {
         match self {
             Code::Late => Reason::Late,
-            Code::Duplicate | Code::Conflict => Reason::Duplicate,
+            // A removal of what is not there was said before, or of a row that no window reaches.
+            Code::Duplicate | Code::Conflict | Code::Stale | Code::Unknown => Reason::Duplicate,
             Code::Filtered => Reason::Filtered,
             Code::Future => Reason::Future,
             Code::Erased => Reason::Erased,

@@ -11,6 +11,7 @@ use serde::Deserializer;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::changes::{self, DELETED};
 use crate::events::{Code, EventBatch, MAX_RECORD_BYTES, Rejection, TimeBounds, excerpt};
 use crate::position;
 use crate::row::{Cell, Refusal, Row, Rows, Rules, mismatch, parse_number, parse_quoted};
@@ -28,6 +29,8 @@ pub struct JsonDecoder {
     rows: Rows,
     positions: Vec<u64>,
     record_times: Vec<EventTime>,
+    /// Rows come in Debezium's envelopes.
+    enveloped: bool,
 }
 
 /// What a position means, for places in messages.
@@ -55,7 +58,8 @@ impl JsonDecoder {
             Some(Stream::Kafka { topic, .. }) => Origin::Kafka { topic: topic.clone() },
             Some(Stream::Log) | None => Origin::Log,
         };
-        JsonDecoder::with(origin, Rules::of_source(source))
+        let decoder = JsonDecoder::with(origin, Rules::of_source(source));
+        JsonDecoder { enveloped: changes::is_enveloped(source), ..decoder }
     }
 
     /// Reads plain rows (a dimension's changes) instead of events: no column is required, `record_time` bounds nothing.
@@ -74,6 +78,7 @@ impl JsonDecoder {
             rows: Rows::new(rules),
             positions: Vec::new(),
             record_times: Vec::new(),
+            enveloped: false,
         }
     }
 
@@ -88,12 +93,12 @@ impl JsonDecoder {
         self
     }
 
-    /// Reads one record. A refused one leaves no trace but its rejection.
+    /// Reads one record. A refused one leaves no trace but its rejection; an empty one of a changelog in envelopes, which
+    /// only repeats that a row is gone, leaves none at all.
     pub fn decode(&mut self, payload: &[u8], position: u64, record_time: EventTime) -> Result<(), Rejection> {
-        let columns = &self.rows.rules().columns;
-        let accepted = self.reader.read(payload, columns).and_then(|row| self.rows.accept(row, Some(record_time)));
-        match accepted {
-            Ok(()) => {
+        match self.accept(payload, record_time) {
+            Ok(false) => Ok(()),
+            Ok(true) => {
                 self.positions.push(position);
                 self.record_times.push(record_time);
                 Ok(())
@@ -106,6 +111,23 @@ impl JsonDecoder {
                 payload_excerpt: excerpt(payload),
             }),
         }
+    }
+
+    /// `false` when there is nothing in the record.
+    fn accept(&mut self, payload: &[u8], record_time: EventTime) -> Result<bool, Refusal> {
+        let columns = &self.rows.rules().columns;
+        let row = match self.enveloped && payload.len() <= MAX_RECORD_BYTES {
+            false => self.reader.read(payload, columns)?,
+            true => {
+                let Some(unwrapped) = changes::unwrap(payload)? else { return Ok(false) };
+                let row = self.reader.read(unwrapped.row.as_bytes(), columns)?;
+                if let Some(changes) = &self.rows.rules().changes {
+                    changes.set_removed(row, unwrapped.removed);
+                }
+                row
+            }
+        };
+        self.rows.accept(row, Some(record_time)).map(|()| true)
     }
 
     /// Events decoded since the last [`JsonDecoder::finish`].
@@ -134,7 +156,7 @@ pub(crate) struct ObjectReader {
 }
 
 impl ObjectReader {
-    pub fn read(&mut self, payload: &[u8], columns: &[Column]) -> Result<&Row, Refusal> {
+    pub fn read(&mut self, payload: &[u8], columns: &[Column]) -> Result<&mut Row, Refusal> {
         if payload.len() > MAX_RECORD_BYTES {
             return Err(too_large(payload.len()));
         }
@@ -154,7 +176,7 @@ impl ObjectReader {
         match (fields.refusal, parsed) {
             (Some(refusal), _) => Err(refusal),
             (None, Err(error)) => Err(Refusal::new(Code::Decode, not_an_object(text, &error))),
-            (None, Ok(())) => Ok(&self.row),
+            (None, Ok(())) => Ok(&mut self.row),
         }
     }
 }
@@ -265,6 +287,10 @@ impl Fields<'_> {
                 let text = unquote(raw).map_err(|error| {
                     Refusal::new(Code::Decode, format!("`{}` is not a valid string: {error}", column.name))
                 })?;
+                // Connectors that flatten Debezium's envelopes write it as text.
+                if column.name == DELETED && matches!(&*text, "true" | "false") {
+                    return Ok(Cell::Bool(text == "true"));
+                }
                 parse_quoted(column, &text, self.row)
             }
             Some(b'n') => Ok(Cell::Null),

@@ -2,6 +2,7 @@
 //!
 //! Everything here knows definitions and values only; no dataflow types.
 
+pub mod changes;
 pub mod events;
 pub mod files;
 pub mod json;

@@ -24,6 +24,11 @@ pub fn split_history(position: u64) -> (usize, u64) {
     ((position >> ROW_BITS) as usize & (MAX_FILES - 1), position & ((1 << ROW_BITS) - 1))
 }
 
+/// Whether a record came by a stream; those of files did not.
+pub fn is_stream(position: u64) -> bool {
+    position & STREAM != 0
+}
+
 /// The position of a Kafka record. Negative numbers, which Kafka never gives a record, count as 0.
 pub fn kafka(partition: i32, offset: i64) -> u64 {
     let partition = partition.clamp(0, MAX_PARTITIONS as i32 - 1) as u64;

@@ -31,6 +31,7 @@ fn source() -> Source {
         dedup_key: None,
         tie_breaker: None,
         lateness: Span::ZERO,
+        changelog: None,
         enrich: Vec::new(),
         select: Vec::new(),
         place: Place::default(),

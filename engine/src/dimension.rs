@@ -54,6 +54,16 @@ impl DimensionTable {
         }
     }
 
+    /// Whether every change was read that was there at the start.
+    pub fn caught_up(&self) -> bool {
+        self.intake.caught_up()
+    }
+
+    /// As [`crate::ingest::Intake::save_position`].
+    pub fn save_position(&self) -> Result<(), IntakeError> {
+        self.intake.save_position()
+    }
+
     fn apply(&mut self, changes: Vec<Change>) -> Vec<DimensionChange> {
         let mut updates = Vec::new();
         for Change { key, row } in changes {

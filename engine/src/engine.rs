@@ -7,7 +7,9 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, bounded};
+use freshet_config::definitions::Source;
 use freshet_config::settings::KafkaSettings;
+use freshet_connectors::events::{Rejection, excerpt};
 use freshet_connectors::ledger::Ledger;
 use freshet_connectors::log::Log;
 use freshet_connectors::offline::OfflineError;
@@ -20,7 +22,8 @@ use crate::clock::Clock;
 use crate::dimension::DimensionTable;
 use crate::epochs::{Arrival, Coordinator};
 use crate::ingest::{
-    Connections, Delivery, DimensionIntake, Intake, IntakeError, LogIngest, Logs, PushError, PushReport, SavedPositions,
+    Connections, Consumed, Delivery, DimensionIntake, Intake, IntakeError, LogIngest, Logs, PushError, PushReport,
+    SavedPositions,
 };
 use crate::plan::Plan;
 use crate::progress::{Failure, Tally};
@@ -124,8 +127,15 @@ impl Engine {
         }
         let push = LogIngest::new(&plan, &logs, options.kafka.as_ref(), options.clock.clone());
         let failure = Arc::new(Failure::default());
-        let tallies: Vec<Tally> =
-            plan.definitions.sources.iter().map(|s| Tally::new(&s.name, ledger.clone())).collect();
+        let tally = |source: &Source| {
+            // A tie breaker takes the place of positions: nobody can tell what was seen before.
+            let before = match source.tie_breaker {
+                None => positions.consumed(&source.name),
+                Some(_) => Consumed::default(),
+            };
+            Tally::new(&source.name, ledger.clone(), before)
+        };
+        let tallies: Vec<Tally> = plan.definitions.sources.iter().map(tally).collect();
         let tallies = Arc::new(tallies);
         let sinks = Arc::new(Sinks::open(plan.clone(), store, &options.offline, failure.clone())?);
         let surroundings = Surroundings {
@@ -144,7 +154,7 @@ impl Engine {
             sinks,
             clock: options.clock.clone(),
             shortest: options.epoch,
-            histories: intakes.len() + tables.len(),
+            backlogs: intakes.len() + tables.len(),
         };
         let coordinator = spawn("epochs", move || coordinator.run())?;
         let stop = Arc::new(AtomicBool::new(false));
@@ -177,6 +187,7 @@ impl Engine {
             arrivals: self.arrivals.clone(),
             stop: self.stop.clone(),
             lag_at: None,
+            caught_up: false,
         };
         let source = self.shared.plan.pipelines[pipeline].source;
         let name = format!("read {}", self.shared.plan.definitions.sources[source].name);
@@ -192,15 +203,25 @@ impl Engine {
         let run = move || {
             let first = table.first();
             let mut alive = arrivals.send(Arrival::Changes { dimension, changes: first }).is_ok();
-            alive &= arrivals.send(Arrival::HistoryDone).is_ok();
+            let mut caught_up = false;
             while alive && !stop.load(Ordering::Acquire) {
-                match table.poll(POLL_WAIT) {
+                // Nothing to wait for before it is known whether there is a backlog.
+                let wait = if caught_up { POLL_WAIT } else { Duration::from_millis(1) };
+                match table.poll(wait) {
                     Ok(changes) if changes.is_empty() => {}
                     Ok(changes) => alive = arrivals.send(Arrival::Changes { dimension, changes }).is_ok(),
                     Err(error) => {
                         shared.failure.set(error.to_string());
                         return;
                     }
+                }
+                if !caught_up && table.caught_up() {
+                    caught_up = true;
+                    alive &= arrivals.send(Arrival::CaughtUp).is_ok();
+                }
+                if let Err(error) = table.save_position() {
+                    shared.failure.set(error.to_string());
+                    return;
                 }
                 offset.store(table.log_offset(), Ordering::Release);
             }
@@ -209,14 +230,26 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether history is loaded and every live key has its row.
+    /// Whether what was there before the start is read and every live key has its row.
     pub fn ready(&self) -> bool {
         self.shared.ready()
     }
 
-    /// Appends records to a source; they are durable when this returns.
+    /// Appends records to a source; those taken are durable when this returns, the others are in the ledger.
     pub fn push(&self, source: &str, records: &[&str]) -> Result<PushReport, PushError> {
-        self.push.append(source, records)
+        let report = self.push.append(source, records)?;
+        if let Some(index) = self.shared.plan.definitions.source(source) {
+            for refused in &report.rejected {
+                self.shared.tallies[index].refused_at_door(Rejection {
+                    code: refused.code,
+                    place: "pushed".to_string(),
+                    message: refused.message.clone(),
+                    record_time: Some(self.clock.now()),
+                    payload_excerpt: excerpt(records[refused.index].as_bytes()),
+                });
+            }
+        }
+        Ok(report)
     }
 
     /// Checks records as [`Engine::push`] would, and takes none.
@@ -323,6 +356,8 @@ struct Reader {
     arrivals: Sender<Arrival>,
     stop: Arc<AtomicBool>,
     lag_at: Option<Instant>,
+    /// The backlog is read.
+    caught_up: bool,
 }
 
 impl Reader {
@@ -338,10 +373,13 @@ impl Reader {
                 return Ok(());
             }
         }
-        if self.arrivals.send(Arrival::HistoryDone).is_err() {
-            return Ok(());
-        }
         while !self.stop.load(Ordering::Acquire) {
+            if !self.caught_up && self.intake.caught_up() {
+                self.caught_up = true;
+                if self.arrivals.send(Arrival::CaughtUp).is_err() {
+                    return Ok(());
+                }
+            }
             match self.intake.poll(POLL_RECORDS, POLL_WAIT)? {
                 Some(delivery) => {
                     if !self.deliver(delivery) {
@@ -357,14 +395,20 @@ impl Reader {
 
     /// `false` when nobody listens any more.
     fn deliver(&mut self, delivery: Delivery) -> bool {
-        let Delivery { events, latest } = delivery;
+        let Delivery { mut events, retracted, latest } = delivery;
+        // How long ago a record of the backlog came says nothing about how fresh values are.
+        if !self.caught_up {
+            events.record_times.clear();
+        }
         let batch = SourceBatch { events: events.batch, positions: events.positions, signs: Vec::new() };
-        let sent = self.stop.load(Ordering::Acquire)
-            || batch.events.num_rows() == 0
-            || self
-                .arrivals
-                .send(Arrival::Events { pipeline: self.pipeline, batch, record_times: events.record_times, latest })
-                .is_ok();
+        let retracted = retracted.map(|events| SourceBatch {
+            signs: vec![-1; events.len()],
+            events: events.batch,
+            positions: events.positions,
+        });
+        let arrival =
+            Arrival::Events { pipeline: self.pipeline, batch, retracted, record_times: events.record_times, latest };
+        let sent = self.stop.load(Ordering::Acquire) || self.arrivals.send(arrival).is_ok();
         self.publish();
         sent
     }

@@ -2,8 +2,9 @@
 //!
 //! Law: only here do batches get their epoch, and epochs only grow. An epoch closes when something waits and the last
 //! close is long enough ago, when much waits, or when somebody asks for what he pushed to become readable; idle time
-//! closes empty epochs, so that rows are renewed before their horizon. A history is built without writing rows; the
-//! epoch after its end writes one row per live key.
+//! closes empty epochs, so that rows are renewed before their horizon. What was there before the start (histories, and
+//! streams as far as they went) is built without writing rows, so that no row shows a part of it; the epoch after its end
+//! writes one row per live key.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -23,6 +24,8 @@ pub enum Arrival {
     Events {
         pipeline: usize,
         batch: SourceBatch,
+        /// Earlier events that go in the epoch in which those of `batch` come.
+        retracted: Option<SourceBatch>,
         /// When each record was taken in; empty for history.
         record_times: Vec<EventTime>,
         latest: EventTime,
@@ -31,8 +34,8 @@ pub enum Arrival {
         dimension: usize,
         changes: Vec<DimensionChange>,
     },
-    /// One pipeline has read all of its history.
-    HistoryDone,
+    /// One input has been read as far as it went when it was opened: its history, and what its stream held.
+    CaughtUp,
     /// Answer when all that arrived before is readable.
     Settle(Sender<()>),
     Stop,
@@ -54,8 +57,8 @@ pub struct Coordinator {
     pub clock: Arc<Clock>,
     /// Shortest time between two closes.
     pub shortest: Duration,
-    /// Pipelines whose history is not read yet.
-    pub histories: usize,
+    /// Inputs whose backlog is not read yet.
+    pub backlogs: usize,
 }
 
 #[derive(Default)]
@@ -90,7 +93,7 @@ impl Coordinator {
         let mut open: VecDeque<Open> = VecDeque::new();
         let mut last = Epoch::default();
         let mut closed_at = Instant::now();
-        let mut handed_over = self.histories == 0;
+        let mut handed_over = self.backlogs == 0;
         let mut stopping = false;
         loop {
             let full = open.len() >= EPOCHS_IN_FLIGHT;
@@ -99,7 +102,7 @@ impl Coordinator {
                     || gathered.closing
                     || !gathered.settles.is_empty()
                     || closed_at.elapsed() >= self.shortest);
-            let hand_over = !handed_over && self.histories == 0;
+            let hand_over = !handed_over && self.backlogs == 0;
             if !full && (due || hand_over || closed_at.elapsed() >= IDLE) {
                 last = self.close(std::mem::take(&mut gathered), last, hand_over, handed_over, &mut open);
                 handed_over |= hand_over;
@@ -135,16 +138,19 @@ impl Coordinator {
     /// `true` when asked to stop.
     fn gather(&mut self, arrival: Arrival, gathered: &mut Gathered) -> bool {
         match arrival {
-            Arrival::Events { pipeline, batch, record_times, latest } => {
+            Arrival::Events { pipeline, batch, retracted, record_times, latest } => {
                 self.clock.advance(latest);
-                gathered.rows += batch.events.num_rows();
                 gathered.record_times.extend(record_times.into_iter().step_by(FRESHNESS_SAMPLE));
-                gathered.events.push((pipeline, batch));
+                let some = std::iter::once(batch).chain(retracted).filter(|batch| batch.events.num_rows() > 0);
+                for batch in some {
+                    gathered.rows += batch.events.num_rows();
+                    gathered.events.push((pipeline, batch));
+                }
             }
             Arrival::Changes { dimension, changes } => {
                 gathered.changes.entry(dimension).or_default().extend(changes);
             }
-            Arrival::HistoryDone => self.histories -= 1,
+            Arrival::CaughtUp => self.backlogs -= 1,
             Arrival::Settle(reply) => gathered.settles.push(reply),
             Arrival::Stop => {
                 gathered.closing = true;
@@ -177,7 +183,9 @@ impl Coordinator {
             .collect();
         for (i, (pipeline, batch)) in gathered.events.into_iter().enumerate() {
             self.shared.taken(pipeline, batch.events.num_rows());
-            parts[(i + number as usize) % workers].events.push((pipeline, batch));
+            // A join lets go of an event where it took it, and must know there that it was taken back.
+            let place = if self.follows_changes(pipeline) { pipeline } else { i + number as usize };
+            parts[place % workers].events.push((pipeline, batch));
         }
         parts[0].changes = gathered.changes.into_iter().collect();
         for (input, part) in self.workers.inputs.iter().zip(parts) {
@@ -193,6 +201,13 @@ impl Coordinator {
             hand_over,
         });
         epoch
+    }
+
+    /// Whether events of a pipeline may be taken back and are joined.
+    fn follows_changes(&self, pipeline: usize) -> bool {
+        let plan = &self.shared.plan;
+        let source = &plan.definitions.sources[plan.pipelines[pipeline].source];
+        source.changelog.is_some() && !source.enrich.is_empty()
     }
 
     fn complete(&self, completed: Completed, open: &mut VecDeque<Open>) {

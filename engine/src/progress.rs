@@ -1,29 +1,37 @@
 //! What the engine counts while it runs, and the first thing that stopped it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use freshet_connectors::events::{Code, Rejection};
 use freshet_connectors::ledger::Ledger;
 use freshet_operators::project::{Projected, SourceBatch};
 
+use crate::ingest::{Consumed, IntakeCounts};
+
 /// What became of the events of one source behind its reader.
 pub struct Tally {
     source: String,
     ledger: Arc<Ledger>,
+    /// What the ledger knows of already.
+    before: Consumed,
     filtered: AtomicU64,
     keyless: AtomicU64,
     failed_values: AtomicU64,
+    /// Pushed records that were refused, and so never came to a stream.
+    refused: Mutex<IntakeCounts>,
 }
 
 impl Tally {
-    pub fn new(source: &str, ledger: Arc<Ledger>) -> Tally {
+    pub fn new(source: &str, ledger: Arc<Ledger>, before: Consumed) -> Tally {
         Tally {
             source: source.to_string(),
             ledger,
+            before,
             filtered: AtomicU64::new(0),
             keyless: AtomicU64::new(0),
             failed_values: AtomicU64::new(0),
+            refused: Mutex::default(),
         }
     }
 
@@ -32,14 +40,15 @@ impl Tally {
         if batch.signs.iter().any(|sign| *sign < 0) {
             return;
         }
-        self.filtered.fetch_add(found.filtered, Ordering::Relaxed);
+        self.filtered.fetch_add(found.filtered.len() as u64, Ordering::Relaxed);
         self.failed_values.fetch_add(found.failed_values, Ordering::Relaxed);
-        if found.filtered > 0 {
-            self.keep(self.ledger.count(&self.source, Code::Filtered, found.filtered));
+        let position = |row: usize| batch.positions.get(row).copied().unwrap_or_default();
+        let news = found.filtered.iter().filter(|row| !self.before.contains(position(**row))).count() as u64;
+        if news > 0 {
+            self.keep(self.ledger.count(&self.source, Code::Filtered, news));
         }
-        for row in &found.keyless {
-            self.keyless.fetch_add(1, Ordering::Relaxed);
-            let position = batch.positions.get(*row).copied().unwrap_or_default();
+        self.keyless.fetch_add(found.keyless.len() as u64, Ordering::Relaxed);
+        for position in found.keyless.iter().map(|row| position(*row)).filter(|p| !self.before.contains(*p)) {
             self.keep(self.ledger.record(
                 &self.source,
                 &Rejection {
@@ -51,6 +60,20 @@ impl Tally {
                 },
             ));
         }
+    }
+
+    /// Counts a pushed record that was refused.
+    pub fn refused_at_door(&self, rejection: Rejection) {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.consumed += 1;
+        refused.reject(rejection.reason());
+        drop(refused);
+        self.keep(self.ledger.record(&self.source, &rejection));
+    }
+
+    /// What became of pushed records that were refused.
+    pub fn refused(&self) -> IntakeCounts {
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A ledger that cannot be written loses the text of a rejection, never its count.

@@ -68,6 +68,8 @@ pub struct ViewFigures {
     pub state_bytes: u64,
     pub rows_written: u64,
     pub expired_on_arrival: u64,
+    /// Keys with more categories than are allowed.
+    pub keys_over_limit: u64,
 }
 
 /// Counters of one pipeline's reader, published by its thread.
@@ -201,16 +203,17 @@ impl Shared {
             let source = &self.plan.definitions.sources[pipeline.source];
             let (reader, tally) = (&self.readers[p], &self.tallies[pipeline.source]);
             let counts = *reader.counts.lock().unwrap_or_else(PoisonError::into_inner);
+            let refused = tally.refused();
             let lag = load(&reader.lag);
             SourceFigures {
                 name: source.name.clone(),
-                consumed: counts.consumed - counts.expired,
+                consumed: counts.consumed - counts.expired + refused.consumed,
                 passed_over: counts.expired,
                 admitted: counts.delivered.saturating_sub(tally.left_out()),
-                late: counts.late,
-                future: counts.future,
+                late: counts.late + refused.late,
+                future: counts.future + refused.future,
                 duplicate: counts.duplicate,
-                unparsable: counts.unparsable() + tally.keyless(),
+                unparsable: counts.unparsable() + refused.unparsable() + tally.keyless(),
                 filtered: tally.filtered(),
                 position_lag: (lag != u64::MAX).then_some(lag),
             }
@@ -227,6 +230,7 @@ fn view_figures(name: &str, index: usize, workers: &[BTreeMap<usize, ViewStats>]
         figures.state_bytes += stats.state_bytes;
         figures.rows_written += stats.rows;
         figures.expired_on_arrival += stats.expired_on_arrival;
+        figures.keys_over_limit += stats.keys_over_limit;
     }
     figures
 }

@@ -45,8 +45,8 @@ services:
   - {name: s, features: ["card_txn.*"]}
 "#;
 
-fn plan(directory: &Path) -> Arc<Plan> {
-    let files = [("d.yaml".to_string(), DEFINITIONS.to_string())];
+fn plan(definitions: &str, directory: &Path) -> Arc<Plan> {
+    let files = [("d.yaml".to_string(), definitions.to_string())];
     let definitions = freshet_config::parse(&files).unwrap_or_else(|e| panic!("{e}"));
     Arc::new(Plan::compile(definitions, directory).unwrap_or_else(|e| panic!("{e}")))
 }
@@ -55,10 +55,11 @@ struct Running {
     engine: Engine,
     store: Arc<OnlineStore>,
     plan: Arc<Plan>,
+    ledger: Arc<Ledger>,
 }
 
-fn start(directory: &Path, workers: usize) -> Running {
-    let plan = plan(directory);
+fn start(definitions: &str, directory: &Path, workers: usize) -> Running {
+    let plan = plan(definitions, directory);
     let store = Arc::new(OnlineStore::Memory(MemoryStore::new(plan.views.len())));
     let ledger = Arc::new(Ledger::open(&directory.join("ledger")).unwrap());
     let options = EngineOptions {
@@ -69,8 +70,8 @@ fn start(directory: &Path, workers: usize) -> Running {
         offline: directory.join("offline"),
         clock: Arc::new(Clock::event()),
     };
-    let engine = Engine::start(plan.clone(), options, store.clone(), ledger).unwrap_or_else(|e| panic!("{e}"));
-    Running { engine, store, plan }
+    let engine = Engine::start(plan.clone(), options, store.clone(), ledger.clone());
+    Running { engine: engine.unwrap_or_else(|e| panic!("{e}")), store, plan, ledger }
 }
 
 impl Running {
@@ -152,7 +153,7 @@ fn served_values_are_the_naive_ones_whatever_the_workers_and_a_restart_changes_n
     let txns = transactions();
     for workers in [1, 2] {
         let directory = tempfile::tempdir().unwrap();
-        let running = start(directory.path(), workers);
+        let running = start(DEFINITIONS, directory.path(), workers);
         running.engine.push("merchants", &[r#"{"merchant":"a","risk":2.0}"#]).unwrap();
         push(&running.engine, &txns);
         assert!(running.engine.settle());
@@ -177,7 +178,7 @@ fn served_values_are_the_naive_ones_whatever_the_workers_and_a_restart_changes_n
         assert_eq!((figures.sources[0].consumed, figures.sources[0].admitted), (3000, 3000));
         running.engine.stop().unwrap();
 
-        let again = start(directory.path(), 3 - workers);
+        let again = start(DEFINITIONS, directory.path(), 3 - workers);
         assert!(again.engine.settle());
         assert!(again.engine.ready());
         for card in 0..12 {
@@ -185,4 +186,86 @@ fn served_values_are_the_naive_ones_whatever_the_workers_and_a_restart_changes_n
         }
         again.engine.stop().unwrap();
     }
+}
+
+const FILTERED: &str = r#"
+sources:
+  - name: orders
+    stream: {log: {}}
+    schema: {id: string, shop: string, total: float64, ts: timestamp}
+    event_time: ts
+    dedup_key: id
+entities:
+  - {name: shop, keys: {shop: string}}
+views:
+  - name: shop_orders
+    source: orders
+    entity: shop
+    where: "total > 10"
+    aggregates:
+      - {name: n, fn: count, windows: [1h]}
+services:
+  - {name: s, features: [shop_orders]}
+"#;
+
+#[test]
+fn a_restart_puts_nothing_into_the_ledger_twice() {
+    let directory = tempfile::tempdir().unwrap();
+    let order = |id: &str, shop: &str, total: u32| {
+        format!(r#"{{"id":"{id}","shop":{shop},"total":{total},"ts":"2026-01-01T00:00:00Z"}}"#)
+    };
+    let counts = |running: &Running| {
+        let summary = running.ledger.summary();
+        summary.iter().map(|count| (count.code, count.count)).collect::<Vec<_>>()
+    };
+    let running = start(FILTERED, directory.path(), 1);
+    let first = [order("a", "\"x\"", 5), order("b", "\"x\"", 50), order("b", "\"x\"", 50), order("c", "\"y\"", 1)];
+    running.engine.push("orders", &first.each_ref().map(String::as_str)).unwrap();
+    assert!(running.engine.settle());
+    let before = counts(&running);
+    assert_eq!(before.iter().map(|(_, count)| count).sum::<u64>(), 3, "two filtered, one duplicate: {before:?}");
+    running.engine.stop().unwrap();
+
+    let again = start(FILTERED, directory.path(), 2);
+    assert!(again.engine.settle());
+    assert_eq!(counts(&again), before);
+    let report = again.engine.push("orders", &[order("d", "\"x\"", 2).as_str(), "{no json"]).unwrap();
+    assert_eq!((report.accepted, report.rejected.len()), (1, 1));
+    assert!(again.engine.settle());
+    assert_eq!(counts(&again).iter().map(|(_, count)| count).sum::<u64>(), 5, "what the door refuses is there too");
+    let source = &again.engine.figures().sources[0];
+    assert_eq!((source.consumed, source.admitted, source.filtered, source.unparsable), (6, 1, 3, 1));
+    again.engine.stop().unwrap();
+}
+
+#[test]
+fn no_row_shows_a_part_of_what_was_there_before_a_restart() {
+    const ORDERS: usize = 40_000;
+    let directory = tempfile::tempdir().unwrap();
+    let running = start(FILTERED, directory.path(), 1);
+    let orders: Vec<String> =
+        (0..ORDERS).map(|i| format!(r#"{{"id":"{i}","shop":"x","total":20,"ts":"2026-01-01T00:00:00Z"}}"#)).collect();
+    for part in orders.chunks(1000) {
+        running.engine.push("orders", &part.iter().map(String::as_str).collect::<Vec<_>>()).unwrap();
+    }
+    assert!(running.engine.settle());
+    running.engine.stop().unwrap();
+
+    let again = start(FILTERED, directory.path(), 1);
+    let mut key = Vec::new();
+    encode_key(&[Value::String("x".into())], &mut key).unwrap();
+    let at = EventTime::parse("2026-01-01T00:00:00Z").unwrap();
+    let plan = &again.plan.views[0];
+    let OnlineStore::Memory(store) = &*again.store else { panic!("a memory store") };
+    loop {
+        let ready = again.engine.ready();
+        let mut values = Vec::new();
+        let found = store.get(0, &key, |row| Reader::new(plan).read(plan, Some(row), at, &mut values));
+        assert!(found.is_some() || !ready, "ready without rows");
+        assert!(found.is_none() || values[0].value == Value::Int64(ORDERS as i64), "a part: {:?}", values[0]);
+        if ready {
+            break;
+        }
+    }
+    again.engine.stop().unwrap();
 }

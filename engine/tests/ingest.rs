@@ -335,7 +335,7 @@ fn pushed_records_are_checked_one_by_one_and_are_in_the_log_when_answered() {
     assert_eq!(door.check("sales", &records).unwrap().accepted, 2);
     assert_eq!(site.logs().get("sales").unwrap().end_offset(), 0, "a check writes nothing");
     let report = door.append("sales", &records).unwrap();
-    let rejected: Vec<(usize, &str)> = report.rejected.iter().map(|r| (r.index, r.code)).collect();
+    let rejected: Vec<(usize, &str)> = report.rejected.iter().map(|r| (r.index, r.code.name())).collect();
     assert_eq!(rejected, [(1, "EV-TIME"), (2, "EV-FUTURE"), (3, "EV-SIZE"), (4, "EV-TYPE")]);
     assert_eq!((report.accepted, site.logs().get("sales").unwrap().end_offset()), (2, 2));
     let mut intake = site.intake();

@@ -11,5 +11,6 @@ pub mod reference;
 pub mod row;
 pub mod slices;
 pub mod sql;
+pub mod summary;
 pub mod view;
 pub mod windows;

@@ -8,7 +8,7 @@ use arrow::datatypes::{Float32Type, Float64Type, Int32Type, Int64Type, Timestamp
 use freshet_config::value::{DataType, MAX_KEY_STRING_BYTES};
 use timely::container::Accountable;
 
-use crate::batch::{BatchShape, KeyedBatch, hash_key, heap_word};
+use crate::batch::{BatchShape, KeyedBatch, hash_key, heap_bytes, heap_word};
 use crate::sql::{Expression, Predicate, SqlError};
 
 /// Events of a source as they enter projection. Columns are those of the source, enriched and computed ones included.
@@ -41,11 +41,21 @@ pub struct Projection {
     pub time: usize,
     /// Indices and types of the key columns, in the entity's order.
     pub keys: Vec<(usize, DataType)>,
+    /// What follows them in the key where views are by category; an event without one passes no view.
+    pub category: Option<ProjectedCategory>,
     /// Distinct columns of all views of the group.
     pub columns: Vec<ProjectedColumn>,
     /// Filters of the views, in the order of their bits.
     pub filters: Vec<Option<Predicate>>,
     pub keep_positions: bool,
+}
+
+/// The category of an event.
+#[derive(Clone, Debug)]
+pub struct ProjectedCategory {
+    pub of: Expression,
+    /// Never a float.
+    pub data_type: DataType,
 }
 
 /// A value per event: `of`, null where `filter` does not hold; `true` where it holds when there is no `of`.
@@ -59,8 +69,8 @@ pub struct ProjectedColumn {
 /// What projection found besides values.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Projected {
-    /// Events no view takes.
-    pub filtered: u64,
+    /// Rows of the batch that no view takes.
+    pub filtered: Vec<usize>,
     /// Rows of the batch whose key is null or too long, and that no other group took.
     pub keyless: Vec<usize>,
     /// Values that could not be computed (null instead), and why the first could not.
@@ -79,7 +89,7 @@ impl Projection {
 
     /// A single fixed-width key travels as a word, everything else as bytes.
     pub fn heap_key(&self) -> bool {
-        self.keys.len() != 1 || self.keys[0].1 == DataType::String
+        self.keys.len() != 1 || self.category.is_some() || self.keys[0].1 == DataType::String
     }
 }
 
@@ -97,7 +107,7 @@ pub fn project(groups: &[Projection], batch: &SourceBatch) -> Result<(Vec<KeyedB
             match (fates.admitted[row], fates.keyless[row]) {
                 (true, _) => {}
                 (false, true) => found.keyless.push(row),
-                (false, false) => found.filtered += 1,
+                (false, false) => found.filtered.push(row),
             }
         }
     }
@@ -142,10 +152,12 @@ impl Projection {
         let rows = events.num_rows();
         let mut out = KeyedBatch::default();
         let passes = self.passes(events, found)?;
-        let keys = self.keys(events, &mut out.heap);
+        let keys = self.keys(events, &mut out.heap, found)?;
         let taken = self.take(rows, passes.as_deref(), &keys, fates);
-        if self.heap_key() {
-            out.hash = taken.map(|row| hash_key(crate::batch::heap_bytes(&out.heap, keys.words[row])));
+        if self.category.is_some() {
+            out.hash = taken.map(|row| keys.category_hash(row, &out.heap));
+        } else if self.heap_key() {
+            out.hash = taken.map(|row| hash_key(heap_bytes(&out.heap, keys.words[row])));
         } else {
             out.hash = taken.map(|row| hash_key(&keys.words[row].to_le_bytes()));
         }
@@ -203,13 +215,14 @@ impl Projection {
 
     /// Decides which rows the group takes, and notes what became of each.
     fn take(&self, rows: usize, passes: Option<&[u64]>, keys: &Keys, fates: &mut Fates) -> Taken {
-        if passes.is_none() && keys.missing.is_empty() {
+        if passes.is_none() && keys.missing.is_empty() && keys.uncategorised.is_empty() {
             fates.all_admitted = true;
             return Taken::All(rows);
         }
         let mut taken = Vec::with_capacity(rows);
         for row in 0..rows {
-            let passing = passes.is_none_or(|p| p[row] != 0);
+            let categorised = !keys.uncategorised.get(row).copied().unwrap_or(false);
+            let passing = categorised && passes.is_none_or(|p| p[row] != 0);
             let keyed = !keys.missing.get(row).copied().unwrap_or(false);
             fates.admitted[row] |= passing && keyed;
             fates.keyless[row] |= passing && !keyed;
@@ -220,17 +233,33 @@ impl Projection {
         if taken.len() == rows { Taken::All(rows) } else { Taken::Some(taken) }
     }
 
-    fn keys(&self, events: &RecordBatch, heap: &mut Vec<u8>) -> Keys {
+    fn keys(&self, events: &RecordBatch, heap: &mut Vec<u8>, found: &mut Projected) -> Result<Keys, SqlError> {
         let rows = events.num_rows();
         if !self.heap_key() {
             let (column, data_type) = self.keys[0];
-            return Keys::fixed(events.column(column), data_type);
+            return Ok(Keys::fixed(events.column(column), data_type));
         }
-        let mut keys = Keys { words: Vec::with_capacity(rows), missing: Vec::new() };
+        let category = match &self.category {
+            None => None,
+            Some(category) => {
+                let evaluated = category.of.evaluate(events)?;
+                note(found, evaluated.failed_rows, evaluated.first_failure);
+                Some((evaluated.array, category.data_type))
+            }
+        };
+        let mut keys = Keys { words: Vec::with_capacity(rows), ..Keys::default() };
         for row in 0..rows {
             let start = heap.len();
             let mut parts = self.keys.iter();
-            let whole = parts.all(|(column, t)| put_key_part(events.column(*column), *t, row, heap).is_some());
+            let mut whole = parts.all(|(column, t)| put_key_part(events.column(*column), *t, row, heap).is_some());
+            if let Some((array, data_type)) = &category {
+                keys.prefixes.push((heap.len() - start) as u32);
+                if array.is_null(row) {
+                    keys.uncategorised.resize(rows, false);
+                    keys.uncategorised[row] = true;
+                }
+                whole = whole && put_key_part(array, *data_type, row, heap).is_some();
+            }
             if !whole {
                 heap.truncate(start);
                 keys.missing.resize(rows, false);
@@ -238,19 +267,31 @@ impl Projection {
             }
             keys.words.push(heap_word(start, heap.len() - start));
         }
-        keys
+        Ok(keys)
     }
 }
 
 /// Keys of a batch.
+#[derive(Default)]
 struct Keys {
     /// Per row the key's word, or the place of its bytes.
     words: Vec<u64>,
     /// Per row whether a part is null or too long. Empty: none is.
     missing: Vec<bool>,
+    /// Per row how many bytes of its key come before the category.
+    prefixes: Vec<u32>,
+    /// Per row whether it has no category. Empty: all have one.
+    uncategorised: Vec<bool>,
 }
 
 impl Keys {
+    /// The upper half, which decides the worker, of the entity's key; the lower half of the whole.
+    fn category_hash(&self, row: usize, heap: &[u8]) -> u64 {
+        let key = heap_bytes(heap, self.words[row]);
+        let owner = hash_key(&key[..self.prefixes[row] as usize]);
+        owner & !u64::from(u32::MAX) | hash_key(key) & u64::from(u32::MAX)
+    }
+
     /// Keys of one fixed-width column.
     fn fixed(array: &ArrayRef, data_type: DataType) -> Keys {
         let rows = array.len();
@@ -260,7 +301,7 @@ impl Keys {
         };
         let missing =
             if array.null_count() == 0 { Vec::new() } else { (0..rows).map(|row| array.is_null(row)).collect() };
-        Keys { words, missing }
+        Keys { words, missing, ..Keys::default() }
     }
 }
 

@@ -10,11 +10,13 @@
 //! var_pop      N / (n * n)        with N = n * Q - S^2, exact, rounded once; Q the sum of squares
 //! var_samp     N / (n * (n - 1))
 //! stddev_*     square root of var_*
+//! decayed_sum  in doubles, term by term: the engine's error bound is relative to the sum of absolute terms
 //! ```
 //!
-//! A float result that is not finite is an error.
+//! A float result that is not finite is an error. A series is an error when one of its windows is.
 
 mod exact;
+mod functions;
 
 use freshet_config::definitions::{Function, Mode, Window};
 use freshet_config::time::{EventTime, Span};
@@ -40,14 +42,36 @@ pub fn evaluate(plan: &ViewPlan, events: &[ReferenceEvent], at: EventTime) -> Ve
 }
 
 fn evaluate_feature(plan: &ViewPlan, feature: &FeaturePlan, events: &[ReferenceEvent], at: EventTime) -> (Value, bool) {
-    let Some(window) = plan.windows.get(feature.window) else { return (Value::Null, true) };
+    if feature.series.is_empty() {
+        return evaluate_window(plan, feature, feature.window, events, at);
+    }
+    let windows = feature.series.iter();
+    let elements: Vec<(Value, bool)> = windows.map(|w| evaluate_window(plan, feature, *w, events, at)).collect();
+    if elements.iter().any(|(_, error)| *error) {
+        return (Value::Null, true);
+    }
+    (Value::List(elements.into_iter().map(|(value, _)| value).collect()), false)
+}
+
+fn evaluate_window(
+    plan: &ViewPlan,
+    feature: &FeaturePlan,
+    window: usize,
+    events: &[ReferenceEvent],
+    at: EventTime,
+) -> (Value, bool) {
+    let Some(window) = plan.windows.get(window) else { return (Value::Null, true) };
+    let born = |event: &ReferenceEvent| plan.lifetime_start.is_none_or(|start| event.time >= start);
     let mut counted: Vec<&ReferenceEvent> =
-        events.iter().filter(|event| counts(plan.mode, *window, event.time, at)).collect();
+        events.iter().filter(|event| born(event) && counts(plan.mode, *window, event.time, at)).collect();
     counted.sort_by_key(|event| (event.time, event.position));
     let Some(column) = feature.column else {
         return (Value::Int64(counted.len() as i64), false);
     };
     let Some(data_type) = plan.columns.get(column).map(|column| column.data_type) else { return (Value::Null, true) };
+    if !Function::SIMPLE.contains(&feature.function) {
+        return functions::evaluate(plan, feature, column, &counted, plan.effective_time(at));
+    }
     let values: Vec<Value> = counted
         .iter()
         .filter_map(|event| event.values.get(column))
@@ -123,7 +147,7 @@ fn aggregate(function: Function, data_type: DataType, values: &[Value]) -> (Valu
             let root = matches!(function, Function::StddevPop | Function::StddevSamp);
             finite(if root { variance.sqrt() } else { variance })
         }
-        // Plans have none of these: compiling refuses them.
+        // The others are evaluated in `functions`.
         _ => (Value::Null, true),
     }
 }

@@ -1,8 +1,18 @@
 //! A view compiled: its windows, its stored columns and the features read from them.
 
+mod categories;
+
+use std::sync::Arc;
+
 use freshet_config::definitions::{Aggregate, Function, Mode, PlanId, Sql, View, Window};
 use freshet_config::time::{EventTime, Span};
 use freshet_config::value::{DataType, FeatureType};
+
+pub use categories::{Category, CategoryFeature, CategoryPlan, MAX_CATEGORIES, key_prefix};
+
+use crate::batch::heap_bytes;
+use crate::summary::hyperloglog;
+use crate::summary::{SummaryKind, SummaryPlan};
 
 /// What slices, rows and readers need to know of a view. Plain data; equal layouts read each other's rows.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,16 +23,28 @@ pub struct ViewPlan {
     pub windows: Vec<Window>,
     /// Stored columns: each a distinct expression over the source's columns.
     pub columns: Vec<ColumnPlan>,
+    /// What features need beyond what columns keep.
+    pub summaries: Vec<SummaryPlan>,
     pub features: Vec<FeaturePlan>,
     /// Instants whose reference lies before it have no values at all.
     pub feature_start: Option<EventTime>,
+    /// Events before it count in no window.
+    pub lifetime_start: Option<EventTime>,
+    /// Whether events may be taken back for good. A view of attributes keeps older rows then, because one may become the
+    /// newest again; else it keeps the newest row alone.
+    pub retracts: bool,
     pub plan_id: PlanId,
+    /// Set when the view is by category: slices are then of [`CategoryPlan::member`], and rows hold many of its rows.
+    pub categories: Option<Arc<CategoryPlan>>,
 }
 
 /// What is kept of one column.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ColumnPlan {
+    /// The type of what is stored: of values, or of their sketch words.
     pub data_type: DataType,
+    /// Set when not values are stored but what HyperLogLog needs of them.
+    pub sketch: Option<SketchPlan>,
     /// Whether values are stored at all; `false` when the column is only counted.
     pub stored: bool,
     pub sum: bool,
@@ -30,8 +52,17 @@ pub struct ColumnPlan {
     pub min: bool,
     pub max: bool,
     pub last: bool,
-    /// Windows that some feature of this column uses: a bit per window of the plan.
+    /// Windows in which some feature reads the count, sums, extremes or last value: a bit per window of the plan.
     pub windows: u64,
+}
+
+/// A column of sketch words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SketchPlan {
+    /// The greatest precision that some feature needs.
+    pub precision: u8,
+    /// The type of the values.
+    pub input: DataType,
 }
 
 /// How one feature is read from the accumulators.
@@ -41,8 +72,12 @@ pub struct FeaturePlan {
     pub function: Function,
     /// Index into [`ViewPlan::columns`]; `None` counts rows.
     pub column: Option<usize>,
+    /// Index into [`ViewPlan::summaries`], for functions that are read from one.
+    pub summary: Option<usize>,
     /// Index into [`ViewPlan::windows`].
     pub window: usize,
+    /// The windows of a series, the oldest first; the feature is a list of their values then. Empty: no series.
+    pub series: Vec<usize>,
     pub data_type: FeatureType,
 }
 
@@ -51,6 +86,8 @@ pub struct FeaturePlan {
 pub struct ColumnSource {
     pub of: Option<Sql>,
     pub filter: Option<Sql>,
+    /// Whether sketch words are stored, not values.
+    pub sketch: bool,
 }
 
 /// Most distinct windows, and most stored columns, of one view.
@@ -60,27 +97,46 @@ pub const MAX_COLUMNS: usize = 64;
 /// The distinct columns of a view, in order of first use. Counting all rows needs none.
 pub fn column_sources(view: &View) -> Vec<ColumnSource> {
     let mut sources: Vec<ColumnSource> = Vec::new();
-    for aggregate in &view.aggregates {
-        let source = ColumnSource { of: aggregate.of.clone(), filter: aggregate.filter.clone() };
-        if source.names_a_column() && !sources.iter().any(|s| s.same_text(&source)) {
-            sources.push(source);
+    // The list of categories is read from the keys.
+    for aggregate in view.aggregates.iter().filter(|aggregate| aggregate.function != Function::GroupKeys) {
+        for source in [Some(ColumnSource::of(aggregate)), ColumnSource::order_of(aggregate)].into_iter().flatten() {
+            if source.names_a_column() && !sources.iter().any(|s| s.same_text(&source)) {
+                sources.push(source);
+            }
         }
     }
     sources
 }
 
 impl ColumnSource {
+    /// Where an aggregate takes its values from.
+    fn of(aggregate: &Aggregate) -> ColumnSource {
+        let sketch = matches!(aggregate.function, Function::ApproxCountDistinct { .. });
+        ColumnSource { of: aggregate.of.clone(), filter: aggregate.filter.clone(), sketch }
+    }
+
+    /// Where an aggregate takes what it compares rows by from. The filter is on the values already.
+    fn order_of(aggregate: &Aggregate) -> Option<ColumnSource> {
+        let order = aggregate.order.clone()?;
+        Some(ColumnSource { of: Some(order), filter: None, sketch: false })
+    }
+
     fn names_a_column(&self) -> bool {
         self.of.is_some() || self.filter.is_some()
     }
 
     /// Whether an aggregate takes its values from this column.
     pub fn feeds(&self, aggregate: &Aggregate) -> bool {
-        self.same_text(&ColumnSource { of: aggregate.of.clone(), filter: aggregate.filter.clone() })
+        self.same_text(&ColumnSource::of(aggregate))
     }
 
-    /// Equal in text, wherever it was written.
+    /// Equal in text, wherever it was written, and stored in the same way.
     pub fn same_text(&self, other: &ColumnSource) -> bool {
+        self.sketch == other.sketch && self.same_values(other)
+    }
+
+    /// Equal in text, however it is stored.
+    pub fn same_values(&self, other: &ColumnSource) -> bool {
         fn text(sql: &Option<Sql>) -> Option<&str> {
             sql.as_ref().map(|s| s.text.as_str())
         }
@@ -99,30 +155,76 @@ impl ViewPlan {
             name: view.name.clone(),
             mode: view.mode,
             windows,
-            columns: types.iter().map(|t| ColumnPlan::unused(*t)).collect(),
+            columns: sources.iter().zip(types).map(|(source, t)| ColumnPlan::unused(*t, source.sketch)).collect(),
+            summaries: Vec::new(),
             features: Vec::new(),
             feature_start: view.feature_start,
+            lifetime_start: view.lifetime_start,
+            retracts: false,
             plan_id,
+            categories: None,
         };
         for feature in &view.features {
             let aggregate = &view.aggregates[feature.aggregate];
-            let source = ColumnSource { of: aggregate.of.clone(), filter: aggregate.filter.clone() };
-            let column = sources.iter().position(|s| s.same_text(&source));
-            let wanted = aggregate.windows[feature.window];
-            let window = plan.windows.iter().position(|w| *w == wanted).unwrap_or_default();
-            if let Some(column) = column {
-                plan.columns[column].require(aggregate.function, window);
-            }
+            let place = |source: &ColumnSource| sources.iter().position(|s| s.same_text(source));
+            let column = place(&ColumnSource::of(aggregate));
+            let order = ColumnSource::order_of(aggregate).and_then(|order| place(&order));
+            let length = feature.series.unwrap_or(1);
+            let wanted = aggregate.windows.iter().skip(feature.window).take(length);
+            let of_plan = |w: &Window| plan.windows.iter().position(|known| known == w).unwrap_or_default();
+            let windows: Vec<usize> = wanted.map(of_plan).collect();
+            let summary = column.and_then(|column| plan.require(aggregate.function, column, order, &windows));
             let input = aggregate.of.is_some().then(|| column.map(|c| types[c])).flatten();
             plan.features.push(FeaturePlan {
                 name: feature.name.clone(),
                 function: aggregate.function,
                 column,
-                window,
+                summary,
+                window: windows.first().copied().unwrap_or_default(),
+                series: if feature.series.is_some() { windows } else { Vec::new() },
                 data_type: view.feature_type(feature, input, None),
             });
         }
         plan
+    }
+
+    /// Notes what a feature needs; gives the summary it is read from.
+    fn require(&mut self, function: Function, column: usize, order: Option<usize>, windows: &[usize]) -> Option<usize> {
+        let bits = windows.iter().fold(0u64, |bits, w| bits | 1u64.checked_shl(*w as u32).unwrap_or(0));
+        let Some(kind) = SummaryKind::of(function, order) else {
+            self.columns[column].require(function, bits);
+            return None;
+        };
+        self.columns[column].stored = true;
+        if let SummaryKind::Registers { precision } = kind
+            && let Some(sketch) = &mut self.columns[column].sketch
+        {
+            sketch.precision = sketch.precision.max(precision);
+        }
+        if let SummaryKind::By { order, .. } = kind {
+            self.columns[order].stored = true;
+        }
+        let shared = |known: &mut SummaryPlan| known.column == column && known.kind.absorb(&kind);
+        let place = match self.summaries.iter_mut().position(shared) {
+            Some(place) => place,
+            None => {
+                self.summaries.push(SummaryPlan { kind, column, windows: 0 });
+                self.summaries.len() - 1
+            }
+        };
+        self.summaries[place].windows |= bits;
+        Some(place)
+    }
+
+    /// Whether only the newest row of a key matters: all features are attributes, and no row comes back when a newer one
+    /// is taken back.
+    pub fn newest_only(&self) -> bool {
+        let attribute = |feature: &FeaturePlan| feature.function == Function::Latest;
+        !self.retracts
+            && self.windows.len() == 1
+            && self.windows[0].offset == Span::ZERO
+            && !self.features.is_empty()
+            && self.features.iter().all(attribute)
     }
 
     /// The instant an answer for `at` speaks of: `at` itself, or the start of its tile.
@@ -139,11 +241,15 @@ impl ViewPlan {
     /// memory have no order of their own.
     pub fn keeps_positions(&self) -> bool {
         self.columns.iter().any(|c| c.last || c.stored && c.data_type == DataType::String)
+            || self.summaries.iter().any(|s| s.kind.is_ordered())
     }
 
     /// Identifies what rows look like: rows of another layout are not read.
     pub fn layout_tag(&self) -> u32 {
-        let text = format!("1 {:?} {:?} {:?}", self.mode, self.windows, self.columns);
+        let mut text = format!("2 {:?} {:?} {:?} {:?}", self.mode, self.windows, self.columns, self.summaries);
+        if let Some(categories) = &self.categories {
+            text.push_str(&format!(" by {:?}", categories.data_type));
+        }
         // FNV-1a, folded: part of the stored format, so not a hasher that may change.
         let hash =
             text.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
@@ -195,9 +301,10 @@ fn floor(at: i64, step: Span) -> i64 {
 }
 
 impl ColumnPlan {
-    fn unused(data_type: DataType) -> ColumnPlan {
+    fn unused(input: DataType, sketch: bool) -> ColumnPlan {
         ColumnPlan {
-            data_type,
+            data_type: if sketch { DataType::Int64 } else { input },
+            sketch: sketch.then_some(SketchPlan { precision: 0, input }),
             stored: false,
             sum: false,
             squares: false,
@@ -208,9 +315,9 @@ impl ColumnPlan {
         }
     }
 
-    fn require(&mut self, function: Function, window: usize) {
+    fn require(&mut self, function: Function, windows: u64) {
         use Function::*;
-        self.windows |= 1 << window;
+        self.windows |= windows;
         self.stored |= function != Count;
         self.sum |= matches!(function, Sum | Mean | StddevSamp | StddevPop | VarSamp | VarPop);
         self.squares |= matches!(function, StddevSamp | StddevPop | VarSamp | VarPop);
@@ -221,5 +328,20 @@ impl ColumnPlan {
 
     pub fn in_window(&self, w: usize) -> bool {
         self.windows >> w & 1 == 1
+    }
+}
+
+impl SketchPlan {
+    /// The sketch word of a value, given as a batch gives it: strings as places in a heap.
+    pub fn word(&self, word: u64, heap: &[u8]) -> u64 {
+        match self.input {
+            DataType::String => self.of_text(heap_bytes(heap, word)),
+            _ => hyperloglog::sketch_word(&word.to_be_bytes(), self.precision),
+        }
+    }
+
+    /// The sketch word of a string.
+    pub fn of_text(&self, text: &[u8]) -> u64 {
+        hyperloglog::sketch_word(text, self.precision)
     }
 }

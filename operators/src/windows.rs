@@ -16,7 +16,7 @@ use timely::dataflow::channels::pact::DistributorPact;
 use timely::dataflow::operators::generic::Operator;
 
 use crate::batch::{BatchShape, KeyedBatch, Scatter};
-use crate::slices::{RowSink, ViewStats, ViewStore};
+use crate::slices::{RowSink, ViewState, ViewStats};
 
 /// Rows as a stream carries them.
 #[derive(Clone, Debug, Default)]
@@ -63,7 +63,7 @@ const DATED_EPOCHS: usize = 64;
 /// One view of the group: its index in the definitions, and its state.
 pub struct GroupView {
     pub view: usize,
-    pub store: ViewStore,
+    pub store: ViewState,
 }
 
 /// Events exchanged between workers in batches of at most this many.

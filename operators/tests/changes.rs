@@ -18,6 +18,7 @@ use freshet_operators::batch::{BatchShape, KeyedBatch, hash_key, heap_word};
 use freshet_operators::changes::{ChangesInput, ChangesPlan, KeyEvents, changes};
 use freshet_operators::project::SourceBatch;
 use freshet_operators::reference::{ReferenceEvent, evaluate};
+use freshet_operators::view::column_sources;
 use freshet_operators::windows::Control;
 use plans::{Wanted, plan, window};
 use proptest::prelude::*;
@@ -74,7 +75,10 @@ fn mode() -> impl Strategy<Value = Mode> {
     ]
 }
 
-fn case() -> impl Strategy<Value = Case> {
+/// An aggregate over one of [`INPUTS`], with what it compares rows by.
+type Draft = (Function, Option<usize>, Option<usize>);
+
+fn aggregate() -> impl Strategy<Value = Draft> {
     let numbers = vec![
         Function::Count,
         Function::Sum,
@@ -86,42 +90,53 @@ fn case() -> impl Strategy<Value = Case> {
         Function::Last,
     ];
     let texts = vec![Function::Count, Function::Min, Function::Max, Function::Last];
-    let of = prop_oneof![
-        2 => Just(None),
-        4 => (select(numbers), 0..2usize).prop_map(Some),
-        2 => (select(texts), Just(2usize)).prop_map(Some),
-    ];
-    let steps = (select(vec![1, 3, 10]), select(vec![0, 0, -1, -4]));
-    let wanted = (of, proptest::collection::vec(steps, 1..3));
-    (mode(), proptest::collection::vec(wanted, 1..4), prop::option::weighted(0.2, -20..60i64)).prop_map(
-        |(mode, wanted, start)| {
+    let distinct =
+        vec![Function::CountDistinct { limit: 2 }, Function::ApproxCountDistinct { precision: 4 }, Function::Latest];
+    prop_oneof![
+        2 => Just((Function::Count, None, None)),
+        5 => (select(numbers), 0..2usize).prop_map(|(function, of)| (function, Some(of), None)),
+        2 => select(texts).prop_map(|function| (function, Some(2), None)),
+        // Not swept.
+        1 => (select(distinct), 1..3usize).prop_map(|(function, of)| (function, Some(of), None)),
+        1 => (select(vec![Function::MinBy, Function::MaxBy]), 0..3usize, 0..2usize)
+            .prop_map(|(function, of, order)| (function, Some(of), Some(order))),
+    ]
+}
+
+fn case() -> impl Strategy<Value = Case> {
+    let steps = (select(vec![1, 3, 10, i64::MAX]), select(vec![0, 0, -1, -4]));
+    let wanted = (aggregate(), proptest::collection::vec(steps, 1..3));
+    let instant = || prop::option::weighted(0.2, -20..60i64);
+    (mode(), proptest::collection::vec(wanted, 1..4), instant(), instant()).prop_map(
+        |(mode, wanted, start, lifetime)| {
             // Windows and offsets are multiples of the step, as definitions have to be.
             let unit = match mode {
                 Mode::Interval(step) | Mode::Batch { schedule: step, .. } => step.micros(),
                 Mode::Continuous | Mode::Sawtooth(_) => 3,
             };
+            let column = |input: usize| (INPUTS[input].0.to_string(), INPUTS[input].1);
+            let size = |units: i64| if units == i64::MAX { Span::UNBOUNDED.micros() } else { units * unit };
             let wanted: Vec<Wanted> = wanted
                 .into_iter()
-                .map(|(of, windows)| Wanted {
-                    function: of.map_or(Function::Count, |(function, _)| function),
-                    of: of.map(|(_, input)| (INPUTS[input].0.to_string(), INPUTS[input].1)),
+                .map(|((function, of, order), windows)| Wanted {
+                    function,
+                    of: of.map(column),
+                    order: order.map(column),
                     filter: None,
-                    windows: windows.into_iter().map(|(size, offset)| window(size * unit, offset * unit)).collect(),
+                    windows: windows.into_iter().map(|(units, offset)| window(size(units), offset * unit)).collect(),
+                    series: false,
                 })
                 .collect();
             let mut view = plan(mode, &wanted);
             view.feature_start = start.map(EventTime::from_micros);
-            let mut inputs: Vec<&'static str> = Vec::new();
-            for (text, _) in wanted.iter().filter_map(|w| w.of.as_ref()) {
-                let input = INPUTS.iter().find(|(name, _)| name == text).unwrap().0;
-                if !inputs.contains(&input) {
-                    inputs.push(input);
-                }
-            }
+            view.lifetime_start = lifetime.map(EventTime::from_micros);
+            let sources = column_sources(&plans::view(mode, &wanted));
+            let input = |text: &str| INPUTS.iter().find(|(name, _)| *name == text).unwrap().0;
+            let inputs = sources.iter().map(|source| input(&source.of.as_ref().unwrap().text)).collect();
             let offsets = view.windows.clone();
-            let features = (0..view.features.len()).collect();
+            let features: Vec<usize> = (0..view.features.len()).collect();
             let keys = [Column { name: "key".to_string(), data_type: DataType::Int64 }];
-            let mut plan = ChangesPlan::new(Arc::new(view), features, &keys);
+            let mut plan = ChangesPlan::new(&view, &features, &keys);
             plan.memory = Span::from_micros(1_000_000);
             Case { plan: Arc::new(plan), inputs, offsets }
         },
@@ -193,6 +208,8 @@ type Found = (i64, Vec<Value>, Vec<Value>);
 /// The changes of one key at all instants of a range, found by looking at each.
 fn naive(case: &Case, events: &[Event], range: Range<i64>) -> Vec<Found> {
     let view = &case.plan.view;
+    let exists = |event: &&Event| view.lifetime_start.is_none_or(|start| event.time >= start.micros());
+    let events: Vec<Event> = events.iter().filter(exists).cloned().collect();
     let references: Vec<ReferenceEvent> = events
         .iter()
         .map(|event| ReferenceEvent {
@@ -228,7 +245,8 @@ fn derived(case: &Case, events: &[Event], range: Range<i64>) -> Vec<Found> {
     let batch = batch(case, &signed);
     let columns: Vec<usize> = (0..case.inputs.len()).collect();
     let mut key = KeyEvents::default();
-    (0..batch.len()).for_each(|i| key.add(&case.plan.view, &columns, &batch, i));
+    let counted = (0..batch.len()).filter(|i| case.plan.counts(&batch, *i, 0));
+    counted.for_each(|i| key.add(&case.plan.view, &columns, &batch, i));
     key.order();
     let found = case.plan.changes(&key, range);
     found.into_iter().map(|c| (c.at, c.before.to_vec(), c.after.to_vec())).collect()

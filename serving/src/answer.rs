@@ -248,7 +248,9 @@ mod tests {
             name: name.into(),
             function,
             column: None,
+            summary: None,
             window: 0,
+            series: Vec::new(),
             data_type: FeatureType::Scalar(data_type),
         };
         let view = ViewPlan {
@@ -260,8 +262,12 @@ mod tests {
                 plan("count_1h", Function::Count, DataType::Int64),
                 plan("sum_1h", Function::Sum, DataType::Float64),
             ],
+            summaries: Vec::new(),
             feature_start: None,
+            lifetime_start: None,
+            retracts: false,
             plan_id: PlanId(1),
+            categories: None,
         };
         let served = |feature, name: &str, data_type| ServedFeature {
             name: name.into(),

@@ -126,7 +126,7 @@ impl MetricsSource for EngineFigures {
         });
         let lag = sources.iter().filter_map(|s| Some((label("source", &s.name), s.position_lag? as f64)));
         let store = self.store.state();
-        let families: [(&str, &str, &str, Samples); 16] = [
+        let families: [(&str, &str, &str, Samples); 17] = [
             ("freshet_events_consumed_total", "counter", "Events read.", by_source(|s| s.consumed)),
             ("freshet_events_admitted_total", "counter", "Events that count.", by_source(|s| s.admitted)),
             ("freshet_ledger_records_total", "counter", "Records not admitted, and why.", ledger.collect()),
@@ -153,6 +153,12 @@ impl MetricsSource for EngineFigures {
             ),
             ("freshet_state_bytes", "gauge", "Bytes of windows in memory.", by_view(|v| v.state_bytes)),
             ("freshet_keys", "gauge", "Keys with a window in memory.", by_view(|v| v.keys)),
+            (
+                "freshet_keys_over_category_limit",
+                "gauge",
+                "Keys with more categories than are allowed.",
+                by_view(|v| v.keys_over_limit),
+            ),
             ("freshet_dense_keys", "gauge", "Keys whose rows have a horizon.", by_view(|v| v.dense_keys)),
             ("freshet_rows_written_total", "counter", "Rows written.", by_view(|v| v.rows_written)),
             ("freshet_store_rows", "gauge", "Rows of the online store.", one(store.rows as f64)),

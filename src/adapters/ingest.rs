@@ -18,7 +18,8 @@ impl Ingest for EngineDoor {
 
 fn report(report: PushReport) -> IngestReport {
     let rejected = report.rejected.into_iter();
-    let rejected = rejected.map(|r| RecordRejection { index: r.index, code: r.code.to_string(), message: r.message });
+    let rejected =
+        rejected.map(|r| RecordRejection { index: r.index, code: r.code.name().to_string(), message: r.message });
     IngestReport { accepted: report.accepted, rejected: rejected.collect() }
 }
 

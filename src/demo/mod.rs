@@ -50,7 +50,7 @@ fn node_options(place: &Place, data: &Path, clock: Arc<Clock>) -> NodeOptions {
         kafka: None,
         offline: data.join("offline"),
         clock,
-        store: StoreSettings::Memory,
+        store: StoreSettings::default(),
         server: ServerConfig { listen: place.listen, threads: 1, limits: Limits::default() },
     }
 }

@@ -78,6 +78,7 @@ pub fn source(raw: RawChanges, views: &Section<ViewShape>, errors: &mut Diagnost
             dedup_key: None,
             tie_breaker: None,
             lateness: lateness?,
+            changelog: None,
             enrich: Vec::new(),
             select,
             place: raw.name.place.clone(),

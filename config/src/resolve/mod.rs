@@ -7,6 +7,7 @@ mod aggregates;
 mod attributes;
 mod categories;
 mod chains;
+mod changelogs;
 mod changes;
 mod functions;
 mod limits;

@@ -3,7 +3,8 @@
 use crate::decode::{At, Parts, shorten};
 use crate::definitions::{Computed, Enrich, FileFormat, Files, Source, Stream, StreamFormat};
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::raw::{RawComputed, RawEnrich, RawFiles, RawSource, RawStream};
+use crate::raw::{RawChangelog, RawComputed, RawEnrich, RawFiles, RawSource, RawStream};
+use crate::resolve::changelogs::changelog;
 use crate::resolve::limits::{DEFAULT_LATENESS, MAX_COLUMNS};
 use crate::resolve::names::{Once, Section, check_column};
 use crate::resolve::spans::{bounded_span, of, read_sql};
@@ -50,6 +51,11 @@ pub fn source(
         None => Some(DEFAULT_LATENESS),
     };
 
+    let changelog = raw.changelog.as_ref().map(|written| {
+        no_dedup_key(&owner, &raw, written, errors);
+        changelog(&owner, written, &schema, errors)
+    });
+
     let mut once = Once::of("column", &owner);
     for (name, _) in &raw.schema.entries {
         once.insert(&name.value, &name.place, errors);
@@ -75,6 +81,10 @@ pub fn source(
             dedup_key: dedup_key.flatten(),
             tie_breaker: tie_breaker.flatten(),
             lateness: lateness?,
+            changelog: match changelog {
+                Some(sound) => Some(sound?),
+                None => None,
+            },
             enrich,
             select,
             place: raw.name.place.clone(),
@@ -115,6 +125,14 @@ fn tie_breaker(owner: &str, name: &At<String>, schema: &Columns, errors: &mut Di
         errors.push(Diagnostic::new(&name.place, "DEF-TYPE", message).hint("use an int32 or int64 column"));
     }
     Some(index)
+}
+
+/// A changelog has a key of its own, and of its records the last counts, not the first.
+fn no_dedup_key(owner: &str, raw: &RawSource, written: &At<RawChangelog>, errors: &mut Diagnostics) {
+    let Some(key) = &raw.dedup_key else { return };
+    let message = format!("{owner} has a `changelog`, of whose records the last counts, and a `dedup_key`");
+    let hint = format!("remove it; what names a row is the changelog's key, in line {}", written.place.line);
+    errors.push(Diagnostic::new(&key.place, "DEF-ARG", message).hint(hint));
 }
 
 /// Resolves a stream.

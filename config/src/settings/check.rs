@@ -180,18 +180,23 @@ fn store(raw: RawStore, errors: &mut Diagnostics) -> StoreSettings {
                     errors.push(Diagnostic::new(place, CODE, message).hint("remove it, or write kind = \"scylla\""));
                 }
             }
-            StoreSettings::Memory
+            let bound = |written: At<Spelled>| bytes("store.memory", &written, 1 << 20..=1 << 44, errors);
+            StoreSettings::Memory { bytes: raw.memory.and_then(bound) }
         }
         "scylla" => scylla(raw, errors),
         other => {
             let message = format!("store.kind `{}` is unknown", shorten(other));
             refuse(&raw.kind, message, suggestion(other, ["memory", "scylla"]), errors);
-            StoreSettings::Memory
+            StoreSettings::default()
         }
     }
 }
 
 fn scylla(raw: RawStore, errors: &mut Diagnostics) -> StoreSettings {
+    if let Some(written) = &raw.memory {
+        let message = "store.memory has no meaning for the kind scylla".to_string();
+        refuse(written, message, "remove it, or write kind = \"memory\"", errors);
+    }
     let written = raw.nodes.map(|nodes| nodes.0).unwrap_or_default();
     if written.is_empty() {
         refuse(&raw.kind, "store.nodes is empty".to_string(), "write nodes = [\"host:9042\"]", errors);

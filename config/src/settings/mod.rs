@@ -92,11 +92,13 @@ impl fmt::Debug for KafkaSettings {
 }
 
 /// `[store]`
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoreSettings {
     /// In the process, rebuilt when it starts.
-    #[default]
-    Memory,
+    Memory {
+        /// Most bytes of keys, rows and tables, 1 MiB to 16 TiB; no bound unless written.
+        bytes: Option<usize>,
+    },
     Scylla {
         /// `host:port` of each node to start from, at least one; port 9042 unless written.
         nodes: Vec<String>,
@@ -119,6 +121,12 @@ pub struct OfflineSettings {
 pub struct WorkspaceSettings {
     /// `prod` unless written.
     pub name: String,
+}
+
+impl Default for StoreSettings {
+    fn default() -> StoreSettings {
+        StoreSettings::Memory { bytes: None }
+    }
 }
 
 impl Default for EngineSettings {

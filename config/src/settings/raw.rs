@@ -44,6 +44,7 @@ record! {
 record! {
     pub struct RawStore = "section [store]" {
         kind: At<String>,
+        memory: Option<At<Spelled>>,
         nodes: Option<OneOrMany<At<String>>>,
         keyspace: Option<At<String>>,
         replication: Option<At<Spelled>>,

@@ -39,7 +39,7 @@ impl<'t> Lines<'t> {
         let start = self.starts.get(line - 1).copied().unwrap_or(0);
         // A span that is no boundary of characters counts as the line's start.
         let column = self.text.get(start..span.start).map_or(1, |before| before.chars().count() + 1);
-        Place::new(&self.file, line, column)
+        Place::new(self.file, line, column)
     }
 
     fn table(&self, span: Range<usize>, table: &DeTable<'_>) -> Node {

@@ -5,6 +5,18 @@ pub type Case = (&'static str, &'static str, &'static [&'static str]);
 
 #[rustfmt::skip]
 pub const CASES: &[Case] = &[
+    ("dedup_key: txn_id", "dedup_key: txn_id\n    changelog: {key: txn_id}", &[
+        "7:16: source `transactions` has a `changelog`, of whose records the last counts, and a `dedup_key` [DEF-ARG]; remove it; what names a row is the changelog's key, in line 8",
+    ]),
+    ("dedup_key: txn_id", "changelog: {key: [txn, amount, card_id, card_id], format: avro, version: country}", &[
+        "?",
+    ]),
+    ("dedup_key: txn_id", "changelog: {key: []}", &[
+        "?",
+    ]),
+    ("dedup_key: txn_id", "changelog: {keys: txn_id}", &[
+        "?",
+    ]),
     ("source: transactions", "source: transactons", &[
         "30:13: unknown source `transactons` in view `card_txn` [DEF-REF]; did you mean `transactions`?",
     ]),

@@ -48,7 +48,7 @@ impl Read for Guarded {
 pub(super) fn check(path: &Path, columns: &[Column]) -> Result<Vec<FileProblem>, FileError> {
     let (mut reader, _) = reader(path)?;
     let header = header(path, &mut reader)?;
-    Ok(match fields(&header, columns) {
+    Ok(match fields(&header, columns, columns.len()) {
         Ok(_) => Vec::new(),
         Err(messages) => {
             messages.into_iter().map(|message| FileProblem { file: path.to_path_buf(), message }).collect()
@@ -95,18 +95,22 @@ fn failed(path: &Path, error: csv::Error) -> FileError {
     }
 }
 
-/// Per column its field, or everything that is wrong with the header.
-fn fields(header: &ByteRecord, columns: &[Column]) -> Result<Vec<usize>, Vec<String>> {
+/// The place of a column that the file does not have.
+const NO_FIELD: usize = usize::MAX;
+
+/// Per column its field, or everything that is wrong with the header. Columns from `optional_from` on may be missing.
+fn fields(header: &ByteRecord, columns: &[Column], optional_from: usize) -> Result<Vec<usize>, Vec<String>> {
     if header.is_empty() {
         return Err(vec!["is empty: its first row must name the columns".to_string()]);
     }
     let names: Vec<String> = header.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect();
     let (mut found, mut wrong) = (Vec::new(), Vec::new());
-    for column in columns {
+    for (index, column) in columns.iter().enumerate() {
         let mut places = names.iter().enumerate().filter(|(_, name)| **name == column.name);
         match (places.next(), places.next()) {
             (Some((field, _)), None) => found.push(field),
             (Some(_), Some(_)) => wrong.push(format!("has more than one column `{}`", column.name)),
+            (None, _) if index >= optional_from => found.push(NO_FIELD),
             (None, _) => wrong.push(missing_column(&column.name, names.iter().map(String::as_str))),
         }
     }
@@ -117,7 +121,7 @@ impl CsvChunks {
     pub fn open(path: &Path, rules: Rules, skip: u64) -> Result<CsvChunks, FileError> {
         let (mut reader, since_record) = reader(path)?;
         let header = header(path, &mut reader)?;
-        let fields = fields(&header, &rules.columns).map_err(|messages| {
+        let fields = fields(&header, &rules.columns, rules.optional_from).map_err(|messages| {
             let file = path.to_path_buf();
             FileError::Unusable(
                 messages.into_iter().map(|message| FileProblem { file: file.clone(), message }).collect(),

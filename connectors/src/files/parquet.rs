@@ -4,16 +4,17 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, BooleanArray, RecordBatch, RecordBatchOptions};
+use arrow::array::{Array, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, new_null_array};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Schema, SchemaRef};
-use freshet_config::definitions::{Column, arrow_schema};
+use freshet_config::definitions::{Column, arrow_schema, arrow_type};
 use freshet_config::value::MAX_KEY_STRING_BYTES;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
 use super::convert::{Faults, convert, converts};
 use super::{CHUNK_ROWS, Chunk, Chunks, FileError, FileProblem, missing_column, shown_name};
+use crate::changes::removals;
 use crate::events::Rejection;
 use crate::row::Rules;
 
@@ -35,7 +36,7 @@ pub fn read_all(path: &Path) -> Result<(SchemaRef, Vec<RecordBatch>), FileError>
 pub(super) fn check(path: &Path, columns: &[Column]) -> Result<Vec<FileProblem>, FileError> {
     Ok(match builder(path)? {
         Err(problem) => vec![problem],
-        Ok(builder) => problems(path, builder.schema(), columns),
+        Ok(builder) => problems(path, builder.schema(), columns, columns.len()),
     })
 }
 
@@ -51,11 +52,15 @@ fn builder(path: &Path) -> Result<Result<Builder, FileProblem>, FileError> {
     Ok(footer.map_err(|error| problem(format!("is not a whole parquet file ({error})"))))
 }
 
-fn problems(path: &Path, schema: &Schema, columns: &[Column]) -> Vec<FileProblem> {
-    let wrong = |column: &Column| -> Option<String> {
+/// Columns from `optional_from` on may be missing.
+fn problems(path: &Path, schema: &Schema, columns: &[Column], optional_from: usize) -> Vec<FileProblem> {
+    let wrong = |(index, column): (usize, &Column)| -> Option<String> {
         let Column { name, data_type } = column;
         let mut fields = schema.fields().iter().filter(|field| field.name() == name);
         let Some(field) = fields.next() else {
+            if index >= optional_from {
+                return None;
+            }
             return Some(missing_column(name, schema.fields().iter().map(|field| field.name().as_str())));
         };
         if fields.next().is_some() {
@@ -66,7 +71,7 @@ fn problems(path: &Path, schema: &Schema, columns: &[Column]) -> Vec<FileProblem
             .then(|| format!("has column `{name}` as {found}, which does not convert to {data_type} exactly"))
     };
     let problem = |message| FileProblem { file: path.to_path_buf(), message };
-    columns.iter().filter_map(wrong).map(problem).collect()
+    columns.iter().enumerate().filter_map(wrong).map(problem).collect()
 }
 
 pub(super) struct ParquetChunks {
@@ -82,7 +87,7 @@ pub(super) struct ParquetChunks {
 impl ParquetChunks {
     pub fn open(path: &Path, rules: Rules, skip: u64) -> Result<ParquetChunks, FileError> {
         let builder = builder(path)?.map_err(|problem| FileError::Unusable(vec![problem]))?;
-        let problems = problems(path, builder.schema(), &rules.columns);
+        let problems = problems(path, builder.schema(), &rules.columns, rules.optional_from);
         if !problems.is_empty() {
             return Err(FileError::Unusable(problems));
         }
@@ -108,10 +113,14 @@ impl ParquetChunks {
     fn chunk(&self, read: &RecordBatch) -> Result<Chunk, FileError> {
         let mut faults = Faults::new();
         let mut arrays = Vec::with_capacity(self.rules.columns.len());
-        for column in &self.rules.columns {
-            let array = read
-                .column_by_name(&column.name)
-                .ok_or_else(|| damaged(&self.path, format!("column `{}` is gone", column.name)))?;
+        for (index, column) in self.rules.columns.iter().enumerate() {
+            let Some(array) = read.column_by_name(&column.name) else {
+                if index < self.rules.optional_from {
+                    return Err(damaged(&self.path, format!("column `{}` is gone", column.name)));
+                }
+                arrays.push(new_null_array(&arrow_type(column.data_type), read.num_rows()));
+                continue;
+            };
             arrays.push(convert(array, column, &mut faults).map_err(|error| damaged(&self.path, error))?);
         }
         let options = RecordBatchOptions::new().with_row_count(Some(read.num_rows()));
@@ -147,18 +156,29 @@ impl ParquetChunks {
 
 /// Notes rows without an event time or a usable key.
 fn check_required(batch: &RecordBatch, rules: &Rules, faults: &mut Faults) {
+    let mut removed = Vec::new();
+    if let Some(changes) = &rules.changes {
+        check_keys(batch, rules, &changes.key, faults, |_| true);
+        removed = removals(batch, rules.optional_from);
+    }
+    // What is gone needs no more than its name.
+    let stays = |row: &usize| !removed.get(*row).copied().unwrap_or(false);
     if let Some(index) = rules.event_time {
-        for row in nulls(batch.column(index)) {
+        for row in nulls(batch.column(index)).into_iter().filter(stays) {
             faults.entry(row).or_insert_with(|| rules.missing_time(index));
         }
     }
-    for &index in &rules.keys {
+    check_keys(batch, rules, &rules.keys, faults, stays);
+}
+
+fn check_keys(batch: &RecordBatch, rules: &Rules, keys: &[usize], faults: &mut Faults, asked: impl Fn(&usize) -> bool) {
+    for &index in keys {
         let column = batch.column(index);
-        for row in nulls(column) {
+        for row in nulls(column).into_iter().filter(&asked) {
             faults.entry(row).or_insert_with(|| rules.missing_key(index));
         }
         let Some(texts) = column.as_string_opt::<i32>() else { continue };
-        for (row, text) in texts.iter().enumerate() {
+        for (row, text) in texts.iter().enumerate().filter(|(row, _)| asked(row)) {
             if let Some(text) = text.filter(|text| text.len() > MAX_KEY_STRING_BYTES) {
                 faults.entry(row).or_insert_with(|| rules.long_key(index, text.len()));
             }

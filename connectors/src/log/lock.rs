@@ -9,7 +9,7 @@ use super::LogError;
 /// The lock, for as long as this lives. The operating system frees it when the process ends, however it ends.
 #[derive(Debug)]
 pub(super) struct Lock {
-    _file: File,
+    file: File,
 }
 
 impl Lock {
@@ -32,7 +32,15 @@ impl Lock {
         }
         file.set_len(0).and_then(|()| file.rewind()).map_err(failed("write the lock file"))?;
         writeln!(file, "{}", std::process::id()).map_err(failed("write the lock file"))?;
-        Ok(Lock { _file: file })
+        Ok(Lock { file })
+    }
+}
+
+impl Drop for Lock {
+    /// Closing would do, were it not for children: one that is being started holds a copy of the file until it runs.
+    fn drop(&mut self) {
+        // What fails here is freed when the last copy is closed.
+        let _ = self.file.unlock();
     }
 }
 

@@ -12,6 +12,7 @@ use freshet_config::definitions::{Column, Source, arrow_schema};
 use freshet_config::time::EventTime;
 use freshet_config::value::MAX_KEY_STRING_BYTES;
 
+use crate::changes::ChangeRules;
 use crate::events::{Code, TimeBounds};
 use columns::ColumnBuilder;
 pub(crate) use parse::{mismatch, parse_number, parse_quoted, parse_text};
@@ -59,15 +60,22 @@ pub(crate) struct Rules {
     /// Columns that must hold a usable join key.
     pub keys: Vec<usize>,
     pub bounds: TimeBounds,
+    /// Columns from here on may be missing in files.
+    pub optional_from: usize,
+    /// Set when records say how rows change.
+    pub changes: Option<ChangeRules>,
 }
 
 impl Rules {
     pub fn of_source(source: &Source) -> Rules {
-        Rules { columns: source.schema.clone(), event_time: Some(source.event_time), ..Rules::default() }
+        let mut columns = source.schema.clone();
+        let optional_from = columns.len();
+        let changes = ChangeRules::of_source(source, &mut columns);
+        Rules { columns, event_time: Some(source.event_time), optional_from, changes, ..Rules::default() }
     }
 
     pub fn of_columns(columns: &[Column]) -> Rules {
-        Rules { columns: columns.to_vec(), ..Rules::default() }
+        Rules { columns: columns.to_vec(), optional_from: columns.len(), ..Rules::default() }
     }
 
     pub fn missing_time(&self, index: usize) -> Refusal {
@@ -148,6 +156,13 @@ impl Rows {
     }
 
     fn check(&self, row: &Row, record_time: Option<EventTime>) -> Result<(), Refusal> {
+        if let Some(changes) = &self.rules.changes {
+            self.check_keys(row, &changes.key)?;
+            // What is gone needs no more than its name.
+            if changes.removes(row) {
+                return Ok(());
+            }
+        }
         if let Some(index) = self.rules.event_time {
             match row.cells[index] {
                 Cell::Time { at, bare } => {
@@ -158,7 +173,11 @@ impl Rows {
                 _ => return Err(self.rules.missing_time(index)),
             }
         }
-        for index in &self.rules.keys {
+        self.check_keys(row, &self.rules.keys)
+    }
+
+    fn check_keys(&self, row: &Row, keys: &[usize]) -> Result<(), Refusal> {
+        for index in keys {
             match row.cells[*index] {
                 Cell::Absent | Cell::Null => return Err(self.rules.missing_key(*index)),
                 Cell::Text { start, end } if end - start > MAX_KEY_STRING_BYTES => {

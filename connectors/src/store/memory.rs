@@ -14,7 +14,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use super::{Lookup, StoreError, StoreStats};
 
 /// What a user sets to bound the store.
-pub const BUDGET_SETTING: &str = "store.memory_bytes";
+pub const BUDGET_SETTING: &str = "store.memory";
 
 /// Enough that a reader practically never waits for the writer. A power of two.
 const SHARDS: usize = 1024;
@@ -283,7 +283,7 @@ mod tests {
             store.upsert(&batch(0, 1, &[(&i.to_le_bytes(), &[7; 64])])).err().map(|error| (i, error.to_string()))
         });
         let (first_refused, message) = refused.expect("640 kB do not fit 100 kB");
-        assert!(message.contains("`store.memory_bytes`"), "{message}");
+        assert!(message.contains("`store.memory`"), "{message}");
         let state = store.state();
         assert!(state.bytes <= budget, "{state:?}");
         assert_eq!(state.rows, u64::from(first_refused));

@@ -55,8 +55,7 @@ struct Keys<'p> {
 impl Taker for Keys<'_> {
     fn take(&mut self, _: usize, shape: &BatchShape, batch: &KeyedBatch) {
         for i in 0..batch.len() {
-            let passes = batch.passes.get(i).is_none_or(|passes| passes >> self.input.bit & 1 == 1);
-            if !passes || !self.events.contains(&batch.time[i]) {
+            if !self.input.plan.counts(batch, i, self.input.bit) || !self.events.contains(&batch.time[i]) {
                 continue;
             }
             let word = batch.key[i].to_le_bytes();

@@ -5,13 +5,14 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use freshet_config::time::EventTime;
-use freshet_config::value::{Value, encode_key};
+use freshet_config::value::{DataType, Value, encode_key};
 use freshet_operators::batch::heap_word;
 use freshet_operators::lookup::{ServicePlan, ViewLookup};
-use freshet_operators::row::{FeatureValue, Fold, Status};
-use freshet_operators::view::ViewPlan;
+use freshet_operators::row::{FeatureValue, Fold, Members, Status};
+use freshet_operators::view::{Category, CategoryPlan, ViewPlan, key_prefix};
 
 use super::DatasetReport;
+use super::categories;
 use super::columns::FeatureColumn;
 use super::error::DatasetError;
 use super::retained::{EventPlace, Retained};
@@ -32,6 +33,8 @@ pub(super) struct Request<'p> {
 
 struct RequestView {
     plan: Arc<ViewPlan>,
+    /// Set when the view is by category.
+    categories: Option<Arc<CategoryPlan>>,
     /// Which bit of an event says that it passes the view's filter.
     bit: usize,
     /// Per column of the view's plan, the column of the group.
@@ -55,6 +58,7 @@ impl<'p> Request<'p> {
             let features = service.features.iter().enumerate().filter(|(_, feature)| feature.view == slot);
             views.push(RequestView {
                 plan: lookup.plan.clone(),
+                categories: lookup.plan.categories.clone(),
                 bit,
                 columns: group.views[bit].columns.clone(),
                 features: features.map(|(number, feature)| (number, feature.feature)).collect(),
@@ -68,6 +72,14 @@ impl<'p> Request<'p> {
         request.reach = request.reach(spine);
         request.take_rows(key?, spine);
         Some(request)
+    }
+
+    /// The entity's part of an event's key, and the category that follows it where views are by category.
+    pub fn split<'k>(&self, key: &'k [u8]) -> Option<(&'k [u8], Option<Category>)> {
+        let Some(category) = &self.group.projection.category else { return Some((key, None)) };
+        let types: Vec<DataType> = self.group.projection.keys.iter().map(|(_, data_type)| *data_type).collect();
+        let (entity, rest) = key.split_at(key_prefix(&types, key)?);
+        Some((entity, Some(Category::decode(category.data_type, rest)?)))
     }
 
     fn take_rows(&mut self, lookup: &ViewLookup, spine: &Spine) {
@@ -96,7 +108,9 @@ impl<'p> Request<'p> {
             .views
             .iter()
             .flat_map(|view| view.plan.windows.iter().map(|window| view.plan.upper(window.offset, last.micros())));
-        lower.unwrap_or(0)..upper.max().unwrap_or(0)
+        // Categories are counted by the events known at an instant, whether a window sees them yet or not.
+        let known = self.group.projection.category.as_ref().map(|_| last.micros().saturating_add(1));
+        lower.unwrap_or(0)..upper.max().max(known).unwrap_or(0)
     }
 }
 
@@ -112,7 +126,13 @@ pub(super) fn evaluate(
     for (slot, rows) in request.rows.iter().enumerate() {
         let mut places = std::mem::take(&mut events.keys[slot]);
         places.sort_unstable();
+        let split = categories::by_category(&places, &events);
+        let key = categories::KeyAsked { categories: &split, events: &events, rows, spine };
         for evaluator in &mut evaluators {
+            if let Some(plan) = &evaluator.view.categories {
+                categories::evaluate(evaluator, plan, &key, columns, report)?;
+                continue;
+            }
             evaluator.load(&places, &events)?;
             for row in rows {
                 evaluator.row(*row, spine.times[*row], columns, report);
@@ -123,8 +143,10 @@ pub(super) fn evaluate(
 }
 
 /// One view over the events of one key; keeps its buffers from key to key.
-struct Evaluator<'r> {
+pub(super) struct Evaluator<'r> {
     view: &'r RequestView,
+    /// What is folded: the view's plan, or that of one category.
+    plan: &'r ViewPlan,
     fold: Fold,
     /// Events of the key that pass the view's filter, in order: times, null bits, words of the plan's columns.
     times: Vec<i64>,
@@ -139,9 +161,11 @@ struct Evaluator<'r> {
 
 impl<'r> Evaluator<'r> {
     fn new(view: &'r RequestView) -> Evaluator<'r> {
+        let plan = view.categories.as_ref().map_or(&*view.plan, |categories| &categories.member);
         Evaluator {
             view,
-            fold: Fold::new(&view.plan),
+            plan,
+            fold: Fold::new(plan),
             times: Vec::new(),
             nulls: Vec::new(),
             words: Vec::new(),
@@ -152,15 +176,16 @@ impl<'r> Evaluator<'r> {
         }
     }
 
-    fn load(&mut self, places: &[EventPlace], events: &Retained) -> Result<(), DatasetError> {
-        let plan = &self.view.plan;
+    pub fn load(&mut self, places: &[EventPlace], events: &Retained) -> Result<(), DatasetError> {
+        let plan = self.plan;
+        let start = plan.lifetime_start.map_or(i64::MIN, EventTime::micros);
         self.times.clear();
         self.nulls.clear();
         self.words.clear();
         self.heap.clear();
         for place in places {
             let event = events.event(place);
-            if event.passes >> self.view.bit & 1 == 0 {
+            if event.passes >> self.view.bit & 1 == 0 || place.time < start {
                 continue;
             }
             let mut nulls = 0;
@@ -168,7 +193,12 @@ impl<'r> Evaluator<'r> {
                 let is_null = event.nulls >> *from & 1 == 1;
                 nulls |= u64::from(is_null) << c;
                 let mut word = event.words[*from];
-                if column.data_type == freshet_config::value::DataType::String && !is_null {
+                if let Some(sketch) = column.sketch.filter(|_| !is_null) {
+                    word = match sketch.input {
+                        DataType::String => sketch.of_text(events.text(word)),
+                        _ => sketch.word(word, &[]),
+                    };
+                } else if column.data_type == DataType::String && !is_null {
                     let text = events.text(word);
                     word = heap_word(self.heap.len(), text.len());
                     self.heap.extend_from_slice(text);
@@ -186,16 +216,40 @@ impl<'r> Evaluator<'r> {
     }
 
     fn row(&mut self, row: usize, at: EventTime, columns: &mut [FeatureColumn], report: &mut DatasetReport) {
-        let plan = &self.view.plan;
-        // Before its first instant a view has no values, counts included.
-        if self.view.start.is_some_and(|start| plan.effective_time(at) < start) {
-            return;
-        }
+        let mut values = std::mem::take(self.values_at(at));
+        self.set(row, at, &mut values, columns, report);
+        self.values = values;
+    }
+
+    /// Whether an event lies at `from`, at `to` or between.
+    pub fn holds(&self, from: i64, to: i64) -> bool {
+        let next = self.times.partition_point(|time| *time < from);
+        self.times.get(next).is_some_and(|time| *time <= to)
+    }
+
+    /// The features of the events loaded, in the plan's order; they may be taken.
+    pub fn values_at(&mut self, at: EventTime) -> &mut Vec<FeatureValue> {
         self.fold_at(at.micros());
         self.values.clear();
-        self.fold.finish(plan, &self.heap, &mut self.values);
+        self.fold.finish(self.plan, at, &self.heap, &mut self.values);
+        &mut self.values
+    }
+
+    /// Puts the view's features into the columns of those that the service takes.
+    pub fn set(
+        &self,
+        row: usize,
+        at: EventTime,
+        values: &mut [FeatureValue],
+        columns: &mut [FeatureColumn],
+        report: &mut DatasetReport,
+    ) {
+        // Before its first instant a view has no values, counts included.
+        if self.view.start.is_some_and(|start| self.plan.effective_time(at) < start) {
+            return;
+        }
         for (number, feature) in &self.view.features {
-            let FeatureValue { value, status } = &mut self.values[*feature];
+            let FeatureValue { value, status } = &mut values[*feature];
             report.failed_values += u64::from(*status == Status::Error);
             // A service may take a feature twice, under one name only: the value may go.
             columns[*number].set(row, value);
@@ -204,7 +258,7 @@ impl<'r> Evaluator<'r> {
 
     /// Between two neighbouring edges of windows all events are in the same windows.
     fn fold_at(&mut self, at: i64) {
-        let plan = &self.view.plan;
+        let plan = self.plan;
         let first_at = |edge: i64| self.times.partition_point(|time| *time < edge);
         self.members.clear();
         self.edges.clear();
@@ -227,7 +281,8 @@ impl<'r> Evaluator<'r> {
             }
             for event in stretch[0]..stretch[1] {
                 let words = &self.words[event * stride..][..stride];
-                self.fold.add(plan, bits, 0, self.nulls[event], words, &self.heap);
+                let members = Members { members: bits, older: 0 };
+                self.fold.add(plan, members, self.times[event], self.nulls[event], words, &self.heap);
             }
         }
     }

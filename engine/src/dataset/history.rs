@@ -8,6 +8,7 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{Int32Type, Int64Type};
 use freshet_config::definitions::Source;
 use freshet_config::value::encode_key;
+use freshet_connectors::events::Rejection;
 use freshet_connectors::files::EventFiles;
 use freshet_operators::batch::{BatchShape, KeyedBatch, heap_bytes};
 use freshet_operators::project::{Projection, SourceBatch, project};
@@ -17,10 +18,15 @@ use super::evaluate::Request;
 use super::retained::Retained;
 use super::table::{Table, value};
 use super::{DatasetReport, changes};
+use crate::ingest::changelog::Changelog;
+use crate::ingest::intake::HistoryOrigin;
 use crate::plan::{Group, Node, Pipeline, Plan};
 
 /// A batch of fewer bytes than this, in each of its projected columns, cannot outgrow the offsets of one heap.
 const PROJECTED_BYTES: usize = 1 << 31;
+
+/// Rows of a table projected at once.
+const TABLE_ROWS: usize = 8192;
 
 /// What becomes of projected events.
 pub(super) trait Taker {
@@ -75,14 +81,25 @@ pub(super) fn read_groups(
     }
     let mut aside = DatasetReport::default();
     let report = if reading.counted.insert(pipeline.source) { &mut *reading.report } else { &mut aside };
-    for read in EventFiles::open(source, &plan.directory)? {
+    let mut changelog = Changelog::of_source(source, None, None)?;
+    let mut files = EventFiles::open(source, &plan.directory)?;
+    while let Some(read) = files.next() {
         let read = read?;
         report.events += (read.events.len() + read.rejections.len()) as u64;
-        report.rejected += read.rejections.len() as u64;
-        if report.first_rejection.is_none() {
-            report.first_rejection = read.rejections.first().map(|rejection| rejection.to_string());
+        report.reject(&read.rejections);
+        match &mut changelog {
+            None => history.take(read.events.batch, read.events.positions, report)?,
+            Some(changelog) => {
+                let origin = HistoryOrigin { files: files.files(), positions: read.events.positions.clone() };
+                report.reject(&changelog.judge(read.events, None, &origin)?.rejections);
+            }
         }
-        history.take(read.events.batch, read.events.positions, report)?;
+    }
+    // Only what is left of a table when all of its changes are read.
+    if let Some(changelog) = changelog {
+        for rows in changelog.into_rows(TABLE_ROWS)? {
+            history.take(rows.batch, rows.positions, report)?;
+        }
     }
     Ok(())
 }
@@ -98,11 +115,12 @@ impl Taker for Asked<'_> {
         let request = &self.requests[group];
         for i in 0..batch.len() {
             let word = batch.key[i].to_le_bytes();
-            let key = if shape.heap_key { heap_bytes(&batch.heap, batch.key[i]) } else { &word };
+            let whole = if shape.heap_key { heap_bytes(&batch.heap, batch.key[i]) } else { &word };
+            let Some((key, category)) = request.split(whole) else { continue };
             if let Some(slot) = request.slots.get(key)
                 && request.reach.contains(&batch.time[i])
             {
-                self.retained[group].push(*slot, shape, batch, i);
+                self.retained[group].push(*slot, category, shape, batch, i);
             }
         }
     }
@@ -244,6 +262,13 @@ impl<'p> History<'p> {
 }
 
 impl DatasetReport {
+    fn reject(&mut self, rejections: &[Rejection]) {
+        self.rejected += rejections.len() as u64;
+        if self.first_rejection.is_none() {
+            self.first_rejection = rejections.first().map(ToString::to_string);
+        }
+    }
+
     fn note_failures(&mut self, failed: u64, why: Option<String>) {
         self.failed_expressions += failed;
         if self.first_failure.is_none() {

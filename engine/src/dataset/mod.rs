@@ -13,6 +13,7 @@
 //! Everything needed is held in memory: the spine, the values made for it, and the events of its keys that some window
 //! can reach. A dimension is its `table`, as it would be at the end of all changes if there were none.
 
+mod categories;
 mod changes;
 mod columns;
 mod error;
@@ -160,7 +161,7 @@ fn check_histories(plan: &Plan, service: &ServicePlan) -> Result<(), DatasetErro
 fn schema(spine: &Spine, service: &ServicePlan) -> Result<SchemaRef, DatasetError> {
     let mut fields: Vec<Arc<Field>> = spine.schema.fields().iter().cloned().collect();
     for feature in &service.features {
-        let name = column_name(service, feature);
+        let name = column_name(feature);
         if spine.schema.index_of(&name).is_ok() {
             return Err(DatasetError::NameTaken { spine: spine.path.clone(), name });
         }
@@ -169,8 +170,7 @@ fn schema(spine: &Spine, service: &ServicePlan) -> Result<SchemaRef, DatasetErro
     Ok(Arc::new(Schema::new_with_metadata(fields, spine.schema.metadata().clone())))
 }
 
-/// `{view}__{feature}`.
-fn column_name(service: &ServicePlan, feature: &ServedFeature) -> String {
-    let view = &service.views[feature.view].plan;
-    format!("{}__{}", view.name, view.features[feature.feature].name)
+/// `{view}__{feature}`, the view by its user's name.
+fn column_name(feature: &ServedFeature) -> String {
+    feature.name.replacen('.', "__", 1)
 }

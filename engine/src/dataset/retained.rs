@@ -1,6 +1,9 @@
 //! Events of the keys asked for, packed: what is left of a history once nobody else's events are in it.
 
+use std::collections::HashMap;
+
 use freshet_operators::batch::{BatchShape, KeyedBatch, heap_bytes};
+use freshet_operators::view::Category;
 
 /// Events of one group, by key.
 #[derive(Debug, Default)]
@@ -11,6 +14,8 @@ pub(super) struct Retained {
     /// Per event: which views it passes, which columns are null, a word per column.
     words: Vec<u64>,
     texts: Texts,
+    categories: Vec<Category>,
+    category_numbers: HashMap<Category, usize>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,6 +26,8 @@ pub(super) struct EventPlace {
     pub position: u64,
     /// Order of reading, and where the event's words stand.
     pub event: usize,
+    /// Number of the event's category.
+    category: usize,
 }
 
 /// One event.
@@ -44,12 +51,13 @@ impl Retained {
     }
 
     /// Appends event `i` of a batch to those of key `slot`.
-    pub fn push(&mut self, slot: usize, shape: &BatchShape, batch: &KeyedBatch, i: usize) {
+    pub fn push(&mut self, slot: usize, category: Option<Category>, shape: &BatchShape, batch: &KeyedBatch, i: usize) {
         let stride = 2 + self.columns;
         let place = EventPlace {
             time: batch.time[i],
             position: batch.position.get(i).copied().unwrap_or(0),
             event: self.words.len() / stride,
+            category: category.map_or(0, |category| self.number(category)),
         };
         let nulls = batch.nulls.get(i).copied().unwrap_or(0);
         self.words.push(batch.passes.get(i).copied().unwrap_or(u64::MAX));
@@ -60,6 +68,21 @@ impl Retained {
             self.words.push(word);
         }
         self.keys[slot].push(place);
+    }
+
+    fn number(&mut self, category: Category) -> usize {
+        let next = self.categories.len();
+        if let Some(number) = self.category_numbers.get(&category) {
+            return *number;
+        }
+        self.categories.push(category.clone());
+        self.category_numbers.insert(category, next);
+        next
+    }
+
+    /// `None` for events of views without categories.
+    pub fn category(&self, place: &EventPlace) -> Option<&Category> {
+        self.categories.get(place.category)
     }
 
     pub fn event(&self, place: &EventPlace) -> RetainedEvent<'_> {

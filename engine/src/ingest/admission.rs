@@ -3,7 +3,7 @@
 //! Law: an event is late when it is older than its own record by more than the pipeline's reach, whatever time it is
 //! now, so that a replay decides the same. History has no records, and is never late.
 
-use arrow::array::{Array, AsArray, BooleanArray, PrimitiveArray};
+use arrow::array::{Array, AsArray, BooleanArray, PrimitiveArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{ArrowPrimitiveType, DataType, Int32Type, Int64Type, TimestampMicrosecondType};
 use arrow::error::ArrowError;
@@ -24,7 +24,8 @@ pub(super) struct Admission {
 }
 
 /// What became of a batch.
-pub(super) struct Judged {
+#[derive(Default)]
+pub(crate) struct Judged {
     /// `None` when no event is left.
     pub delivery: Option<Delivery>,
     pub rejections: Vec<Rejection>,
@@ -32,10 +33,12 @@ pub(super) struct Judged {
     pub rejected_rows: Vec<usize>,
     /// Events before the instant given, which are neither delivered nor rejected.
     pub expired: u64,
+    /// Records that removed a row.
+    pub removed: u64,
 }
 
 /// What rejections say of a row of the batch.
-pub(super) trait Origin {
+pub(crate) trait Origin {
     fn place(&self, row: usize) -> String;
     /// The start of the record; empty where it is not text.
     fn excerpt(&self, row: usize) -> String;
@@ -79,7 +82,7 @@ impl Admission {
                 expired += 1;
                 *keep = false;
                 continue;
-            } else if let Some(message) = self.lateness(at, record_time) {
+            } else if let Some(message) = lateness(self.reach, at, record_time) {
                 Some((Code::Late, message))
             } else if let (Some(identities), Some(rows)) = (&mut self.identities, &identified) {
                 refusal(identities.judge(rows, row, at))
@@ -99,28 +102,33 @@ impl Admission {
         let kept = filtered(events, keep)?;
         let delivery = match kept.is_empty() {
             true => None,
-            false => Some(Delivery { events: self.positioned(kept), latest }),
+            false => Some(Delivery { events: self.positioned(kept), retracted: None, latest }),
         };
-        Ok(Judged { delivery, rejections, rejected_rows, expired })
+        Ok(Judged { delivery, rejections, rejected_rows, expired, removed: 0 })
     }
 
-    fn lateness(&self, at: EventTime, record_time: Option<EventTime>) -> Option<String> {
-        let (reach, record_time) = (self.reach?, record_time?);
-        (at < record_time - reach)
-            .then(|| format!("the event's time {at} is more than {reach} before its record's, {record_time}"))
-    }
-
-    /// A tie breaker takes the place of positions.
     fn positioned(&self, mut events: EventBatch) -> EventBatch {
-        let Some(column) = self.tie_breaker else { return events };
-        let array = events.batch.column(column);
-        match array.data_type() {
-            DataType::Int32 => events.positions = ordered(array.as_primitive::<Int32Type>()),
-            DataType::Int64 => events.positions = ordered(array.as_primitive::<Int64Type>()),
-            // Definitions allow integers only.
-            _ => {}
-        }
+        positioned(self.tie_breaker, &events.batch, &mut events.positions);
         events
+    }
+}
+
+/// What is said of an event that is older than its record by more than `reach`.
+pub(super) fn lateness(reach: Option<Span>, at: EventTime, record_time: Option<EventTime>) -> Option<String> {
+    let (reach, record_time) = (reach?, record_time?);
+    (at < record_time - reach)
+        .then(|| format!("the event's time {at} is more than {reach} before its record's, {record_time}"))
+}
+
+/// A tie breaker takes the place of positions.
+pub(super) fn positioned(tie_breaker: Option<usize>, batch: &RecordBatch, positions: &mut Vec<u64>) {
+    let Some(column) = tie_breaker else { return };
+    let array = batch.column(column);
+    match array.data_type() {
+        DataType::Int32 => *positions = ordered(array.as_primitive::<Int32Type>()),
+        DataType::Int64 => *positions = ordered(array.as_primitive::<Int64Type>()),
+        // Definitions allow integers only.
+        _ => {}
     }
 }
 

@@ -155,6 +155,11 @@ impl DimensionIntake {
         self.changes.as_ref().map(|(stream, _)| stream.position())
     }
 
+    /// Whether every change was read that was there when the stream was opened.
+    pub fn caught_up(&self) -> bool {
+        self.changes.as_ref().is_none_or(|(stream, _)| stream.caught_up())
+    }
+
     /// As [`super::Intake::save_position`].
     pub fn save_position(&self) -> Result<(), IntakeError> {
         match self.position() {

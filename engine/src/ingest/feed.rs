@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use arrow::array::RecordBatch;
-use freshet_config::definitions::{Column, FileFormat, Files, Source};
+use freshet_config::definitions::{FileFormat, Files, Source, column_type};
 use freshet_config::value::Value;
 use freshet_connectors::events::Rejection;
 use freshet_connectors::files::EventFiles;
@@ -47,7 +47,7 @@ pub fn feed_file<E: std::error::Error + 'static>(
         let batch = &some.events.batch;
         for start in (0..batch.num_rows()).step_by(FEED_BATCH) {
             let rows = start..(start + FEED_BATCH).min(batch.num_rows());
-            let records: Vec<String> = rows.map(|row| record(&source.schema, batch, row)).collect();
+            let records: Vec<String> = rows.map(|row| record(batch, row)).collect();
             sink(&records).map_err(FeedError::Sink)?;
             report.records += records.len() as u64;
         }
@@ -56,10 +56,12 @@ pub fn feed_file<E: std::error::Error + 'static>(
 }
 
 /// A row as a JSON object without its nulls. Every value reads back as itself.
-fn record(schema: &[Column], batch: &RecordBatch, row: usize) -> String {
+fn record(batch: &RecordBatch, row: usize) -> String {
     let mut text = String::from("{");
-    for (column, array) in schema.iter().zip(batch.columns()) {
-        let value = match cells::value(array, column.data_type, row) {
+    let schema = batch.schema();
+    for (column, array) in schema.fields().iter().zip(batch.columns()) {
+        let value = column_type(array.data_type()).map_or(Value::Null, |t| cells::value(array, t, row));
+        let value = match value {
             Value::Null => continue,
             Value::String(text) => serde_json::Value::from(text).to_string(),
             // No column of a source is one.
@@ -71,7 +73,7 @@ fn record(schema: &[Column], batch: &RecordBatch, row: usize) -> String {
         if text.len() > 1 {
             text.push(',');
         }
-        text.push_str(&serde_json::Value::from(column.name.as_str()).to_string());
+        text.push_str(&serde_json::Value::from(column.name().as_str()).to_string());
         text.push(':');
         text.push_str(&value);
     }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrow::error::ArrowError;
 use freshet_config::definitions::Source;
 use freshet_config::time::{EventTime, Span};
 use freshet_connectors::events::{EventBatch, Rejection, TimeBounds, excerpt};
@@ -14,6 +15,8 @@ use freshet_connectors::position;
 use freshet_connectors::positions::SourcePosition;
 
 use super::admission::{Admission, Judged, Origin};
+use super::changelog::Changelog;
+use super::positions::history_name;
 use super::stream::{Record, StreamReader};
 use super::{Connections, Delivery, IntakeCounts, IntakeError, SavedPositions, history, required_keys};
 use crate::clock::Clock;
@@ -34,7 +37,7 @@ pub struct Intake {
     expired_before: Option<EventTime>,
     stream: Option<StreamReader>,
     decoder: JsonDecoder,
-    admission: Admission,
+    door: Door,
     ledger: Arc<Ledger>,
     positions: Arc<SavedPositions>,
     clock: Arc<Clock>,
@@ -42,9 +45,24 @@ pub struct Intake {
     ledger_trouble: Option<String>,
 }
 
-/// The name that the history's position has beside the stream's, which has the source's. No source is called so.
-fn history_name(source: &str) -> String {
-    format!("{source}.history")
+/// What decides which records become events.
+enum Door {
+    Events(Admission),
+    Changes(Box<Changelog>),
+}
+
+impl Door {
+    fn judge(
+        &mut self,
+        records: EventBatch,
+        expired_before: Option<EventTime>,
+        origin: &dyn Origin,
+    ) -> Result<Judged, ArrowError> {
+        match self {
+            Door::Events(admission) => admission.judge(records, expired_before, origin),
+            Door::Changes(changelog) => changelog.judge(records, expired_before, origin),
+        }
+    }
 }
 
 impl Intake {
@@ -72,7 +90,7 @@ impl Intake {
             Some(stream) => Some(StreamReader::open(&source.name, stream, needed_from, connections)?),
             None => None,
         };
-        let admission = Admission::new(&source, reach, memory, judged)
+        let door = door(&source, reach, memory, judged)
             .map_err(|error| IntakeError::Columns { input: source.name.clone(), error })?;
         let history_before = match connections.positions.before(&history_name(&source.name)) {
             Some(SourcePosition::Files { file, row }) => (*file, *row),
@@ -88,7 +106,7 @@ impl Intake {
             expired_before: None,
             stream,
             decoder: JsonDecoder::new(&source).keys(keys).bounds(bounds(judged, reach)),
-            admission,
+            door,
             ledger: connections.ledger.clone(),
             positions: connections.positions.clone(),
             clock: connections.clock.clone(),
@@ -136,7 +154,7 @@ impl Intake {
         let names = self.history.as_ref().map(EventFiles::files).unwrap_or_default();
         let origin = HistoryOrigin { files: names, positions: events.positions.clone() };
         let judged = self
-            .admission
+            .door
             .judge(events, self.expired_before, &origin)
             .map_err(|error| IntakeError::Columns { input: self.name.clone(), error })?;
         Ok(self.settle(judged, |_| known))
@@ -160,8 +178,11 @@ impl Intake {
         for (index, record) in records.iter().enumerate() {
             // Only brokers older than this reader's protocol send no time; theirs count as coming just now.
             let record_time = record.record_time.unwrap_or_else(|| self.clock.now());
+            let before = self.decoder.len();
             match self.decoder.decode(&record.payload, record.position, record_time) {
-                Ok(()) => decoded.push(index),
+                Ok(()) if self.decoder.len() > before => decoded.push(index),
+                // It only repeats that a row is gone.
+                Ok(()) => self.counts.delivered += 1,
                 Err(rejection) => {
                     refused.push(rejection);
                     refused_at.push(record.position);
@@ -172,7 +193,7 @@ impl Intake {
         let events = self.decoder.finish();
         let origin = StreamOrigin { stream, records: &records, decoded };
         let judged = self
-            .admission
+            .door
             .judge(events, None, &origin)
             .map_err(|error| IntakeError::Columns { input: self.name.clone(), error })?;
         let known: Vec<bool> =
@@ -185,6 +206,7 @@ impl Intake {
     fn settle(&mut self, judged: Judged, known: impl Fn(usize) -> bool) -> Option<Delivery> {
         self.reject(judged.rejections, known);
         self.counts.expired += judged.expired;
+        self.counts.delivered += judged.removed;
         self.counts.delivered += judged.delivery.as_ref().map_or(0, |delivery| delivery.events.len() as u64);
         judged.delivery
     }
@@ -203,6 +225,11 @@ impl Intake {
                 self.ledger_trouble = None;
             }
         }
+    }
+
+    /// Whether everything was read that the stream held when it was opened.
+    pub fn caught_up(&self) -> bool {
+        self.stream.as_ref().is_none_or(StreamReader::caught_up)
     }
 
     /// The next record of the stream, or of the history where there is no stream.
@@ -246,6 +273,16 @@ impl Intake {
     }
 }
 
+/// What is older than its record by more than `reach` is late; for `memory` events matter.
+fn door(source: &Source, reach: Span, memory: Span, judged: bool) -> Result<Door, ArrowError> {
+    // As far as decoding lets an event be ahead of its record, it may be ahead of the others.
+    let retention = Span::from_micros(memory.micros().saturating_add(TimeBounds::DEFAULT.future.micros()));
+    match Changelog::of_source(source, judged.then_some(reach), Some(retention))? {
+        Some(changelog) => Ok(Door::Changes(Box::new(changelog))),
+        None => Ok(Door::Events(Admission::new(source, reach, memory, judged)?)),
+    }
+}
+
 fn history_error(source: &str, error: FileError) -> IntakeError {
     IntakeError::History { source_name: source.to_string(), error: Box::new(error) }
 }
@@ -258,9 +295,10 @@ fn bounds(judged: bool, reach: Span) -> TimeBounds {
     }
 }
 
-struct HistoryOrigin<'a> {
-    files: &'a [PathBuf],
-    positions: Vec<u64>,
+/// Rows of files as rejections name them.
+pub(crate) struct HistoryOrigin<'a> {
+    pub files: &'a [PathBuf],
+    pub positions: Vec<u64>,
 }
 
 impl Origin for HistoryOrigin<'_> {

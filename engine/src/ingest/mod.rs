@@ -9,14 +9,15 @@
 //!
 //! All of this blocks, and belongs on threads of its own.
 
-mod admission;
+pub(crate) mod admission;
 mod cells;
+pub(crate) mod changelog;
 mod dimension;
 mod error;
 mod feed;
 mod history;
 mod identity;
-mod intake;
+pub(crate) mod intake;
 mod logs;
 mod positions;
 mod push;
@@ -39,15 +40,17 @@ pub use error::{FeedError, IntakeError, PushError};
 pub use feed::{FEED_BATCH, FeedReport, feed_file};
 pub use intake::Intake;
 pub use logs::Logs;
-pub use positions::SavedPositions;
+pub use positions::{Consumed, SavedPositions};
 pub use push::{LogIngest, PushReport, Rejected};
 
-/// Events on their way into the dataflow; never empty.
+/// Events on their way into the dataflow; never without one that comes or goes.
 #[derive(Clone, Debug)]
 pub struct Delivery {
     /// Columns of the source's own schema.
     pub events: EventBatch,
-    /// The largest event time among them.
+    /// Events delivered before that are taken back, in the epoch of those above.
+    pub retracted: Option<EventBatch>,
+    /// The largest event time among those that come; [`EventTime::MIN`] without any.
     pub latest: EventTime,
 }
 
@@ -81,7 +84,7 @@ pub struct IntakeCounts {
 }
 
 impl IntakeCounts {
-    fn reject(&mut self, reason: Reason) {
+    pub(crate) fn reject(&mut self, reason: Reason) {
         self.rejected += 1;
         match reason {
             Reason::Late => self.late += 1,

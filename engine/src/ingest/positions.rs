@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use freshet_connectors::position;
 use freshet_connectors::positions::{self, Positions, SourcePosition};
 
 use super::IntakeError;
@@ -30,6 +31,36 @@ struct Pending {
     saved_at: Option<Instant>,
 }
 
+/// What the process before this one consumed of a source, and put into the ledger where it had to.
+#[derive(Clone, Debug, Default)]
+pub struct Consumed {
+    /// `(file, row)` of the first record of the history that was not read.
+    history: (usize, u64),
+    stream: Option<SourcePosition>,
+}
+
+impl Consumed {
+    pub fn contains(&self, position: u64) -> bool {
+        if !position::is_stream(position) {
+            return position::split_history(position) < self.history;
+        }
+        match &self.stream {
+            Some(SourcePosition::Log { offset }) => position::split_log(position) < *offset,
+            Some(SourcePosition::Kafka { partitions }) => {
+                let (partition, offset) = position::split_kafka(position);
+                partitions.get(&partition).is_some_and(|next| offset < *next)
+            }
+            Some(SourcePosition::Files { .. }) | None => false,
+        }
+    }
+}
+
+/// The name that the position in a source's history has beside the stream's, which has the source's. No source is
+/// called so.
+pub(super) fn history_name(source: &str) -> String {
+    format!("{source}.history")
+}
+
 impl SavedPositions {
     /// Reads `data_dir/positions.json`; without the file there are none.
     pub fn open(data_dir: &Path) -> Result<SavedPositions, IntakeError> {
@@ -42,6 +73,15 @@ impl SavedPositions {
     /// Where the input stood when the process before this one ended.
     pub fn before(&self, input: &str) -> Option<&SourcePosition> {
         self.before.get(input)
+    }
+
+    /// What the process before this one consumed of a source.
+    pub fn consumed(&self, source: &str) -> Consumed {
+        let history = match self.before(&history_name(source)) {
+            Some(SourcePosition::Files { file, row }) => (*file, *row),
+            _ => (0, 0),
+        };
+        Consumed { history, stream: self.before(source).cloned() }
     }
 
     /// Notes a position, and writes the file when the last time was more than a second ago.

@@ -7,7 +7,7 @@ use freshet_config::definitions::{Dimension, Source, Stream};
 use freshet_config::diagnostic::suggestion;
 use freshet_config::settings::KafkaSettings;
 use freshet_config::time::EventTime;
-use freshet_connectors::events::TimeBounds;
+use freshet_connectors::events::{Code, TimeBounds};
 use freshet_connectors::json::JsonDecoder;
 use freshet_connectors::kafka::{KafkaError, KafkaSink};
 
@@ -61,8 +61,7 @@ pub struct PushReport {
 pub struct Rejected {
     /// Its place in the list pushed, from 0.
     pub index: usize,
-    /// Stable, such as `EV-TIME`.
-    pub code: &'static str,
+    pub code: Code,
     pub message: String,
 }
 
@@ -146,8 +145,7 @@ impl LogIngest {
             match decoder.decode(record.as_bytes(), 0, now) {
                 Ok(()) => good.push(*record),
                 Err(rejection) => {
-                    let code = rejection.code.name();
-                    report.rejected.push(Rejected { index, code, message: rejection.message });
+                    report.rejected.push(Rejected { index, code: rejection.code, message: rejection.message });
                 }
             }
         }

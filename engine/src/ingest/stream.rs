@@ -1,7 +1,7 @@
 //! The stream of a source or dimension: records of the embedded log or of a Kafka topic, from the place a start needs.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use freshet_config::definitions::Stream;
 use freshet_config::time::EventTime;
@@ -44,6 +44,8 @@ struct LogStream {
     before: u64,
     /// Records the earlier process consumed and that came before this instant are passed over.
     needed_from: Option<EventTime>,
+    /// Where the log ended when it was opened.
+    backlog_end: u64,
 }
 
 struct KafkaStream {
@@ -51,7 +53,15 @@ struct KafkaStream {
     /// Per partition the offset after the last record read.
     next: BTreeMap<i32, i64>,
     before: BTreeMap<i32, i64>,
+    /// Where the partitions ended when the topic was opened.
+    backlog_end: BTreeMap<i32, i64>,
+    /// Since when nothing came, though the brokers answer.
+    quiet_since: Option<Instant>,
 }
+
+/// A topic that is silent for this long has nothing more to give, whatever its end offset says: markers of transactions
+/// and compacted records take offsets and never come.
+const QUIET: Duration = Duration::from_secs(2);
 
 impl StreamReader {
     /// Opens the stream of `input`. Its first start reads from the beginning. A later one leaves out what was consumed
@@ -133,6 +143,18 @@ impl StreamReader {
         }
     }
 
+    /// Whether everything was read that the stream held when it was opened.
+    pub fn caught_up(&self) -> bool {
+        match &self.kind {
+            Kind::Log(log) => log.reader.next_offset() >= log.backlog_end,
+            Kind::Kafka(kafka) => {
+                let next = |partition: &i32| kafka.next.get(partition).copied().unwrap_or(0);
+                kafka.backlog_end.iter().all(|(partition, end)| next(partition) >= *end)
+                    || kafka.quiet_since.is_some_and(|since| since.elapsed() >= QUIET)
+            }
+        }
+    }
+
     /// Records behind the end. With Kafka this asks the broker, once per partition, and is `None` without an answer.
     pub fn lag(&self) -> Option<u64> {
         match &self.kind {
@@ -155,7 +177,7 @@ impl LogStream {
         let reader = log.reader(log.first_offset()).map_err(|error| log_error(input, error))?;
         // A log shorter than the position is another log.
         let before = before.min(log.end_offset());
-        Ok(LogStream { log: log.clone(), reader, before, needed_from })
+        Ok(LogStream { log: log.clone(), reader, before, needed_from, backlog_end: log.end_offset() })
     }
 
     fn poll(&mut self, input: &str, max: usize, wait: Duration) -> Result<Vec<Record>, IntakeError> {
@@ -215,8 +237,9 @@ impl KafkaStream {
             }
             _ => BTreeMap::new(),
         };
+        let backlog_end = source.end_offsets().map_err(failed)?;
         source.assign(&start).map_err(failed)?;
-        Ok(KafkaStream { source, next: start, before: before.unwrap_or_default() })
+        Ok(KafkaStream { source, next: start, before: before.unwrap_or_default(), backlog_end, quiet_since: None })
     }
 
     fn poll(&mut self, input: &str, max: usize, wait: Duration) -> Result<Vec<Record>, IntakeError> {
@@ -225,6 +248,8 @@ impl KafkaStream {
         for message in &messages {
             self.next.insert(message.partition, message.offset + 1);
         }
+        let quiet = messages.is_empty() && self.source.state().trouble.is_none();
+        self.quiet_since = quiet.then(|| self.quiet_since.unwrap_or_else(Instant::now));
         let record = |message: freshet_connectors::kafka::KafkaMessage| Record {
             payload: message.payload.unwrap_or_default(),
             position: position::kafka(message.partition, message.offset),

@@ -24,7 +24,7 @@ pub(super) fn node(
     let (group, bit) =
         pipelines[pipeline].groups.iter().enumerate().find_map(|(index, group)| Some((index, member(group)?)))?;
     let keys = &definitions.entities[view.entity].keys;
-    let plan = ChangesPlan::new(plan, changes.features.clone(), keys);
+    let plan = ChangesPlan::new(&plan, &changes.features, keys);
     let fields = plan.schema.fields().iter().map(|field| field.as_ref().clone()).collect();
     let from = &pipelines[pipeline].groups[group];
     let input = ChangesInput {

@@ -4,14 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema};
-use freshet_config::definitions::{
-    Aggregate, ChangesOf, Definitions, Function, Mode, Sql, View, arrow_schema, arrow_type, column_type,
-};
-use freshet_config::diagnostic::{Diagnostic, Diagnostics, Place, suggestion};
+use freshet_config::definitions::{ChangesOf, Definitions, Sql, View, arrow_schema, arrow_type, column_type};
+use freshet_config::diagnostic::{Diagnostic, Diagnostics, suggestion};
 use freshet_config::time::Span;
 use freshet_config::value::DataType;
 use freshet_operators::lookup::ServicePlan;
-use freshet_operators::project::{ProjectedColumn, Projection};
+use freshet_operators::project::{ProjectedCategory, ProjectedColumn, Projection};
 use freshet_operators::sql::{self, Expression, Predicate, SqlError, SqlErrorKind};
 use freshet_operators::view::{self, ColumnSource, MAX_COLUMNS, MAX_WINDOWS, ViewPlan};
 
@@ -119,11 +117,6 @@ impl Compiler<'_> {
     /// Compiles a view and adds it to the group of its entity that has room.
     fn view(&mut self, index: usize, schema: &Arc<Schema>, groups: &mut Vec<Group>) -> Option<Arc<ViewPlan>> {
         let view = &self.definitions.views[index];
-        if let Some((place, what)) = not_computed(view) {
-            let message = format!("view `{}`: {what} is not supported yet", view.served_as);
-            self.errors.push(Diagnostic::new(place, "DEF-ARG", message).hint("remove it for now"));
-            return None;
-        }
         let filter = match &view.filter {
             Some(sql) => Some(self.predicate(sql, schema, &format!("the filter of view `{}`", view.served_as))?),
             None => None,
@@ -134,7 +127,18 @@ impl Compiler<'_> {
         let columns: Vec<ProjectedColumn> = compiled.into_iter().collect::<Option<_>>()?;
         let types: Vec<DataType> = columns.iter().map(|c| c.data_type).collect();
         self.check_functions(view, &sources, &types);
-        let plan = Arc::new(ViewPlan::new(view, &types, self.definitions.plan_id()));
+        let category = match &view.group {
+            Some(group) => Some((group.column.text.clone(), self.category(view, &group.column, schema)?)),
+            None => None,
+        };
+        let plan_id = self.definitions.plan_id();
+        let mut plan = match &category {
+            Some((_, category)) => ViewPlan::by_category(view, &types, category.data_type, plan_id),
+            None => ViewPlan::new(view, &types, plan_id),
+        };
+        let source = &self.definitions.sources[view.source];
+        plan.retracts = source.changelog.is_some() || source.changes_of.is_some();
+        let plan = Arc::new(plan);
         if plan.windows.len() > MAX_WINDOWS || columns.len() > MAX_COLUMNS {
             let message = format!(
                 "view `{}` has {} distinct windows and {} distinct columns, more than {MAX_WINDOWS} and {MAX_COLUMNS}",
@@ -147,12 +151,15 @@ impl Compiler<'_> {
         }
         let keys = self.keys(view, schema)?;
         let time = self.definitions.sources[view.source].event_time;
-        let group = match groups.iter_mut().find(|g| g.entity == view.entity && g.has_room(&sources, &keys)) {
+        let (text, category) = category.unzip();
+        let fits = |g: &Group| g.entity == view.entity && g.category == text && g.has_room(&sources, &keys);
+        let group = match groups.iter_mut().find(|group| fits(group)) {
             Some(group) => group,
             None => {
-                let projection =
-                    Projection { time, keys, columns: Vec::new(), filters: Vec::new(), keep_positions: false };
-                groups.push(Group { entity: view.entity, projection, views: Vec::new(), sources: Vec::new() });
+                let (columns, filters) = (Vec::new(), Vec::new());
+                let projection = Projection { time, keys, category, columns, filters, keep_positions: false };
+                let (views, sources) = (Vec::new(), Vec::new());
+                groups.push(Group { entity: view.entity, projection, category: text, views, sources });
                 groups.last_mut()?
             }
         };
@@ -178,6 +185,19 @@ impl Compiler<'_> {
             None => DataType::Bool,
         };
         Some(ProjectedColumn { of, filter, data_type })
+    }
+
+    fn category(&mut self, view: &View, sql: &Sql, schema: &Schema) -> Option<ProjectedCategory> {
+        let what = format!("the category of view `{}`", view.served_as);
+        let of = self.keep(Expression::compile(&sql.text, schema), sql, &what)?;
+        let data_type = column_type(of.data_type())?;
+        if !data_type.is_key() {
+            let message = format!("{what}: `{}` is {data_type}, which has no exact values to group by", sql.text);
+            let hint = "group by a string, an integer, a bool or a timestamp";
+            self.errors.push(Diagnostic::new(&sql.place, "DEF-TYPE", message).hint(hint));
+            return None;
+        }
+        Some(ProjectedCategory { of, data_type })
     }
 
     fn predicate(&mut self, sql: &Sql, schema: &Schema, what: &str) -> Option<Predicate> {
@@ -249,35 +269,6 @@ impl Compiler<'_> {
     }
 }
 
-/// What of a view the operators cannot compute yet, and where it stands.
-fn not_computed(view: &View) -> Option<(&Place, String)> {
-    let here = |what: &str| Some((&view.place, what.to_string()));
-    if view.attributes {
-        return here("a list of attributes");
-    }
-    if let Some(group) = &view.group {
-        return Some((&group.column.place, format!("the category `{}`", group.name)));
-    }
-    if view.lifetime_start.is_some() {
-        return here("lifetime_start");
-    }
-    match view.mode {
-        Mode::Continuous | Mode::Interval(_) => {}
-        Mode::Batch { .. } => return here("the mode batch"),
-        Mode::Sawtooth(_) => return here("the mode sawtooth"),
-    }
-    if let Some(feature) = view.features.iter().find(|feature| feature.series.is_some()) {
-        return Some((&view.aggregates.get(feature.aggregate)?.place, "a series of windows".to_string()));
-    }
-    let unknown = |a: &&Aggregate| !Function::SIMPLE.contains(&a.function);
-    if let Some(aggregate) = view.aggregates.iter().find(unknown) {
-        return Some((&aggregate.place, format!("the function {}", aggregate.function.name())));
-    }
-    let unbounded = |a: &&Aggregate| a.windows.iter().any(|window| window.size >= Span::UNBOUNDED);
-    let aggregate = view.aggregates.iter().find(unbounded)?;
-    Some((&aggregate.place, "a window without a beginning".to_string()))
-}
-
 /// An SQL error at its place in the definition file.
 fn diagnostic(error: &SqlError, sql: &Sql, what: &str) -> Diagnostic {
     let code = match error.kind {
@@ -302,7 +293,7 @@ fn diagnostic(error: &SqlError, sql: &Sql, what: &str) -> Diagnostic {
 impl Group {
     /// A batch names views and columns by the bits of one word.
     fn has_room(&self, sources: &[ColumnSource], keys: &[(usize, DataType)]) -> bool {
-        let fresh = sources.iter().filter(|s| !self.sources.iter().any(|known| known.same_text(s))).count();
+        let fresh = sources.iter().filter(|s| !self.sources.iter().any(|known| known.same_values(s))).count();
         self.projection.keys == keys && self.views.len() < 64 && self.sources.len() + fresh <= 64
     }
 
@@ -316,7 +307,7 @@ impl Group {
     ) {
         let mut places = Vec::new();
         for (source, column) in sources.into_iter().zip(columns) {
-            let known = self.sources.iter().position(|s| s.same_text(&source));
+            let known = self.sources.iter().position(|s| s.same_values(&source));
             places.push(known.unwrap_or(self.sources.len()));
             if known.is_none() {
                 self.sources.push(source);

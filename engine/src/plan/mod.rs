@@ -95,6 +95,8 @@ pub struct Group {
     /// Index into the definitions' entities.
     pub entity: usize,
     pub projection: Projection,
+    /// The category's column or expression, where views are by category.
+    pub category: Option<String>,
     /// Where each column of the projection comes from, as text.
     pub sources: Vec<ColumnSource>,
     pub views: Vec<GroupView>,

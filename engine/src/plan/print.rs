@@ -4,6 +4,7 @@ use std::fmt;
 
 use freshet_config::definitions::{CHANGED_AT, FileFormat, Files, Mode, Stream};
 use freshet_operators::changes::ChangesPlan;
+use freshet_operators::summary::SummaryKind;
 use freshet_operators::view::{ColumnPlan, ColumnSource, ViewPlan};
 
 use super::{Group, Node, Pipeline, Plan};
@@ -92,7 +93,8 @@ impl Plan {
         let entity = &self.definitions.entities[group.entity];
         let keys: Vec<String> = entity.keys.iter().map(|k| format!("{} {}", k.name, k.data_type)).collect();
         let order = if group.projection.keep_positions { ", keeps positions" } else { "" };
-        writeln!(f, "  project  by {} ({}){order}", entity.name, keys.join(", "))?;
+        let category = group.category.as_ref().map(|text| format!(", category {text}")).unwrap_or_default();
+        writeln!(f, "  project  by {} ({}{category}){order}", entity.name, keys.join(", "))?;
         for (source, column) in group.sources.iter().zip(&group.projection.columns) {
             writeln!(f, "           {} {}", describe_column(source), column.data_type)?;
         }
@@ -104,13 +106,25 @@ impl Plan {
         for member in &group.views {
             let plan = &self.views[member.view];
             write!(f, "    view {} {}", plan.name, describe_mode(plan.mode))?;
-            match &self.definitions.views[member.view].filter {
-                Some(filter) => writeln!(f, " where {}", filter.text)?,
+            if let Some(filter) = &self.definitions.views[member.view].filter {
+                write!(f, " where {}", filter.text)?;
+            }
+            match &group.category {
+                Some(category) => writeln!(f, " by {category}")?,
                 None => writeln!(f)?,
             }
-            for (c, column) in plan.columns.iter().enumerate() {
-                let text = describe_column(&group.sources[member.columns[c]]);
-                writeln!(f, "      keep {text}: {} over {}", kept(column).join(" "), windows_of(plan, column))?;
+            let text = |c: usize| describe_column(&group.sources[member.columns[c]]);
+            for (c, column) in plan.columns.iter().enumerate().filter(|(_, column)| column.windows != 0) {
+                let windows = windows_of(plan, column.windows);
+                writeln!(f, "      keep {}: {} over {windows}", text(c), kept(column).join(" "))?;
+            }
+            for summary in &plan.summaries {
+                let kept = match summary.kind {
+                    SummaryKind::By { order, .. } => format!("{} {}", describe_summary(&summary.kind), text(order)),
+                    _ => describe_summary(&summary.kind),
+                };
+                let windows = windows_of(plan, summary.windows);
+                writeln!(f, "      keep {}: {kept} over {windows}", text(summary.column))?;
             }
             for feature in &plan.features {
                 writeln!(f, "      feature {} {}", feature.name, feature.data_type)?;
@@ -168,6 +182,25 @@ fn describe_mode(mode: Mode) -> String {
     }
 }
 
+fn describe_summary(kind: &SummaryKind) -> String {
+    match kind {
+        SummaryKind::List { n, newest, distinct } => {
+            let end = if *newest { "last" } else { "first" };
+            format!("{end} {n}{}", if *distinct { " distinct" } else { "" })
+        }
+        SummaryKind::Tally { limit, counts: true } => format!("counts of {limit} values"),
+        SummaryKind::Tally { limit, counts: false } => format!("{limit} values"),
+        SummaryKind::Registers { precision } => format!("{} registers", 1u32 << precision),
+        SummaryKind::Ranks { percentiles } => {
+            let shares: Vec<String> = percentiles.iter().map(|p| p.get().to_string()).collect();
+            format!("ranks {}", shares.join(" "))
+        }
+        SummaryKind::Decay { half_life } => format!("sum decayed by {half_life}"),
+        SummaryKind::By { greatest, .. } => if *greatest { "at greatest" } else { "at least" }.to_string(),
+        SummaryKind::Latest => "newest row".to_string(),
+    }
+}
+
 fn kept(column: &ColumnPlan) -> Vec<&'static str> {
     let parts = [
         (true, "count"),
@@ -180,8 +213,9 @@ fn kept(column: &ColumnPlan) -> Vec<&'static str> {
     parts.iter().filter_map(|(kept, name)| kept.then_some(*name)).collect()
 }
 
-fn windows_of(plan: &ViewPlan, column: &ColumnPlan) -> String {
-    let spans = plan.windows.iter().enumerate().filter(|(w, _)| column.in_window(*w)).map(|(_, window)| {
+/// The windows of these bits.
+fn windows_of(plan: &ViewPlan, windows: u64) -> String {
+    let spans = plan.windows.iter().enumerate().filter(|(w, _)| windows >> w & 1 == 1).map(|(_, window)| {
         if window.offset.micros() == 0 {
             window.size.to_string()
         } else {

@@ -141,6 +141,9 @@ fn keyed_updates<'s>(
                 for (keyed, sign) in keyed_events(&std::mem::take(batch), &step, &converter) {
                     if reach_us.is_some() && sign > 0 {
                         retained.entry(keyed.1.1).or_default().push(keyed.clone());
+                    } else if reach_us.is_some() && !let_go(&mut retained, &keyed) {
+                        // It went already, because no window sees it any more.
+                        continue;
                     }
                     session.give((keyed, *time.time(), sign));
                 }
@@ -164,6 +167,14 @@ fn keyed_updates<'s>(
             }
         }
     })
+}
+
+/// Takes an event out of those retained; `false` when it is not there.
+fn let_go(retained: &mut BTreeMap<i64, Vec<Keyed>>, keyed: &Keyed) -> bool {
+    let Some(events) = retained.get_mut(&keyed.1.1) else { return false };
+    let Some(place) = events.iter().position(|event| event == keyed) else { return false };
+    events.swap_remove(place);
+    true
 }
 
 fn keyed_events(batch: &SourceBatch, step: &Step, converter: &RowConverter) -> Vec<(Keyed, isize)> {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use freshet_operators::batch::KeyedBatch;
 use freshet_operators::changes::changes;
 use freshet_operators::project::SourceBatch;
-use freshet_operators::slices::{Layout, Tuning, ViewStore};
+use freshet_operators::slices::{CategoryStore, Layout, Tuning, ViewStore};
 use freshet_operators::windows::{Control, GroupView, Rows, windows};
 use timely::container::NoopBuilder;
 use timely::dataflow::operators::{Input, Probe};
@@ -173,9 +173,19 @@ impl<'s> Builder<'_, 's> {
         let group = &self.pipeline.groups[group];
         let heap_keys = group.projection.heap_key();
         let views = group.views.iter().enumerate().map(|(bit, member)| {
-            let layout = Layout::new((*self.plan.views[member.view]).clone());
+            let plan = &self.plan.views[member.view];
             let Surroundings { tuning, start_us, .. } = *self.surroundings;
-            let store = ViewStore::new(layout, tuning, member.columns.clone(), bit as u32, heap_keys, start_us);
+            let (columns, bit) = (member.columns.clone(), bit as u32);
+            let store = match &plan.categories {
+                Some(categories) => {
+                    let keys = group.projection.keys.iter().map(|(_, data_type)| *data_type).collect();
+                    CategoryStore::new(plan, categories.clone(), tuning, columns, bit, keys, start_us).into()
+                }
+                None => {
+                    let layout = Layout::new((**plan).clone());
+                    ViewStore::new(layout, tuning, columns, bit, heap_keys, start_us).into()
+                }
+            };
             GroupView { view: member.view, store }
         });
         windows(events, group.projection.shape(), views.collect(), self.control.clone())

@@ -3,7 +3,7 @@
 use freshet_config::value::DataType;
 
 use crate::batch::{KeyedBatch, heap_bytes, heap_word};
-use crate::row::Fold;
+use crate::row::{Fold, Members};
 use crate::view::ViewPlan;
 
 /// Events of one key that pass the view's filter.
@@ -11,7 +11,7 @@ use crate::view::ViewPlan;
 pub struct KeyEvents {
     /// In the order of (time, position).
     events: Vec<KeyEvent>,
-    /// Texts of the events, and of some that are gone.
+    /// Texts of the events, and of some that are gone: below 4 GiB, which is what a place in it can name.
     heap: Vec<u8>,
     /// Bytes of the heap that events name.
     live: usize,
@@ -58,20 +58,14 @@ impl KeyEvents {
 
     /// Adds an event to the windows of `members`, after all that were added before.
     pub(super) fn fold(&self, event: usize, view: &ViewPlan, members: u64, fold: &mut Fold) {
-        let KeyEvent { nulls, words, .. } = &self.events[event];
-        fold.add(view, members, 0, *nulls, words, &self.heap);
+        let KeyEvent { time, nulls, words, .. } = &self.events[event];
+        fold.add(view, Members { members, older: 0 }, *time, *nulls, words, &self.heap);
     }
 
-    /// Adds an event to window `w`, before all that were added before.
-    pub(super) fn fold_older(&self, event: usize, view: &ViewPlan, w: usize, fold: &mut Fold) {
-        let KeyEvent { nulls, words, .. } = &self.events[event];
-        fold.add(view, 1 << w, 1 << w, *nulls, words, &self.heap);
-        for (c, column) in view.columns.iter().enumerate() {
-            if column.last && column.in_window(w) && nulls >> c & 1 == 0 {
-                // The newest stays the last.
-                fold.cell_mut(w, c).last_of_core = true;
-            }
-        }
+    /// The word of a column; `None`: null.
+    pub(super) fn word(&self, event: usize, column: usize) -> Option<u64> {
+        let event = &self.events[event];
+        (event.nulls >> column & 1 == 0).then(|| event.words[column])
     }
 
     /// Adds event `i` of a batch; `columns` holds, per column of the view, that of the batch. After the last one comes
@@ -126,13 +120,14 @@ impl KeyEvents {
                 continue;
             }
             let word = batch.columns[*from][i];
-            words[c] = match column.data_type {
-                DataType::String => {
+            words[c] = match (&column.sketch, column.data_type) {
+                (Some(sketch), _) => sketch.word(word, &batch.heap),
+                (None, DataType::String) => {
                     let text = heap_bytes(&batch.heap, word);
                     self.heap.extend_from_slice(text);
                     heap_word(self.heap.len() - text.len(), text.len())
                 }
-                _ => word,
+                (None, _) => word,
             };
         }
         KeyEvent { time: batch.time[i], position: batch.position.get(i).copied().unwrap_or(0), nulls, words }

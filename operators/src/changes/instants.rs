@@ -6,18 +6,14 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use freshet_config::definitions::{Function, Mode};
+use freshet_config::definitions::Mode;
 use freshet_config::time::{EventTime, Span};
 use freshet_config::value::Value;
 
+use super::sweep::Sweep;
 use super::{Change, ChangesPlan, KeyEvents};
 use crate::row::{FeatureValue, Fold};
 use crate::view::ViewPlan;
-
-/// Whether a function's value is the same when events are added from the newest to the oldest.
-pub(super) fn sweeps(function: Function) -> bool {
-    Function::SIMPLE.contains(&function)
-}
 
 /// First instant at which an event at `time` counts in a window of this offset, in microseconds.
 fn enters(plan: &ViewPlan, offset: Span, time: i64) -> i64 {
@@ -71,55 +67,39 @@ impl ChangesPlan {
     /// The changes of a key in a range of instants, in order.
     pub fn changes(&self, events: &KeyEvents, range: Range<i64>) -> Vec<Change> {
         let range = range.start.max(EventTime::MIN.micros())..range.end.min(EventTime::MAX.micros() + 1);
-        let (instants, last_entry) = self.instants(events, &range);
+        let instants = self.instants(events, &range);
         if instants.is_empty() {
             return Vec::new();
         }
         let mut states = States { plan: self, events, fold: Fold::new(&self.view), values: Vec::new() };
-        let falling = match self.sweeps {
-            true => instants.partition_point(|at| *at <= last_entry),
-            false => instants.len(),
+        let all = std::iter::once(range.start.saturating_sub(1)).chain(instants.iter().copied());
+        let found: Vec<State> = match self.sweeps {
+            true => states.sweep(all),
+            false => all.map(|at| states.at(at)).collect(),
         };
-        let mut found: Vec<Option<Arc<[Value]>>> = instants[..falling].iter().map(|at| states.at(*at)).collect();
-        found.extend(states.sweep(&instants[falling..]));
         let empty = states.empty();
-        let mut before = states.at(range.start.saturating_sub(1));
-        let mut changes = Vec::new();
-        for (at, state) in instants.into_iter().zip(found) {
-            if !same_state(&before, &state) {
-                let values = |state: &Option<Arc<[Value]>>| state.clone().unwrap_or_else(|| empty.clone());
-                changes.push(Change { at, before: values(&before), after: values(&state) });
-                before = state;
-            }
-        }
-        changes
+        let values = |state: &State| state.clone().unwrap_or_else(|| empty.clone());
+        let pairs = instants.into_iter().zip(found.windows(2)).filter(|(_, pair)| !same_state(&pair[0], &pair[1]));
+        pairs.map(|(at, pair)| Change { at, before: values(&pair[0]), after: values(&pair[1]) }).collect()
     }
 
-    /// Instants at which an event enters or leaves a window, and the last at which one enters.
-    fn instants(&self, events: &KeyEvents, range: &Range<i64>) -> (Vec<i64>, i64) {
+    /// Instants at which an event enters or leaves a window.
+    fn instants(&self, events: &KeyEvents, range: &Range<i64>) -> Vec<i64> {
         let view = &self.view;
-        let mut instants = Vec::new();
-        let mut last_entry = i64::MIN;
-        let mut add = |at: i64| {
-            if range.contains(&at) {
-                instants.push(at);
-            }
+        let entries = |w: usize| {
+            let window = view.windows[w];
+            events.times().flat_map(move |time| [enters(view, window.offset, time), leaves(view, w, time)])
         };
-        let start = start(view);
-        start.into_iter().for_each(&mut add);
-        for time in events.times() {
-            for w in self.carried() {
-                let enters = enters(view, view.windows[w].offset, time);
-                last_entry = last_entry.max(enters);
-                add(enters);
-                add(leaves(view, w, time));
-            }
-        }
+        let all = start(view).into_iter().chain(self.carried().flat_map(entries));
+        let mut instants: Vec<i64> = all.filter(|at| range.contains(at)).collect();
         instants.sort_unstable();
         instants.dedup();
-        (instants, last_entry.max(start.unwrap_or(i64::MIN)))
+        instants
     }
 }
+
+/// A key's features, in the order of the plan; `None` while no event is in any of their windows.
+type State = Option<Arc<[Value]>>;
 
 /// Bits, not numbers: a NaN is itself.
 pub(super) fn same_value(a: &Value, b: &Value) -> bool {
@@ -130,7 +110,7 @@ pub(super) fn same_value(a: &Value, b: &Value) -> bool {
     }
 }
 
-fn same_state(a: &Option<Arc<[Value]>>, b: &Option<Arc<[Value]>>) -> bool {
+fn same_state(a: &State, b: &State) -> bool {
     match (a, b) {
         (None, None) => true,
         (Some(a), Some(b)) => a.iter().zip(b.iter()).all(|(a, b)| same_value(a, b)),
@@ -138,7 +118,7 @@ fn same_state(a: &Option<Arc<[Value]>>, b: &Option<Arc<[Value]>>) -> bool {
     }
 }
 
-/// Features of one key at any instant. A state is `None` while no event is in any window.
+/// The states of one key.
 struct States<'a> {
     plan: &'a ChangesPlan,
     events: &'a KeyEvents,
@@ -147,7 +127,8 @@ struct States<'a> {
 }
 
 impl States<'_> {
-    fn at(&mut self, at: i64) -> Option<Arc<[Value]>> {
+    /// From all events inside.
+    fn at(&mut self, at: i64) -> State {
         if self.plan.view.before_start(EventTime::from_micros(at)) {
             return None;
         }
@@ -167,26 +148,22 @@ impl States<'_> {
         any.then(|| self.finish(at))
     }
 
-    /// States at ascending instants after the last entry: each window holds the events from some one on.
-    fn sweep(&mut self, instants: &[i64]) -> Vec<Option<Arc<[Value]>>> {
-        let count = self.events.len();
-        // The oldest event in each window so far.
-        let mut oldest: Vec<(usize, usize)> = self.plan.carried().map(|w| (w, count)).collect();
-        let mut states = vec![None; instants.len()];
-        self.fold.reset();
-        let mut any = false;
-        for (state, at) in states.iter_mut().zip(instants).rev() {
-            for (w, oldest) in &mut oldest {
-                let from = self.members(*w, *at).start;
-                while *oldest > from {
-                    *oldest -= 1;
-                    any = true;
-                    self.events.fold_older(*oldest, &self.plan.view, *w, &mut self.fold);
-                }
+    /// At ascending instants, each from the one before it.
+    fn sweep(&mut self, instants: impl Iterator<Item = i64>) -> Vec<State> {
+        let view = &self.plan.view;
+        let mut sweeps: Vec<(usize, Sweep)> = Vec::new();
+        let step = |at: i64| {
+            if sweeps.is_empty() {
+                sweeps = self.plan.carried().map(|w| (w, Sweep::new(view, w, self.members(w, at).start))).collect();
             }
-            *state = any.then(|| self.finish(*at));
-        }
-        states
+            for (w, sweep) in &mut sweeps {
+                let inside = self.members(*w, at);
+                sweep.move_to(view, self.events, inside, &mut self.fold);
+            }
+            let live = sweeps.iter().any(|(_, sweep)| !sweep.is_empty());
+            (live && !view.before_start(EventTime::from_micros(at))).then(|| self.finish(at))
+        };
+        instants.map(step).collect()
     }
 
     /// The events that a window holds, by number.
@@ -196,11 +173,10 @@ impl States<'_> {
         start..self.events.first_at(view.upper(view.windows[w].offset, at)).max(start)
     }
 
-    fn finish(&mut self, _at: i64) -> Arc<[Value]> {
+    fn finish(&mut self, at: i64) -> Arc<[Value]> {
         self.values.clear();
-        self.fold.finish(&self.plan.view, self.events.heap(), &mut self.values);
-        let take = |index: &usize| std::mem::replace(&mut self.values[*index].value, Value::Null);
-        self.plan.features.iter().map(take).collect()
+        self.fold.finish(&self.plan.view, EventTime::from_micros(at), self.events.heap(), &mut self.values);
+        self.values.drain(..).map(|found| found.value).collect()
     }
 
     fn empty(&mut self) -> Arc<[Value]> {

@@ -12,17 +12,18 @@
 //! A change holds the features after it and those before. A key that falls back to nothing has the features of empty
 //! windows: counts 0, all else null.
 //!
-//! Memory: the events of a key that some window sees at an instant at which a change may still matter. Cost per key and
-//! epoch, with `n` such events and `w` windows: finding the instants of change takes `n * w` steps. Where events still
-//! enter windows, each instant folds what is in them, up to `n` events. From the last entry on windows only lose events,
-//! and one sweep over `n * w` events serves all instants (for functions of [`instants::sweeps`]; for the others each folds
-//! anew). A new event at the end of a key's time costs one fold and one sweep.
+//! Memory: the events of a key that some window sees at an instant at which a change may still matter. Cost per touched key
+//! and epoch, with `n` such events and `w` windows: up to `2 * n * w` instants from the first that the epoch's events
+//! affect, at each of which the features are read once with those events and once without. Functions of one column are
+//! swept ([`sweep`]): every event enters and leaves each window once. For the others each instant folds what is inside, up
+//! to `n` events.
 
 mod batch;
 mod events;
 mod instants;
 mod key;
 mod operator;
+mod sweep;
 
 use std::sync::Arc;
 
@@ -31,6 +32,7 @@ use freshet_config::definitions::{BEFORE, CHANGED_AT, Column, arrow_type};
 use freshet_config::time::{EventTime, Span};
 use freshet_config::value::{DataType, FeatureType, Value};
 
+use crate::batch::KeyedBatch;
 use crate::view::ViewPlan;
 
 pub use batch::ChangeBatch;
@@ -40,9 +42,8 @@ pub use operator::{ChangesInput, changes};
 /// What the changes of a view are, compiled.
 #[derive(Clone, Debug)]
 pub struct ChangesPlan {
+    /// The view, without the features that changes do not hold: what is left are single values.
     pub view: Arc<ViewPlan>,
-    /// Features that changes hold, all of them single values: indices into the view's.
-    pub features: Vec<usize>,
     /// Types of the key's parts, in the entity's order.
     pub keys: Vec<DataType>,
     /// Types of the features.
@@ -53,7 +54,7 @@ pub struct ChangesPlan {
     pub memory: Span,
     /// Windows of the features, a bit each.
     windows: u64,
-    /// Whether the features can be read from events added from the newest to the oldest.
+    /// Whether all features can be swept.
     sweeps: bool,
 }
 
@@ -62,7 +63,7 @@ pub struct ChangesPlan {
 pub struct Change {
     /// Microseconds.
     pub at: i64,
-    /// Features just before, and from then on; in the order of [`ChangesPlan::features`].
+    /// Features just before, and from then on; in the order of the plan's view.
     pub before: Arc<[Value]>,
     pub after: Arc<[Value]>,
 }
@@ -76,32 +77,35 @@ impl Change {
 }
 
 impl ChangesPlan {
-    /// `features` are single values of the view; `keys` those of its entity.
-    pub fn new(view: Arc<ViewPlan>, features: Vec<usize>, keys: &[Column]) -> ChangesPlan {
+    /// `features` are features of the view that are single values, in its order; `keys` those of its entity.
+    pub fn new(view: &ViewPlan, features: &[usize], keys: &[Column]) -> ChangesPlan {
+        let mut view = view.clone();
+        let (mut taken, mut types) = (Vec::new(), Vec::new());
+        for feature in features.iter().filter_map(|index| view.features.get(*index)) {
+            if let FeatureType::Scalar(data_type) = feature.data_type {
+                taken.push(feature.clone());
+                types.push(data_type);
+            }
+        }
+        view.features = taken;
+        let sweeps = view.features.iter().all(|feature| sweep::sweeps(feature.function));
+        if sweeps {
+            view.summaries.clear();
+        }
         let field = |name: &str, data_type| Field::new(name, arrow_type(data_type), true);
         let mut fields = vec![field(CHANGED_AT, DataType::Timestamp)];
         fields.extend(keys.iter().map(|key| field(&key.name, key.data_type)));
-        let taken: Vec<(&str, DataType)> = features
-            .iter()
-            .filter_map(|index| match &view.features.get(*index)?.data_type {
-                FeatureType::Scalar(data_type) => Some((view.features[*index].name.as_str(), *data_type)),
-                FeatureType::List(_) | FeatureType::Map(..) => None,
-            })
-            .collect();
-        fields.extend(taken.iter().map(|(name, data_type)| field(name, *data_type)));
-        fields.extend(taken.iter().map(|(name, data_type)| field(&format!("{name}{BEFORE}"), *data_type)));
-        let types = taken.iter().map(|(_, data_type)| *data_type).collect();
-        let windows = features.iter().fold(0, |bits, index| bits | 1 << view.features[*index].window);
-        let sweeps = features.iter().all(|index| instants::sweeps(view.features[*index].function));
+        let named = || view.features.iter().zip(&types);
+        fields.extend(named().map(|(feature, data_type)| field(&feature.name, *data_type)));
+        fields.extend(named().map(|(feature, data_type)| field(&format!("{}{BEFORE}", feature.name), *data_type)));
         ChangesPlan {
-            features,
+            windows: view.features.iter().fold(0, |bits, feature| bits | 1 << feature.window),
             keys: keys.iter().map(|key| key.data_type).collect(),
             types,
             schema: Arc::new(Schema::new(fields)),
             memory: Span::ZERO,
-            windows,
             sweeps,
-            view,
+            view: Arc::new(view),
         }
     }
 
@@ -115,6 +119,12 @@ impl ChangesPlan {
         // A change is told from the state just before it.
         let before = from.saturating_sub(1);
         self.carried().map(|w| self.view.lower(w, before)).min().unwrap_or(before)
+    }
+
+    /// Whether an event exists for the view at all.
+    pub fn counts(&self, batch: &KeyedBatch, i: usize, bit: u32) -> bool {
+        let passes = batch.passes.get(i).is_none_or(|passes| passes >> bit & 1 == 1);
+        passes && self.view.lifetime_start.is_none_or(|start| batch.time[i] >= start.micros())
     }
 
     /// Windows of the features.

@@ -98,9 +98,8 @@ impl Keys {
         let mut touched = Vec::new();
         for (b, batch) in batches.iter().enumerate() {
             for i in 0..batch.len() {
-                let passes = batch.passes.get(i).is_none_or(|passes| passes >> self.input.bit & 1 == 1);
                 // What is older is in no window any more at any instant that matters.
-                if !passes || batch.time[i] < needed {
+                if !plan.counts(batch, i, self.input.bit) || batch.time[i] < needed {
                     continue;
                 }
                 let slot = self.slot(batch, i);

@@ -13,7 +13,9 @@ fn plan(mode: Mode, data_type: DataType, windows: &[(i64, i64)], functions: &[Fu
             name: String::new(),
             function,
             column: Some(0),
+            summary: None,
             window,
+            series: Vec::new(),
             data_type: function.output(Some(data_type)),
         })
     });
@@ -24,6 +26,7 @@ fn plan(mode: Mode, data_type: DataType, windows: &[(i64, i64)], functions: &[Fu
         columns: vec![ColumnPlan {
             windows: u64::MAX,
             data_type,
+            sketch: None,
             stored: true,
             sum: true,
             squares: true,
@@ -31,8 +34,11 @@ fn plan(mode: Mode, data_type: DataType, windows: &[(i64, i64)], functions: &[Fu
             max: true,
             last: true,
         }],
+        summaries: Vec::new(),
         features: features.collect(),
         feature_start: None,
+        lifetime_start: None,
+        retracts: false,
         plan_id: PlanId(0),
     }
 }

@@ -5,13 +5,17 @@ use freshet_config::value::DataType;
 use crate::batch::heap_word;
 use crate::exact::Moments;
 
-pub(crate) const VERSION: u8 = 1;
+pub(crate) const VERSION: u8 = 2;
 /// All slices ever: exact for every instant.
 pub(crate) const KIND_COMPLETE: u8 = 0;
 /// All slices still in reach: exact from `as_of` on.
 pub(crate) const KIND_SPARSE: u8 = 1;
 /// Cores and the slices that leave or enter before the horizon.
 pub(crate) const KIND_DENSE: u8 = 2;
+/// Rows of the categories of a key.
+pub(crate) const KIND_CATEGORIES: u8 = 3;
+/// A key with more categories than are allowed.
+pub(crate) const KIND_TOO_MANY: u8 = 4;
 
 /// Where rows are encoded: bytes that are there before they are written, so that a write of eight bytes of which one
 /// counts is a single store.
@@ -65,6 +69,10 @@ impl RowBuffer {
     #[inline(always)]
     pub fn varint(&mut self, value: u64) {
         self.write(MAX_NUMBER, |cursor| cursor.varint(value));
+    }
+
+    pub fn byte(&mut self, byte: u8) {
+        self.write(1, |cursor| cursor.put([byte], 1));
     }
 
     #[inline(always)]
@@ -272,6 +280,13 @@ impl<'a> Bytes<'a> {
             }
         }
         Some(moments)
+    }
+
+    /// A number of things that take a byte each at least: no more than there are bytes left.
+    pub fn count(&mut self) -> Option<usize> {
+        let count = usize::try_from(self.varint()?).ok()?;
+        // One more, for a tally's count of values and one.
+        (count <= self.row.len().saturating_sub(self.at) + 1).then_some(count)
     }
 
     pub fn rest(&self) -> &'a [u8] {

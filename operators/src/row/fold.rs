@@ -1,13 +1,18 @@
 //! What a reader adds up: per window a row count, per (window, column) exact accumulators; and how features come of them.
 
+use std::cmp::Ordering;
+
 use freshet_config::definitions::Function;
 use freshet_config::time::EventTime;
 use freshet_config::value::{DataType, Value};
 
+use super::codec::Bytes;
+use super::summaries::Folded;
 use super::{FeatureValue, Status};
 use crate::batch::heap_bytes;
 use crate::exact::{self, Lane, Moments, Scale, Wide};
 use crate::slices::order_word;
+use crate::summary::addend;
 use crate::view::{FeaturePlan, ViewPlan};
 
 /// Accumulators of all windows of a view. Kept between folds for its buffers.
@@ -19,6 +24,19 @@ pub struct Fold {
     /// `window * columns + column`.
     cells: Vec<Cell>,
     columns: usize,
+    /// Summaries in the windows that use them.
+    summaries: Vec<Folded>,
+    /// `summary * windows + window`: where it stands, or [`UNUSED`].
+    places: Vec<u32>,
+}
+
+const UNUSED: u32 = u32::MAX;
+
+/// Windows that count an event, a bit each, and those of them before whose core it lies.
+#[derive(Clone, Copy, Debug)]
+pub struct Members {
+    pub members: u64,
+    pub older: u64,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -37,10 +55,20 @@ pub(crate) struct Cell {
 
 impl Fold {
     pub fn new(plan: &ViewPlan) -> Fold {
+        let windows = plan.windows.len();
+        let (mut summaries, mut places) = (Vec::new(), vec![UNUSED; plan.summaries.len() * windows]);
+        for (s, summary) in plan.summaries.iter().enumerate() {
+            for w in (0..windows).filter(|w| summary.windows >> w & 1 == 1) {
+                places[s * windows + w] = summaries.len() as u32;
+                summaries.push(Folded::new(plan, s));
+            }
+        }
         Fold {
-            rows: vec![0; plan.windows.len()],
-            cells: vec![Cell::default(); plan.windows.len() * plan.columns.len()],
+            rows: vec![0; windows],
+            cells: vec![Cell::default(); windows * plan.columns.len()],
             columns: plan.columns.len(),
+            summaries,
+            places,
         }
     }
 
@@ -52,6 +80,13 @@ impl Fold {
             cell.wide = None;
             cell.last_of_core = false;
         }
+        self.summaries.iter_mut().for_each(Folded::reset);
+    }
+
+    /// Reads the core of a summary.
+    pub(crate) fn read_summary(&mut self, summary: usize, window: usize, bytes: &mut Bytes) -> Option<()> {
+        let place = self.places[summary * self.rows.len() + window];
+        self.summaries.get_mut(place as usize)?.read(bytes)
     }
 
     pub(crate) fn set_rows(&mut self, window: usize, rows: u64) {
@@ -62,10 +97,11 @@ impl Fold {
         &mut self.cells[window * self.columns + column]
     }
 
-    /// Adds one event to the windows of `members` (a bit each), of which `older` lie before the window's core.
-    /// Events come in canonical order, or `last` is wrong.
+    /// Adds one event at `time` (microseconds) to the windows of `members` (a bit each), before whose core `older` says
+    /// it lies. Events come in canonical order, or `last` and lists are wrong.
     #[inline(always)]
-    pub fn add(&mut self, plan: &ViewPlan, members: u64, older: u64, nulls: u64, words: &[u64], heap: &[u8]) {
+    pub fn add(&mut self, plan: &ViewPlan, members: Members, time: i64, nulls: u64, words: &[u64], heap: &[u8]) {
+        let Members { members, older } = members;
         let mut rest = members;
         while rest != 0 {
             let rows = &mut self.rows[rest.trailing_zeros() as usize];
@@ -102,28 +138,85 @@ impl Fold {
                 }
             }
         }
+        if !plan.summaries.is_empty() {
+            self.add_to_summaries(plan, Members { members, older }, time, nulls, words, heap);
+        }
     }
 
-    /// The features in the plan's order.
-    pub fn finish(&self, plan: &ViewPlan, heap: &[u8], out: &mut Vec<FeatureValue>) {
-        out.extend(plan.features.iter().map(|feature| self.feature(plan, feature, heap)));
+    #[inline(never)]
+    fn add_to_summaries(
+        &mut self,
+        plan: &ViewPlan,
+        Members { members, older }: Members,
+        time: i64,
+        nulls: u64,
+        words: &[u64],
+        heap: &[u8],
+    ) {
+        for (s, summary) in plan.summaries.iter().enumerate() {
+            let mut rest = members & summary.windows;
+            if rest == 0 {
+                continue;
+            }
+            let Some(addend) = addend(&plan.columns, summary, time, nulls, |c| words[c]) else { continue };
+            while rest != 0 {
+                let window = rest.trailing_zeros() as usize;
+                rest &= rest - 1;
+                let place = self.places[s * self.rows.len() + window] as usize;
+                self.summaries[place].add(&addend, older >> window & 1 == 1, heap);
+            }
+        }
     }
 
-    fn feature(&self, plan: &ViewPlan, feature: &FeaturePlan, heap: &[u8]) -> FeatureValue {
+    /// The features at instant `at`, in the plan's order.
+    pub fn finish(&self, plan: &ViewPlan, at: EventTime, heap: &[u8], out: &mut Vec<FeatureValue>) {
+        out.extend(plan.features.iter().map(|feature| self.feature(plan, feature, at, heap)));
+    }
+
+    fn feature(&self, plan: &ViewPlan, feature: &FeaturePlan, at: EventTime, heap: &[u8]) -> FeatureValue {
+        if feature.series.is_empty() {
+            return self.in_window(plan, feature, feature.window, at, heap);
+        }
+        let elements: Vec<FeatureValue> =
+            feature.series.iter().map(|w| self.in_window(plan, feature, *w, at, heap)).collect();
+        if elements.iter().any(|element| element.status == Status::Error) {
+            return FeatureValue { value: Value::Null, status: Status::Error };
+        }
+        let seen = elements.iter().any(|element| element.status == Status::Present);
+        let status = if seen { Status::Present } else { Status::MissingData };
+        FeatureValue { value: Value::List(elements.into_iter().map(|element| element.value).collect()), status }
+    }
+
+    fn in_window(
+        &self,
+        plan: &ViewPlan,
+        feature: &FeaturePlan,
+        window: usize,
+        at: EventTime,
+        heap: &[u8],
+    ) -> FeatureValue {
         let Some(column) = feature.column else {
-            return self.counted(feature, self.rows[feature.window]);
+            return self.counted(window, self.rows[window]);
         };
-        let cell = &self.cells[feature.window * self.columns + column];
+        if let Some(summary) = feature.summary {
+            let place = self.places[summary * self.rows.len() + window] as usize;
+            return match self.summaries[place].value(feature.function, plan.effective_time(at).micros(), heap) {
+                Ok(Value::Null) => missing(),
+                Ok(value) => FeatureValue { value, status: self.status(window) },
+                Err(_) => FeatureValue { value: Value::Null, status: Status::Error },
+            };
+        }
+        let cell = &self.cells[window * self.columns + column];
         let data_type = plan.columns[column].data_type;
         if feature.function == Function::Count {
-            return self.counted(feature, cell.count);
+            return self.counted(window, cell.count);
         }
         if cell.count == 0 {
             return missing();
         }
         let n = cell.count;
         match feature.function {
-            Function::Count => self.counted(feature, n),
+            Function::Count => self.counted(window, n),
             Function::Min => present(value_of(cell.min, data_type, heap)),
             Function::Max => present(value_of(cell.max, data_type, heap)),
             Function::Last => present(value_of(cell.last, data_type, heap)),
@@ -134,15 +227,19 @@ impl Fold {
             Function::VarSamp | Function::StddevSamp if n == 1 => missing(),
             Function::VarSamp => finite(cell.numerator(data_type) / (n as f64 * (n - 1) as f64)),
             Function::StddevSamp => finite((cell.numerator(data_type) / (n as f64 * (n - 1) as f64)).sqrt()),
-            // Plans have none of these: compiling refuses them.
+            // The others are read from summaries.
             _ => FeatureValue { value: Value::Null, status: Status::Error },
         }
     }
 
-    /// A count: an empty window has one too, of data that is missing. Rows of which none counts are no empty window.
-    fn counted(&self, feature: &FeaturePlan, count: u64) -> FeatureValue {
-        let status = if self.rows[feature.window] == 0 { Status::MissingData } else { Status::Present };
-        FeatureValue { value: Value::Int64(count as i64), status }
+    fn counted(&self, window: usize, count: u64) -> FeatureValue {
+        FeatureValue { value: Value::Int64(count as i64), status: self.status(window) }
+    }
+
+    /// The status of a value that an empty window has too: its data is missing. Rows of which none counts are no empty
+    /// window.
+    fn status(&self, window: usize) -> Status {
+        if self.rows[window] == 0 { Status::MissingData } else { Status::Present }
     }
 }
 
@@ -207,7 +304,20 @@ fn less(data_type: DataType, a: u64, b: u64, heap: &[u8]) -> bool {
     }
 }
 
-fn value_of(word: u64, data_type: DataType, heap: &[u8]) -> Value {
+/// How values compare: numbers and instants by value, false before true, strings by their bytes.
+pub(super) fn compare(data_type: DataType, a: u64, b: u64, heap: &[u8]) -> Ordering {
+    match data_type {
+        DataType::String => heap_bytes(heap, a).cmp(heap_bytes(heap, b)),
+        _ => order_word(a, data_type).cmp(&order_word(b, data_type)),
+    }
+}
+
+/// Whether two values are one.
+pub(super) fn same(data_type: DataType, a: u64, b: u64, heap: &[u8]) -> bool {
+    a == b || data_type == DataType::String && heap_bytes(heap, a) == heap_bytes(heap, b)
+}
+
+pub(super) fn value_of(word: u64, data_type: DataType, heap: &[u8]) -> Value {
     match data_type {
         DataType::Int32 => Value::Int32(word as i32),
         DataType::Int64 => Value::Int64(word as i64),

@@ -10,17 +10,23 @@
 //! dense, per window: [rows, varint], and if there are rows, per column of the window:
 //!     [nulls, varint], and if a value is left:
 //!     [summed doubles: values outside the lanes, varint][those: wide][lanes: sum][squares][min][max][last]
+//!     then every summary of the window (`summaries`, the `read` of each kind)
 //! per slice: [(time - time of the slice before) << 1 | has nulls, varint; the first from as_of, zigzag]
 //!     [nulls: varint]? [values of stored columns that are not null]
 //! ```
+//! Rows of views by category hold many of these: see `categories`.
 //! Values: double 8 bytes, float 4, bool 1, integers and timestamps zigzag varint, strings varint length and bytes.
 
+pub(crate) mod categories;
 pub(crate) mod codec;
 mod fold;
 mod read;
+mod summaries;
 
-pub use fold::Fold;
+pub use categories::Assembly;
+pub use fold::{Fold, Members};
 pub use read::{Coverage, Reader, RowError, as_of, describe};
+pub(crate) use summaries::{HAS_LANES, HAS_WIDE};
 
 use freshet_config::value::Value;
 

@@ -2,15 +2,15 @@
 
 use std::fmt;
 
-use freshet_config::definitions::Function;
 use freshet_config::time::EventTime;
 use freshet_config::value::Value;
 
+use super::categories::{self, CategoryReader};
 use super::codec::{Bytes, KIND_COMPLETE, KIND_DENSE, KIND_SPARSE, VERSION, unzigzag};
-use super::fold::Fold;
+use super::fold::{Fold, Members};
 use super::{FeatureValue, Status};
 use crate::exact::{Moments, Wide};
-use crate::view::ViewPlan;
+use crate::view::{FeaturePlan, ViewPlan};
 
 /// Why a row was not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,6 +33,8 @@ pub struct Reader {
     windows: Vec<Membership>,
     words: Vec<u64>,
     values: Vec<FeatureValue>,
+    /// Of a view by category.
+    categories: Option<CategoryReader>,
 }
 
 /// Which event times count in a window: at the instant asked, and in the row's core.
@@ -52,6 +54,7 @@ impl Reader {
             windows: vec![Membership::default(); plan.windows.len()],
             words: vec![0; plan.columns.len()],
             values: Vec::new(),
+            categories: plan.categories.as_ref().map(|categories| CategoryReader::new(plan, categories)),
         }
     }
 
@@ -65,12 +68,12 @@ impl Reader {
             out.extend(plan.features.iter().map(|_| unborn.clone()));
             return;
         }
-        let Some(row) = row else {
-            out.extend(plan.features.iter().map(|feature| never_seen(feature.function)));
-            return;
+        let read = match row {
+            Some(row) => self.try_read_into(plan, row, at, out),
+            None => self.read_nothing(plan, at, out),
         };
-        match self.fold_row(plan, row, at.micros()) {
-            Ok(()) => self.fold.finish(plan, row, out),
+        match read {
+            Ok(()) => {}
             Err(error) => {
                 let status = if error == RowError::NotCovered { Status::Stale } else { Status::Error };
                 out.extend(plan.features.iter().map(|_| FeatureValue { value: Value::Null, status }));
@@ -80,10 +83,35 @@ impl Reader {
 
     /// As [`Reader::read`], with the reason when the row does not answer.
     pub fn try_read(&mut self, plan: &ViewPlan, row: &[u8], at: EventTime) -> Result<&[FeatureValue], RowError> {
+        let mut values = std::mem::take(&mut self.values);
+        values.clear();
+        let read = self.try_read_into(plan, row, at, &mut values);
+        self.values = values;
+        read.map(|()| self.values.as_slice())
+    }
+
+    /// Appends the features of a row; nothing when it does not answer.
+    pub(super) fn try_read_into(
+        &mut self,
+        plan: &ViewPlan,
+        row: &[u8],
+        at: EventTime,
+        out: &mut Vec<FeatureValue>,
+    ) -> Result<(), RowError> {
+        if let (Some(reader), Some(categories)) = (&mut self.categories, &plan.categories) {
+            return reader.read(categories, Some(row), at, out);
+        }
         self.fold_row(plan, row, at.micros())?;
-        self.values.clear();
-        self.fold.finish(plan, row, &mut self.values);
-        Ok(&self.values)
+        self.fold.finish(plan, at, row, out);
+        Ok(())
+    }
+
+    fn read_nothing(&mut self, plan: &ViewPlan, at: EventTime, out: &mut Vec<FeatureValue>) -> Result<(), RowError> {
+        if let (Some(reader), Some(categories)) = (&mut self.categories, &plan.categories) {
+            return reader.read(categories, None, at, out);
+        }
+        out.extend(plan.features.iter().map(never_seen));
+        Ok(())
     }
 
     fn fold_row(&mut self, plan: &ViewPlan, row: &[u8], at: i64) -> Result<(), RowError> {
@@ -150,6 +178,9 @@ impl Reader {
                 cell.last_of_core = true;
             }
         }
+        for s in (0..plan.summaries.len()).filter(|s| plan.summaries[*s].windows >> w & 1 == 1) {
+            self.fold.read_summary(s, w, bytes)?;
+        }
         Some(())
     }
 
@@ -171,14 +202,16 @@ impl Reader {
             older |= u64::from(time < m.core_lower) << w;
         }
         if members != 0 {
-            self.fold.add(plan, members, older, nulls, &self.words, row);
+            self.fold.add(plan, Members { members, older }, time, nulls, &self.words, row);
         }
         Some(time)
     }
 }
 
-fn never_seen(function: Function) -> FeatureValue {
-    FeatureValue { value: function.empty(), status: Status::MissingData }
+fn never_seen(feature: &FeaturePlan) -> FeatureValue {
+    let one = feature.function.empty();
+    let value = if feature.series.is_empty() { one } else { Value::List(vec![one; feature.series.len()]) };
+    FeatureValue { value, status: Status::MissingData }
 }
 
 struct Head {
@@ -229,6 +262,9 @@ pub struct Coverage {
 
 /// What a row covers, without reading its values.
 pub fn describe(plan: &ViewPlan, row: &[u8]) -> Result<Coverage, RowError> {
+    if let Some(of_view) = &plan.categories {
+        return categories::describe(plan, of_view, row);
+    }
     let head = Head::read(&mut Bytes::new(row), plan.layout_tag())?;
     Ok(Coverage {
         from: (head.kind != KIND_COMPLETE).then(|| EventTime::from_micros(head.as_of)),
@@ -239,6 +275,9 @@ pub fn describe(plan: &ViewPlan, row: &[u8]) -> Result<Coverage, RowError> {
 
 /// The instant a row was written for: its values are exact there.
 pub fn as_of(plan: &ViewPlan, row: &[u8]) -> Result<EventTime, RowError> {
+    if plan.categories.is_some() {
+        return categories::as_of(plan, row);
+    }
     let head = Head::read(&mut Bytes::new(row), plan.layout_tag())?;
     Ok(EventTime::from_micros(head.as_of))
 }

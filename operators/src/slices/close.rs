@@ -1,15 +1,16 @@
 //! The end of an epoch: rows for what it touched, for leases that end soon, and the slow sweep of silent keys.
 
 use super::dense::{self, FREE};
+use super::layout::time_of;
 use super::leases::TICK;
-use super::sink::RowSink;
+use super::sink::{NO_SLICES, RowSink};
 use super::slab::prefetch;
 use super::sparse::{CLASS_SLICES, DENSE, LAST_CLASS, TOUCHED, TRIMMED};
 use super::store::ViewStore;
 use crate::row::codec;
 
 /// Every key without news is looked at this often, to drop what expired.
-const SWEEP_PERIOD: i64 = 86_400_000_000;
+pub(super) const SWEEP_PERIOD: i64 = 86_400_000_000;
 
 impl ViewStore {
     /// Closes the epoch at instant `at` and hands on the rows it changed, in batches; a key has one row at most.
@@ -75,7 +76,7 @@ impl ViewStore {
 
     /// Leases that end in this tick or earlier may not last until they can be renewed.
     fn last_due_tick(&self) -> i64 {
-        self.clock.saturating_add(self.lead()) / TICK
+        self.clock.saturating_add(self.lead()).div_euclid(TICK)
     }
 
     /// Rewrites dense keys whose lease ends too soon.
@@ -90,7 +91,7 @@ impl ViewStore {
                     continue;
                 }
                 dense.armed = None;
-                if dense.lease / TICK <= last {
+                if dense.lease.div_euclid(TICK) <= last {
                     due.push(dense.slot);
                 } else {
                     later.push(place);
@@ -159,7 +160,7 @@ impl ViewStore {
         if meta.class == DENSE && self.encode_dense(slot, meta.block, emit, rows) {
             return;
         }
-        self.trim(slot);
+        self.trim_closed(slot);
         if emit {
             self.write_sparse(slot, rows);
         }
@@ -175,7 +176,8 @@ impl ViewStore {
         row.varint(u64::from(meta.count));
         let words = self.sparse_words(slot, meta);
         dense::put_slices(&self.layout, words, self.clock, &mut None, &self.strings, row);
-        self.keys.with_key(slot, |key| rows.push(key, scratch.row.row()));
+        let newest = newest(words, self.layout.stride);
+        self.keys.with_key(slot, |key| rows.push(key, scratch.row.row(), newest));
         self.scratch = scratch;
     }
 
@@ -191,7 +193,7 @@ impl ViewStore {
         if !emit {
             return true;
         }
-        if dense.lease / TICK <= last_due || dense.lease < clock.saturating_add(dense.lease_length / 2) {
+        if dense.lease.div_euclid(TICK) <= last_due || dense.lease < clock.saturating_add(dense.lease_length / 2) {
             dense.renew(&self.layout, clock.saturating_add(dense.lease_length.max(lead + TICK)));
         }
         let bytes = dense.bytes();
@@ -207,7 +209,8 @@ impl ViewStore {
             dense.lease_length = (dense.lease_length * 2).min(self.tuning.longest_lease_us);
         }
         self.stats.dense_rows += 1;
-        self.keys.with_key(slot, |key| rows.push(key, self.scratch.row.row()));
+        let newest = newest(self.dense[place as usize].live_words(&self.layout), self.layout.stride);
+        self.keys.with_key(slot, |key| rows.push(key, self.scratch.row.row(), newest));
         self.arm(place);
         true
     }
@@ -226,11 +229,17 @@ impl ViewStore {
             if self.keys.is_free(slot) {
                 continue;
             }
-            self.trim(slot);
+            self.trim_closed(slot);
             let meta = self.keys.meta(slot);
             if forgetful && meta.class == 0 && meta.count == 0 {
                 self.keys.forget(slot);
             }
         }
     }
+}
+
+/// Time of the last slice.
+#[inline(always)]
+fn newest(words: &[u64], stride: usize) -> i64 {
+    words.len().checked_sub(stride).map_or(NO_SLICES, |last| time_of(&words[last..]))
 }

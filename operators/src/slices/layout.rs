@@ -4,12 +4,13 @@ use std::cmp::Ordering;
 use std::ops::Range;
 
 use freshet_config::definitions::{Mode, Window};
-use freshet_config::time::Span;
+use freshet_config::time::{EventTime, Span};
 use freshet_config::value::DataType;
 
 use super::strings::Strings;
 use crate::exact::Scale;
-use crate::view::ViewPlan;
+use crate::summary::SummaryKind;
+use crate::view::{SketchPlan, ViewPlan};
 
 /// No slice has a value.
 pub(super) const NO_SLICE: u64 = u64::MAX;
@@ -45,11 +46,42 @@ pub struct Layout {
     /// What is added to the reference instant: per window for its lower bound, per edge for its upper one.
     lower_shift: Vec<i64>,
     upper_shift: Vec<i64>,
-    /// Microseconds; 0 when continuous.
+    /// Microseconds; 0 when every instant is its own reference.
     tile: i64,
+    /// Subtracted from an instant before its tile is found.
+    delay: i64,
+    /// What lower bounds of a sawtooth view are multiples of; else 0.
+    step: i64,
     pub(super) extremes: Vec<Extreme>,
     /// Columns with `last`.
     pub(super) lasts: Vec<usize>,
+    /// Summaries that a dense key keeps once per edge, and those it keeps per window.
+    pub(super) edge_parts: Vec<Part>,
+    pub(super) window_parts: Vec<Part>,
+    /// Per window the summaries of its core, in the order of the plan.
+    pub(super) written: Vec<Vec<Written>>,
+    /// Whether equal strings are equal words.
+    pub(super) interned: bool,
+    /// [`ViewPlan::newest_only`].
+    pub(super) newest_only: bool,
+    /// Events before it are not admitted, microseconds.
+    pub(super) start: i64,
+}
+
+/// A summary that is kept for an edge or for a window.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part {
+    pub summary: usize,
+    /// The edge, or the window.
+    pub of: usize,
+}
+
+/// Where a core's summary is found: an index into the parts, or nowhere but in the slices.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Written {
+    Edge { summary: usize, part: usize },
+    Window { summary: usize, part: usize },
+    Newest { summary: usize },
 }
 
 #[derive(Clone, Debug)]
@@ -61,6 +93,8 @@ pub(super) struct StoredColumn {
     pub scale: Option<Scale>,
     pub squares: bool,
     pub is_string: bool,
+    /// Set when the word is a sketch of the value.
+    pub sketch: Option<SketchPlan>,
     /// A bit per window.
     pub windows: u64,
 }
@@ -106,6 +140,7 @@ impl Layout {
                 squares: column.squares,
                 windows: column.windows,
                 is_string: column.stored && column.data_type == DataType::String,
+                sketch: column.sketch,
             });
         }
         let mut edges: Vec<Span> = plan.windows.iter().map(|w| w.offset).collect();
@@ -143,15 +178,24 @@ impl Layout {
             first..first + windows.iter().filter(of_edge).count()
         };
         let edge_windows = (0..edges.len()).map(with_edge).collect();
+        let parts = Parts::of(&plan, &windows, edges.len());
+        let of_text = |c: usize| plan.columns[c].data_type == DataType::String;
+        let interned = plan.summaries.iter().any(|s| s.kind.is_distinct() && of_text(s.column));
         let closed_above = i64::from(matches!(plan.mode, Mode::Continuous | Mode::Sawtooth(_)));
-        let lower = |w: &Window| w.offset.micros().saturating_sub(w.size.micros()).saturating_add(closed_above);
+        // A sawtooth window begins at a step, and that is in it.
+        let open_below = i64::from(plan.mode == Mode::Continuous);
+        let lower = |w: &Window| w.offset.micros().saturating_sub(w.size.micros()).saturating_add(open_below);
         let lower_shift = plan.windows.iter().map(lower).collect();
         let upper_shift = edges.iter().map(|offset| offset.micros().saturating_add(closed_above)).collect();
         let tile = match plan.mode {
             Mode::Continuous | Mode::Sawtooth(_) => 0,
             Mode::Interval(tile) | Mode::Batch { schedule: tile, .. } => tile.micros().max(1),
         };
+        let delay = if let Mode::Batch { delay, .. } = plan.mode { delay.micros() } else { 0 };
+        let step = if let Mode::Sawtooth(step) = plan.mode { step.micros().max(1) } else { 0 };
         let tag = plan.layout_tag();
+        let newest_only = plan.newest_only();
+        let start = plan.lifetime_start.map_or(i64::MIN, EventTime::micros);
         let has_strings = columns.iter().any(|c| c.is_string);
         let is_double = |c: &StoredColumn| c.data_type == DataType::Float64 && c.word == Some(1);
         let only_doubles = stride == 2 && columns.len() == 1 && columns.iter().all(is_double);
@@ -172,8 +216,16 @@ impl Layout {
             lower_shift,
             upper_shift,
             tile,
+            delay,
+            step,
             extremes,
             lasts,
+            edge_parts: parts.edges,
+            window_parts: parts.windows,
+            written: parts.written,
+            interned,
+            newest_only,
+            start,
         }
     }
 
@@ -202,13 +254,14 @@ impl Layout {
     /// T, or the start of the tile it lies in.
     #[inline(always)]
     pub(super) fn reference(&self, at: i64) -> i64 {
-        if self.tile == 0 { at } else { at.div_euclid(self.tile).saturating_mul(self.tile) }
+        if self.tile == 0 { at } else { floor(at.saturating_sub(self.delay), self.tile) }
     }
 
     /// [`ViewPlan::lower`] for a reference instant.
     #[inline(always)]
     pub(super) fn lower(&self, w: usize, reference: i64) -> i64 {
-        reference.saturating_add(self.lower_shift[w])
+        let edge = reference.saturating_add(self.lower_shift[w]);
+        if self.step == 0 { edge } else { floor(edge, self.step) }
     }
 
     /// [`ViewPlan::upper`] for a reference instant.
@@ -220,7 +273,7 @@ impl Layout {
     /// [`ViewPlan::reach`] for a reference instant.
     #[inline(always)]
     pub(super) fn reach(&self, reference: i64) -> i64 {
-        self.lower_shift.iter().map(|shift| reference.saturating_add(*shift)).min().unwrap_or(reference)
+        (0..self.windows.len()).map(|w| self.lower(w, reference)).min().unwrap_or(reference)
     }
 
     /// Derived word: first slice that the window still counts.
@@ -262,6 +315,53 @@ impl Layout {
     }
 }
 
+/// Which parts a plan's summaries have.
+#[derive(Default)]
+struct Parts {
+    edges: Vec<Part>,
+    windows: Vec<Part>,
+    written: Vec<Vec<Written>>,
+}
+
+impl Parts {
+    fn of(plan: &ViewPlan, windows: &[StoredWindow], edges: usize) -> Parts {
+        let mut parts = Parts { written: vec![Vec::new(); windows.len()], ..Parts::default() };
+        for (summary, needed) in plan.summaries.iter().enumerate() {
+            let used = |w: &usize| needed.windows >> w & 1 == 1;
+            let of_windows = || (0..windows.len()).filter(used);
+            match needed.kind {
+                SummaryKind::Latest => {
+                    of_windows().for_each(|w| parts.written[w].push(Written::Newest { summary }));
+                }
+                // The newest so many, or the best since: one list serves all windows that end together.
+                SummaryKind::List { newest: true, .. } | SummaryKind::By { .. } => {
+                    for edge in 0..edges {
+                        let part = parts.edges.len();
+                        let mut members = of_windows().filter(|w| windows[*w].edge == edge).peekable();
+                        if members.peek().is_some() {
+                            parts.edges.push(Part { summary, of: edge });
+                        }
+                        members.for_each(|w| parts.written[w].push(Written::Edge { summary, part }));
+                    }
+                }
+                _ => {
+                    for w in of_windows() {
+                        parts.written[w].push(Written::Window { summary, part: parts.windows.len() });
+                        parts.windows.push(Part { summary, of: w });
+                    }
+                }
+            }
+        }
+        parts
+    }
+}
+
+/// The last multiple of `step` at or before `at`.
+#[inline(always)]
+fn floor(at: i64, step: i64) -> i64 {
+    at.div_euclid(step).saturating_mul(step)
+}
+
 #[inline(always)]
 pub(super) fn time_of(slice: &[u64]) -> i64 {
     (slice[0] as i64) >> FLAG_BITS
@@ -284,7 +384,7 @@ pub(crate) fn order_word(word: u64, data_type: DataType) -> u64 {
 
 /// The word an [`order_word`] came from.
 #[inline(always)]
-pub(super) fn value_word(order: u64, data_type: DataType) -> u64 {
+pub(crate) fn value_word(order: u64, data_type: DataType) -> u64 {
     match data_type {
         DataType::Float32 | DataType::Float64 => order ^ (((!order as i64 >> 63) as u64) | 1 << 63),
         _ => order ^ 1 << 63,

@@ -15,12 +15,12 @@ pub(super) struct Wheel {
 
 impl Wheel {
     pub fn new(clock: i64) -> Wheel {
-        Wheel { ticks: VecDeque::new(), at: clock / TICK }
+        Wheel { ticks: VecDeque::new(), at: clock.div_euclid(TICK) }
     }
 
     /// Remembers that the lease of the key at `place` ends at `lease`.
     pub fn arm(&mut self, place: u32, lease: i64) {
-        let tick = (lease / TICK).saturating_sub(self.at).clamp(0, TICKS) as usize;
+        let tick = lease.div_euclid(TICK).saturating_sub(self.at).clamp(0, TICKS) as usize;
         while self.ticks.len() <= tick {
             self.ticks.push_back(Vec::new());
         }

@@ -4,6 +4,7 @@
 //! header, small blocks). A dense key (`dense`) adds, per window, an exact running core, two cursors and, for minima
 //! and maxima, suffix lists: all rebuilt from slices, never stored.
 
+mod categories;
 mod close;
 mod dense;
 mod keys;
@@ -12,10 +13,13 @@ mod leases;
 mod sink;
 mod slab;
 mod sparse;
+mod state;
 mod store;
 mod strings;
 
+pub use categories::CategoryStore;
 pub use layout::Layout;
-pub(crate) use layout::order_word;
+pub(crate) use layout::{order_word, value_word};
 pub use sink::RowSink;
+pub use state::ViewState;
 pub use store::{Tuning, ViewStats, ViewStore};

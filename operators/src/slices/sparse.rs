@@ -88,16 +88,41 @@ impl ViewStore {
             return;
         }
         if time_of(self.sparse_words(slot, meta)) < self.reach {
-            self.drop_expired(slot, meta);
+            self.drop_oldest(slot, meta, 0);
+        }
+    }
+
+    /// [`ViewStore::trim`] at a close: where only the newest row matters, those before it go too. Not earlier, because an
+    /// epoch may take back what it made the newest.
+    #[inline(always)]
+    pub(super) fn trim_closed(&mut self, slot: u32) {
+        self.trim(slot);
+        if self.layout.newest_only {
+            self.keep_newest(slot);
         }
     }
 
     #[inline(never)]
-    fn drop_expired(&mut self, slot: u32, mut meta: Meta) {
+    fn keep_newest(&mut self, slot: u32) {
+        let meta = self.keys.meta(slot);
+        if meta.class == DENSE || meta.count < 2 {
+            return;
+        }
+        let closed = self.layout.upper(0, self.layout.reference(self.clock));
+        let slices = self.sparse_words(slot, meta).chunks_exact(self.layout.stride);
+        let before = slices.take_while(|slice| time_of(slice) < closed).count();
+        if before > 1 {
+            self.drop_oldest(slot, meta, before - 1);
+        }
+    }
+
+    /// Drops expired slices, and at least so many.
+    #[inline(never)]
+    fn drop_oldest(&mut self, slot: u32, mut meta: Meta, least: usize) {
         let (stride, reach) = (self.layout.stride, self.reach);
         let words = words_mut(&mut self.keys, &mut self.blocks, slot, meta);
         let end = usize::from(meta.count) * stride;
-        let dead = words[..end].chunks_exact(stride).take_while(|s| time_of(s) < reach).count();
+        let dead = words[..end].chunks_exact(stride).take_while(|s| time_of(s) < reach).count().max(least);
         if self.layout.has_strings {
             for slice in words[..dead * stride].chunks_exact(stride) {
                 dense::release(&self.layout, slice, &mut self.strings);

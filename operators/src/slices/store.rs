@@ -44,6 +44,8 @@ pub struct ViewStats {
     pub unmatched_retractions: u64,
     pub keys: u64,
     pub dense_keys: u64,
+    /// Keys of a view by category with more categories than are allowed.
+    pub keys_over_limit: u64,
     pub state_bytes: u64,
 }
 
@@ -96,7 +98,7 @@ impl ViewStore {
             dense: Vec::new(),
             free_dense: Vec::new(),
             dense_bytes: 0,
-            strings: Strings::default(),
+            strings: if layout.interned { Strings::interned() } else { Strings::default() },
             first_close: None,
             clock,
             reach: layout.reach(layout.reference(clock)),
@@ -123,15 +125,16 @@ impl ViewStore {
         self.first_close.is_some_and(|first| self.reach > first)
     }
 
-    /// Adds the events that pass this view's filter.
+    /// Adds the events that pass this view's filter and are not before its `lifetime_start`.
     pub fn apply(&mut self, batch: &KeyedBatch) {
         let mut chosen = [0u32; BLOCK];
-        let mut next = 0;
+        let (mut next, start) = (0, self.layout.start);
         while next < batch.len() {
             let mut count = 0;
             while next < batch.len() && count < BLOCK {
                 chosen[count] = next as u32;
-                count += usize::from(batch.passes.get(next).is_none_or(|p| p >> self.bit & 1 == 1));
+                let passes = batch.passes.get(next).is_none_or(|p| p >> self.bit & 1 == 1);
+                count += usize::from(passes & (batch.time[next] >= start));
                 next += 1;
             }
             self.apply_block(batch, &chosen[..count]);
@@ -216,7 +219,10 @@ impl ViewStore {
                 slice[word] = match (null, column.is_string) {
                     (1, _) => 0,
                     (_, true) => self.strings.insert(heap_bytes(&batch.heap, batch.columns[from][i])),
-                    _ => batch.columns[from][i],
+                    _ => match &column.sketch {
+                        None => batch.columns[from][i],
+                        Some(sketch) => sketch.word(batch.columns[from][i], &batch.heap),
+                    },
                 };
             }
         }

@@ -15,7 +15,7 @@ use freshet_config::definitions::{Column, Function, Mode, arrow_schema};
 use freshet_config::time::{Epoch, EventTime, Span};
 use freshet_config::value::{DataType, MAX_KEY_STRING_BYTES, Value, encode_key};
 use freshet_operators::batch::{KeyedBatch, hash_key, heap_bytes};
-use freshet_operators::project::{Projected, ProjectedColumn, Projection, SourceBatch, project};
+use freshet_operators::project::{Projected, ProjectedCategory, ProjectedColumn, Projection, SourceBatch, project};
 use freshet_operators::reference::{ReferenceEvent, evaluate};
 use freshet_operators::row::{Reader, Status};
 use freshet_operators::slices::{Layout, Tuning, ViewStore};
@@ -81,6 +81,7 @@ fn groups() -> [Projection; 2] {
     let by_account = Projection {
         time: 4,
         keys: vec![(0, DataType::String)],
+        category: None,
         columns: vec![
             projected(Some("amount * 2"), None, DataType::Float64),
             projected(Some("account"), Some("amount > 0"), DataType::String),
@@ -92,6 +93,7 @@ fn groups() -> [Projection; 2] {
     let by_region = Projection {
         time: 4,
         keys: vec![(0, DataType::String), (1, DataType::Int32)],
+        category: None,
         columns: vec![projected(Some("kind"), None, DataType::Int64)],
         filters: vec![Some(predicate("kind <> 3", &schema).unwrap())],
         keep_positions: false,
@@ -103,7 +105,9 @@ fn wanted(function: Function, of: Option<(&str, DataType)>, filter: Option<&str>
     Wanted {
         function,
         of: of.map(|(text, t)| (text.to_string(), t)),
+        order: None,
         filter: filter.map(str::to_string),
+        series: false,
         windows: sizes.iter().map(|s| window(s * SECOND, 0)).collect(),
     }
 }
@@ -176,7 +180,8 @@ fn run(workers: usize, history: &[Vec<Event>]) -> (Newest, usize) {
                         bit as u32,
                         group.heap_key(),
                         START,
-                    ),
+                    )
+                    .into(),
                 });
                 let seen = collected.clone();
                 windows(scope.input_from(&mut input), group.shape(), views.collect(), control.clone())
@@ -309,7 +314,7 @@ fn what_no_view_takes_is_counted() {
         "the first group takes all with an account"
     );
     let (keyed, region) = project(&only(1), &batch(&events, 0)).unwrap();
-    assert_eq!(region, Projected { filtered: 1, keyless: vec![1, 2, 3], ..Projected::default() });
+    assert_eq!(region, Projected { filtered: vec![4], keyless: vec![1, 2, 3], ..Projected::default() });
     assert_eq!(keyed[0].len(), 1);
     let mut key = Vec::new();
     encode_key(&[Value::String("a".into()), Value::Int32(1)], &mut key).unwrap();
@@ -335,11 +340,45 @@ fn projection_keeps_only_what_differs() {
     assert_eq!(project(&groups(), &source).unwrap().0[1].sign, [1, -1]);
 }
 
+/// The entity's part of the key decides the worker, the whole key the place in its table; without a category no view
+/// takes the event, and that is no fault of it.
+#[test]
+fn categories_follow_the_key_and_do_not_decide_the_worker() {
+    let of = Expression::compile("kind * 2", &arrow_schema(&columns())).unwrap();
+    let [by_account, by_region] = groups();
+    let category = Some(ProjectedCategory { of, data_type: DataType::Int64 });
+    let by_kind = Projection { category, filters: vec![None], columns: Vec::new(), ..by_account };
+    let regions = Expression::compile("region", &arrow_schema(&columns())).unwrap();
+    let category = Some(ProjectedCategory { of: regions, data_type: DataType::Int32 });
+    let by_region = Projection { keys: vec![(0, DataType::String)], category, filters: vec![None], ..by_region };
+    let events = [event(Some("a"), None, 1), event(Some("a"), Some(1), 2), event(None, Some(1), 1)];
+    let (keyed, found) = project(&[by_kind, by_region], &batch(&events, 0)).unwrap();
+    assert_eq!(found, Projected { keyless: vec![2], ..Projected::default() });
+    let key = |parts: &[Value]| {
+        let mut bytes = Vec::new();
+        encode_key(parts, &mut bytes).unwrap();
+        bytes
+    };
+    let account = hash_key(&key(&[Value::String("a".into())]));
+    for (i, kind) in [1i64, 2].into_iter().enumerate() {
+        let whole = key(&[Value::String("a".into()), Value::Int64(2 * kind)]);
+        assert_eq!(heap_bytes(&keyed[0].heap, keyed[0].key[i]), whole);
+        assert_eq!(keyed[0].hash[i] >> 32, account >> 32);
+        assert_eq!(keyed[0].hash[i] as u32, hash_key(&whole) as u32);
+    }
+    assert_eq!(
+        (keyed[1].len(), keyed[1].columns[0].as_slice()),
+        (1, &[2][..]),
+        "the event without a region is left out"
+    );
+}
+
 #[test]
 fn a_single_narrow_key_travels_as_a_word() {
     let by_region = Projection {
         time: 4,
         keys: vec![(1, DataType::Int32)],
+        category: None,
         columns: Vec::new(),
         filters: vec![None],
         keep_positions: false,

@@ -1,12 +1,12 @@
 //! Random views and random, hostile histories of a few keys.
 
-use freshet_config::definitions::{Function, Mode};
+use freshet_config::definitions::{Fraction, Function, Mode, Window};
 use freshet_config::time::{EventTime, Span};
 use freshet_config::value::{DataType, Value};
 use freshet_operators::slices::Tuning;
-use freshet_operators::view::ViewPlan;
+use freshet_operators::view::{ColumnPlan, ViewPlan};
 use proptest::prelude::*;
-use proptest::sample::{Index, select, subsequence};
+use proptest::sample::{Index, select};
 
 use super::plans::{Wanted, plan, window};
 
@@ -131,56 +131,118 @@ fn value(data_type: DataType) -> BoxedStrategy<Value> {
     prop_oneof![6 => some, 1 => Just(Value::Null)].boxed()
 }
 
-fn wanted_of(data_type: DataType, name: String) -> impl Strategy<Value = Vec<(Function, Option<(String, DataType)>)>> {
-    let functions: Vec<Function> = Function::SIMPLE.into_iter().filter(|f| f.takes(data_type)).collect();
-    let most = functions.len().min(4);
-    subsequence(functions, 1..=most)
-        .prop_map(move |chosen| chosen.into_iter().map(|f| (f, Some((name.clone(), data_type)))).collect())
+/// Functions of a column of this type, with parameters small enough to matter.
+fn function(data_type: DataType) -> impl Strategy<Value = Function> {
+    let simple = select(Function::SIMPLE.to_vec());
+    let n = || select(vec![1u16, 2, 3, 10, 40]);
+    let limit = || select(vec![2u32, 5, 30, 1000]);
+    let other = prop_oneof![
+        n().prop_map(Function::FirstN),
+        n().prop_map(Function::LastN),
+        n().prop_map(Function::FirstDistinct),
+        n().prop_map(Function::LastDistinct),
+        select(vec![4u8, 5, 8, 11]).prop_map(|precision| Function::ApproxCountDistinct { precision }),
+        (select(vec![0.001, 0.1, 0.5, 0.75, 0.95, 0.999]), 20u16..200).prop_filter_map("outside", |(p, precision)| {
+            Some(Function::ApproxPercentile { percentile: Fraction::new(p)?, precision })
+        }),
+        limit().prop_map(|limit| Function::CountDistinct { limit }),
+        (1u16..5, limit()).prop_map(|(k, limit)| Function::TopK { k, limit }),
+        limit().prop_map(|limit| Function::Histogram { limit }),
+        select(vec![SECOND, 90 * SECOND, 3 * HOUR])
+            .prop_map(|us| Function::DecayedSum { half_life: Span::from_micros(us) }),
+        Just(Function::MinBy),
+        Just(Function::MaxBy),
+    ];
+    let taken = move |function: Function| if function.takes(data_type) { function } else { Function::LastDistinct(3) };
+    prop_oneof![2 => simple, 3 => other].prop_map(taken)
 }
 
-fn plan_strategy() -> impl Strategy<Value = ViewPlan> {
-    let mode = prop_oneof![
-        Just(Mode::Continuous),
-        select(vec![SECOND, 7 * SECOND, MINUTE, 5 * MINUTE, HOUR]).prop_map(|us| Mode::Interval(Span::from_micros(us))),
+fn mode() -> impl Strategy<Value = Mode> {
+    let span = Span::from_micros;
+    let tile = || select(vec![SECOND, 7 * SECOND, MINUTE, 5 * MINUTE, HOUR]);
+    prop_oneof![
+        4 => Just(Mode::Continuous),
+        3 => tile().prop_map(move |us| Mode::Interval(span(us))),
+        1 => (tile(), select(vec![0, SECOND, MINUTE, 10 * MINUTE]))
+            .prop_map(move |(us, delay)| Mode::Batch { schedule: span(us), delay: span(delay) }),
+        1 => tile().prop_map(move |us| Mode::Sawtooth(span(us))),
+    ]
+}
+
+fn windows() -> impl Strategy<Value = Vec<Window>> {
+    let unbounded = Span::UNBOUNDED.micros();
+    let size = prop_oneof![
+        6 => select(vec![SECOND, 10 * SECOND, MINUTE, 10 * MINUTE, HOUR, 24 * HOUR]),
+        6 => 1..2 * HOUR,
+        1 => Just(unbounded),
     ];
-    let size = prop_oneof![select(vec![SECOND, 10 * SECOND, MINUTE, 10 * MINUTE, HOUR, 24 * HOUR]), 1..2 * HOUR,];
     let offset = prop_oneof![
         3 => Just(0),
         1 => select(vec![-SECOND, -MINUTE, -HOUR, -24 * HOUR]),
         1 => -2 * HOUR..0,
     ];
-    let windows = proptest::collection::vec((size, offset).prop_map(|(s, o)| window(s, o)), 1..=4);
-    let column = (select(DataType::ALL.to_vec()), 0usize..3).prop_flat_map(|(t, _)| wanted_of(t, String::new()));
+    proptest::collection::vec((size, offset).prop_map(|(s, o)| window(s, o)), 1..=4)
+}
+
+/// Functions of one column: what, over which of four windows (a bit each), as a series?
+fn uses(data_type: DataType) -> impl Strategy<Value = Vec<(Function, u8, bool)>> {
+    proptest::collection::vec((function(data_type), 1u8..16, prop::bool::weighted(0.1)), 1..=4)
+}
+
+fn plan_strategy() -> impl Strategy<Value = ViewPlan> {
+    let column = select(DataType::ALL.to_vec()).prop_flat_map(|t| (Just(t), uses(t)));
     let columns = proptest::collection::vec(column, 0..=3);
     let rows = any::<bool>();
     let filtered = proptest::option::weighted(0.2, Just("kind = 1".to_string()));
-    let masks = proptest::collection::vec(1u8..16, 24);
-    (mode, windows, columns, rows, filtered, masks).prop_map(|(mode, windows, columns, rows, filtered, masks)| {
-        let mut wanted = Vec::new();
-        let mut masks = masks.into_iter().cycle();
-        let mut add = |function, of: Option<(String, DataType)>, filter: Option<String>| {
-            let mask = masks.next().unwrap_or(1);
-            let mut chosen: Vec<_> =
-                windows.iter().enumerate().filter(|(w, _)| mask >> w & 1 == 1).map(|(_, w)| *w).collect();
-            if chosen.is_empty() {
-                chosen.push(windows[0]);
+    let born = proptest::option::weighted(0.15, select(vec![1_704_067_200 * SECOND - HOUR, -200 * SECOND]));
+    let attributes = prop::bool::weighted(0.1);
+    (mode(), windows(), columns, rows, filtered, born, attributes).prop_map(
+        |(mode, mut windows, columns, rows, filtered, born, attributes)| {
+            if attributes {
+                windows = vec![window(windows[0].size.micros(), 0)];
             }
-            chosen.dedup();
-            wanted.push(Wanted { function, of, filter, windows: chosen });
-        };
-        for (c, functions) in columns.iter().enumerate() {
-            for (function, of) in functions {
-                add(*function, of.as_ref().map(|(_, t)| (format!("c{c}"), *t)), None);
+            let mut wanted = Vec::new();
+            let named = |c: usize| columns.get(c).map(|(data_type, _)| (format!("c{c}"), *data_type));
+            for (c, (_, uses)) in columns.iter().enumerate() {
+                for (function, mask, series) in uses {
+                    let function = if attributes { Function::Latest } else { *function };
+                    let mut chosen: Vec<_> =
+                        windows.iter().enumerate().filter(|(w, _)| mask >> w & 1 == 1).map(|(_, w)| *w).collect();
+                    if chosen.is_empty() {
+                        chosen.push(windows[0]);
+                    }
+                    chosen.dedup();
+                    // The next column, or the same.
+                    let order = function.takes_order().then(|| named(c + 1).or_else(|| named(c))).flatten();
+                    wanted.push(Wanted {
+                        function,
+                        of: named(c),
+                        order,
+                        filter: None,
+                        windows: chosen,
+                        series: *series,
+                    });
+                }
             }
-        }
-        if rows || columns.is_empty() {
-            add(Function::Count, None, None);
-        }
-        if let Some(filter) = filtered {
-            add(Function::Count, None, Some(filter));
-        }
-        plan(mode, &wanted)
-    })
+            let counted = |filter| Wanted {
+                function: Function::Count,
+                of: None,
+                order: None,
+                filter,
+                windows: windows.clone(),
+                series: false,
+            };
+            if (rows && !attributes) || columns.is_empty() {
+                wanted.push(counted(None));
+            }
+            if let Some(filter) = filtered.filter(|_| !attributes) {
+                wanted.push(counted(Some(filter)));
+            }
+            let mut plan = plan(mode, &wanted);
+            plan.lifetime_start = born.map(EventTime::from_micros);
+            plan
+        },
+    )
 }
 
 fn tuning() -> impl Strategy<Value = Tuning> {
@@ -197,8 +259,10 @@ enum Draft {
 
 /// `burst` events per epoch at most; with `backs`, some are taken back.
 pub fn case(burst: usize, backs: bool) -> impl Strategy<Value = Case> {
-    plan_strategy().prop_flat_map(move |plan| {
-        let values: Vec<BoxedStrategy<Value>> = plan.columns.iter().map(|c| value(c.data_type)).collect();
+    plan_strategy().prop_flat_map(move |mut plan| {
+        plan.retracts = backs;
+        let input = |c: &ColumnPlan| c.sketch.map_or(c.data_type, |sketch| sketch.input);
+        let values: Vec<BoxedStrategy<Value>> = plan.columns.iter().map(|c| value(input(c))).collect();
         let key = prop_oneof![8 => Just(0usize), 2 => Just(1usize), 1 => 2usize..5];
         let event = (key, when(), values, prop::bool::weighted(0.9))
             .prop_map(|(key, when, values, passes)| Draft::Event { key, when, values, passes });
@@ -243,7 +307,7 @@ fn settle(plan: &ViewPlan, start: i64, drafts: Vec<(i64, Vec<Draft>, usize)>) ->
                         When::Within(share) => at - step * share / 1000,
                         When::Edge(w, upper, off) => {
                             let window = plan.windows[w.index(plan.windows.len())];
-                            let size = if upper { 0 } else { window.size.micros() };
+                            let size = if upper || window.size == Span::UNBOUNDED { 0 } else { window.size.micros() };
                             plan.effective_time(EventTime::from_micros(at)).micros() + window.offset.micros() - size
                                 + off
                         }

@@ -11,8 +11,12 @@ use freshet_operators::view::{ViewPlan, column_sources};
 pub struct Wanted {
     pub function: Function,
     pub of: Option<(String, DataType)>,
+    /// What `min_by` and `max_by` choose by.
+    pub order: Option<(String, DataType)>,
     pub filter: Option<String>,
     pub windows: Vec<Window>,
+    /// Whether the windows are one feature.
+    pub series: bool,
 }
 
 pub fn window(size_us: i64, offset_us: i64) -> Window {
@@ -28,20 +32,21 @@ pub fn view(mode: Mode, wanted: &[Wanted]) -> View {
             name: format!("a{i}"),
             function: w.function,
             of: w.of.as_ref().map(|(text, _)| sql(text)),
-            order: None,
+            order: w.order.as_ref().map(|(text, _)| sql(text)),
             filter: w.filter.as_ref().map(sql),
             windows: w.windows.clone(),
             place: Place::default(),
         })
         .collect();
-    let features = aggregates.iter().enumerate().flat_map(|(aggregate, a)| {
-        (0..a.windows.len()).map(move |window| Feature {
-            name: format!("a{aggregate}_{window}"),
-            aggregate,
-            window,
-            series: None,
-        })
-    });
+    let mut features = Vec::new();
+    for (aggregate, (a, w)) in aggregates.iter().zip(wanted).enumerate() {
+        let named = |window, series| Feature { name: format!("a{aggregate}_{window}"), aggregate, window, series };
+        if w.series {
+            features.push(named(0, Some(a.windows.len())));
+        } else {
+            features.extend((0..a.windows.len()).map(|window| named(window, None)));
+        }
+    }
     View {
         name: "view".to_string(),
         served_as: "view".to_string(),
@@ -52,7 +57,7 @@ pub fn view(mode: Mode, wanted: &[Wanted]) -> View {
         mode,
         group: None,
         attributes: false,
-        features: features.collect(),
+        features,
         aggregates: aggregates.clone(),
         online: true,
         offline: false,
@@ -69,7 +74,10 @@ pub fn view(mode: Mode, wanted: &[Wanted]) -> View {
 /// The plan of a view with these aggregates.
 pub fn plan(mode: Mode, wanted: &[Wanted]) -> ViewPlan {
     let view = view(mode, wanted);
-    let type_of = |text: &str| wanted.iter().find_map(|w| w.of.as_ref().filter(|of| of.0 == text).map(|of| of.1));
+    let type_of = |text: &str| {
+        let named = wanted.iter().flat_map(|w| [&w.of, &w.order]).flatten();
+        named.into_iter().find(|of| of.0 == text).map(|of| of.1)
+    };
     let types: Vec<DataType> = column_sources(&view)
         .iter()
         .map(|source| source.of.as_ref().and_then(|of| type_of(&of.text)).unwrap_or(DataType::Bool))

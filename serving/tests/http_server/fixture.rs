@@ -168,6 +168,7 @@ fn source(name: &str, stream: Option<Stream>) -> Source {
         dedup_key: None,
         tie_breaker: None,
         lateness: Span::ZERO,
+        changelog: None,
         enrich: Vec::new(),
         select: Vec::new(),
         place: Place::default(),
@@ -201,7 +202,15 @@ fn plan(view: &View) -> Arc<ViewPlan> {
     let feature = |feature: &Feature| {
         let function = view.aggregates[feature.aggregate].function;
         let data_type = if function == Function::Count { DataType::Int64 } else { DataType::Float64 };
-        FeaturePlan { name: feature.name.clone(), function, column: None, window: 0, data_type: data_type.into() }
+        FeaturePlan {
+            name: feature.name.clone(),
+            function,
+            column: None,
+            summary: None,
+            window: 0,
+            series: Vec::new(),
+            data_type: data_type.into(),
+        }
     };
     Arc::new(ViewPlan {
         name: view.name.clone(),
@@ -209,8 +218,12 @@ fn plan(view: &View) -> Arc<ViewPlan> {
         windows: view.aggregates[0].windows.clone(),
         columns: Vec::new(),
         features: view.features.iter().map(feature).collect(),
+        summaries: Vec::new(),
         feature_start: None,
+        lifetime_start: None,
+        retracts: false,
         plan_id: PlanId(7),
+        categories: None,
     })
 }
 

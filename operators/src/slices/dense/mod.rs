@@ -8,6 +8,7 @@
 
 mod cores;
 mod extremes;
+mod summaries;
 mod write;
 
 use super::layout::{FLAG_BITS, Layout, NO_SLICE, order, time_of};
@@ -15,6 +16,7 @@ use super::slab::prefetch;
 use super::strings::Strings;
 use cores::WideCells;
 use extremes::SuffixList;
+use summaries::{Slices, Summaries};
 pub(super) use write::{RowScratch, put_slices};
 
 /// In this order, and on lines of its own, because adding a slice should touch one line.
@@ -45,6 +47,8 @@ pub(super) struct Dense {
     /// Per extreme of the layout.
     extremes: Box<[SuffixList]>,
     wide: WideCells,
+    /// What the plan's summaries need; `None` where it has none.
+    summaries: Option<Box<Summaries>>,
     /// What the store's figures hold for this key.
     pub counted_bytes: usize,
 }
@@ -73,6 +77,7 @@ impl Dense {
             derived: vec![0; layout.derived_words].into(),
             extremes: vec![SuffixList::new(); layout.extremes.len()].into(),
             wide: WideCells::new(),
+            summaries: None,
             counted_bytes: 0,
         };
         dense.forget_derived(layout);
@@ -97,6 +102,7 @@ impl Dense {
             derived: Box::default(),
             extremes: Box::default(),
             wide: WideCells::new(),
+            summaries: None,
             counted_bytes: 0,
         }
     }
@@ -211,6 +217,7 @@ impl Dense {
         self.newest_mut(layout).fill(NO_SLICE);
         self.wide.clear();
         self.extremes.iter_mut().for_each(Vec::clear);
+        self.summaries = Summaries::new(layout);
     }
 
     /// Sorts what came since the last close, and merges the late part into the settled one.
@@ -259,6 +266,10 @@ impl Dense {
             self.count_late(layout, arrival, strings);
         }
         self.find_newest(layout);
+        if let Some(summaries) = &mut self.summaries {
+            let slices = Slices { layout, words: &self.slices };
+            summaries.rebuild(slices, self.head, |edge| self.derived[layout.pending(edge)] as usize, strings);
+        }
     }
 
     /// A late slice joins the cores if it is closed already. The cursors `current` and `leaving` may stand one slice too
@@ -270,6 +281,9 @@ impl Dense {
                 self.derived[layout.pending(edge)] += 1;
                 cores::add(layout, &mut self.derived, &mut self.wide, slice, edge, self.then);
                 extremes::insert(layout, &mut self.extremes, slice, edge, strings);
+                if let Some(summaries) = &mut self.summaries {
+                    summaries.add(layout, slice, edge, self.then, true, strings);
+                }
             }
         }
     }
@@ -292,6 +306,9 @@ impl Dense {
         self.settle(layout, strings);
         self.core_at = at;
         self.now = layout.reference(at);
+        if layout.newest_only {
+            self.keep_newest(layout, strings);
+        }
         for edge in 0..layout.edges.len() {
             let pending = layout.pending(edge);
             let from = self.derived[pending];
@@ -317,11 +334,34 @@ impl Dense {
         }
     }
 
+    /// Where only the newest row matters: drops those before the newest that is closed.
+    #[inline(never)]
+    fn keep_newest(&mut self, layout: &Layout, strings: &mut Strings) {
+        let closed = self.first_since(layout, self.head as u64, layout.upper(0, self.now));
+        if closed <= self.head + 1 {
+            return;
+        }
+        let kept = closed - 1;
+        for i in self.head..kept {
+            release(layout, &self.slices[i * layout.stride..][..layout.stride], strings);
+        }
+        self.slices.drain(..kept * layout.stride);
+        self.count -= kept;
+        self.sorted = self.count;
+        self.head = 0;
+        self.forget_derived(layout);
+        // Cursors begin anew.
+        self.settle(layout, strings);
+    }
+
     #[inline(always)]
     fn close(&mut self, layout: &Layout, i: usize, edge: usize, strings: &Strings) {
         let slice = &self.slices[i * layout.stride..][..layout.stride];
         cores::add(layout, &mut self.derived, &mut self.wide, slice, edge, self.then);
         extremes::push(layout, &mut self.extremes, slice, edge, strings);
+        if let Some(summaries) = &mut self.summaries {
+            summaries.add(layout, slice, edge, self.then, false, strings);
+        }
         for (k, column) in layout.lasts.iter().enumerate() {
             if layout.nulls(slice) >> column & 1 == 0 {
                 self.derived[layout.newest(k, edge)] = i as u64;
@@ -331,6 +371,9 @@ impl Dense {
 
     fn drop_dead(&mut self, layout: &Layout, dead: usize, strings: &mut Strings) {
         extremes::forget(&mut self.extremes, layout.reach(self.now));
+        if let Some(summaries) = &mut self.summaries {
+            summaries.forget(layout.reach(self.now));
+        }
         if layout.has_strings {
             for i in self.head..dead {
                 release(layout, &self.slices[i * layout.stride..][..layout.stride], strings);
@@ -364,15 +407,22 @@ impl Dense {
             for i in from..end.min(pending) {
                 let slice = &self.slices[i * layout.stride..][..layout.stride];
                 cores::subtract(layout, &mut self.derived, &mut self.wide, slice, w);
+                if let Some(summaries) = &mut self.summaries {
+                    summaries.subtract(layout, slice, w);
+                }
             }
             self.derived[leaving] = end as u64;
+            if let Some(summaries) = &mut self.summaries {
+                summaries.leave(layout, w, layout.lower(w, self.then));
+            }
         }
     }
 
     pub fn bytes(&self) -> usize {
         let lists: usize = self.extremes.iter().map(|l| size_of::<SuffixList>() + l.capacity() * 16).sum();
         let wide: usize = self.wide.iter().map(|(.., wide)| wide.bytes()).sum();
-        self.slices.capacity() * 8 + self.derived.len() * 8 + lists + wide
+        let summaries = self.summaries.as_ref().map_or(0, |summaries| summaries.bytes());
+        self.slices.capacity() * 8 + self.derived.len() * 8 + lists + wide + summaries
     }
 
     /// Asks for where the next slice goes.

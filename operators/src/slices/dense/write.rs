@@ -4,6 +4,7 @@ use freshet_config::value::DataType;
 
 use super::super::layout::{Layout, StoredColumn, time_of};
 use super::super::strings::Strings;
+use super::summaries::{CoreSlices, Slices};
 use super::{Dense, cores, extremes};
 use crate::row::codec::{self, MAX_NUMBER, RowBuffer};
 
@@ -16,13 +17,16 @@ pub(in super::super) struct RowScratch {
 
 impl Dense {
     /// Writes what stands behind the head of a row: number of slices, cores, slices. Gives the number of slices.
-    pub fn write(&self, layout: &Layout, strings: &Strings, scratch: &mut RowScratch) -> usize {
+    pub fn write(&mut self, layout: &Layout, strings: &Strings, scratch: &mut RowScratch) -> usize {
         let RowScratch { row, ranges } = scratch;
         self.row_ranges(layout, ranges);
         let slices = ranges.iter().map(|(from, to)| to - from).sum();
         row.varint(slices as u64);
         for w in 0..layout.windows.len() {
             self.write_core(layout, w, strings, row);
+            if self.summaries.is_some() {
+                self.write_summaries(layout, w, strings, row);
+            }
         }
         let mut before = None;
         for (from, to) in ranges {
@@ -95,6 +99,23 @@ impl Dense {
         }
     }
 
+    #[inline(never)]
+    fn write_summaries(&mut self, layout: &Layout, w: usize, strings: &Strings, row: &mut RowBuffer) {
+        let window = &layout.windows[w];
+        if self.derived[window.rows] == 0 {
+            return;
+        }
+        let (leaving, to) = (self.derived[layout.leaving(w)], self.derived[layout.pending(window.edge)]);
+        let enters = self.first_since(layout, to, layout.upper(window.edge, self.then)) as u64;
+        let others = leaving - self.derived[layout.current(w)] + enters - to;
+        let core = CoreSlices { from: leaving as usize, to: to as usize, others: others as usize };
+        let lower = layout.lower(w, self.then);
+        if let Some(summaries) = &mut self.summaries {
+            let slices = Slices { layout, words: &self.slices };
+            summaries.write(slices, w, core, lower, strings, row);
+        }
+    }
+
     #[inline(always)]
     fn write_sums(&self, column: &StoredColumn, at: usize, count: u64, row: &mut RowBuffer) {
         let mut outside = 0;
@@ -119,7 +140,7 @@ impl Dense {
 }
 
 #[inline(always)]
-fn put_value(data_type: DataType, word: u64, strings: &Strings, row: &mut RowBuffer) {
+pub(super) fn put_value(data_type: DataType, word: u64, strings: &Strings, row: &mut RowBuffer) {
     match data_type {
         DataType::String => strings.with(word, |text| row.text(text)),
         _ => row.word(data_type, word),

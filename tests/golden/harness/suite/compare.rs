@@ -24,6 +24,9 @@ pub struct Comparison {
     /// Excused: see [`Excuse`].
     pub tied: usize,
     pub rounded: usize,
+    pub ranked: usize,
+    pub with_nulls: usize,
+    pub recurring: usize,
     pub differences: Vec<Difference>,
 }
 
@@ -57,6 +60,9 @@ pub fn compare(directory: &Path, spec: &Spec, made: &Made, values: &[RecordBatch
             let (got, want) = (&got[*g], &want[*w]);
             let excuse = if want.agrees(got) { None } else { excuses.find(feature, key, at, want, got)? };
             comparison.tied += usize::from(excuse == Some(Excuse::Tie));
+            comparison.with_nulls += usize::from(excuse == Some(Excuse::Nulls));
+            comparison.recurring += usize::from(excuse == Some(Excuse::Recurring));
+            comparison.ranked += usize::from(excuse == Some(Excuse::Rank));
             comparison.rounded += usize::from(excuse == Some(Excuse::Rounding));
             if want.agrees(got) || excuse.is_some() {
                 comparison.agreeing += 1;

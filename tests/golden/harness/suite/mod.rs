@@ -40,28 +40,32 @@ pub enum Way {
 /// What became of one spec.
 #[derive(Debug)]
 pub enum Outcome {
-    /// Nothing of the spec can be declared yet.
-    Unsupported { name: String, why: String },
+    /// Nothing of the spec can be declared.
+    Refused { name: String, why: String },
     Compared {
         name: String,
         agreeing: usize,
         /// Of those agreeing, how many differ by what is the oracle's own: see [`excuse`].
         tied: usize,
         rounded: usize,
-        /// Those of features that are not supported are not among them.
+        ranked: usize,
+        with_nulls: usize,
+        recurring: usize,
+        /// Those of features that the definitions refuse are not among them.
         values: usize,
-        unsupported_values: usize,
-        unsupported_features: Vec<String>,
+        refused_values: usize,
+        /// What was said of each.
+        refusals: Vec<String>,
         differences: Vec<Difference>,
     },
 }
 
 impl Outcome {
-    /// Whether no computed value differs.
+    /// Whether every value was computed, and none differs.
     pub fn agrees(&self) -> bool {
         match self {
-            Outcome::Unsupported { .. } => true,
-            Outcome::Compared { agreeing, values, .. } => agreeing == values,
+            Outcome::Refused { .. } => false,
+            Outcome::Compared { agreeing, values, refusals, .. } => agreeing == values && refusals.is_empty(),
         }
     }
 }
@@ -69,26 +73,42 @@ impl Outcome {
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Outcome::Unsupported { name, why } => write!(f, "{name}: not supported yet ({why})"),
+            Outcome::Refused { name, why } => write!(f, "{name}: refused ({why})"),
             Outcome::Compared {
                 name,
                 agreeing,
                 tied,
                 rounded,
+                ranked,
+                with_nulls,
+                recurring,
                 values,
-                unsupported_values,
-                unsupported_features: unsupported,
+                refused_values,
+                refusals,
                 differences,
             } => {
                 write!(f, "{name}: {agreeing} of {values} values agree")?;
-                if !unsupported.is_empty() {
-                    write!(f, ", {unsupported_values} values of {} features not yet supported", unsupported.len())?;
+                if let Some(first) = refusals.first() {
+                    let features = refusals.len();
+                    write!(
+                        f,
+                        ", {refused_values} values of {features} features were not computed, the first: {first}"
+                    )?;
                 }
                 if *tied > 0 {
                     write!(f, ", {tied} of them another event of the same time")?;
                 }
                 if *rounded > 0 {
                     write!(f, ", {rounded} of them up to the oracle's single-precision partial sums")?;
+                }
+                if *ranked > 0 {
+                    write!(f, ", {ranked} of them another value within 2 % of the rank")?;
+                }
+                if *with_nulls > 0 {
+                    write!(f, ", {with_nulls} of them lists in which the oracle kept nulls")?;
+                }
+                if *recurring > 0 {
+                    write!(f, ", {recurring} of them where the oracle misplaces a recurring value")?;
                 }
                 for difference in differences {
                     write!(f, "\n  {difference}")?;
@@ -120,15 +140,12 @@ pub fn specs(directory: &Path) -> Result<Vec<Spec>, String> {
 /// Computes a spec and compares. Writes `OUT/NAME/features.yaml` and `OUT/NAME.parquet`.
 pub fn run(directory: &Path, spec: &Spec, way: Way, out: &Path) -> Result<Outcome, String> {
     let name = spec.name.clone();
-    if let Some(why) = &spec.unsupported {
-        return Ok(Outcome::Unsupported { name, why: why.clone() });
-    }
     let events = absolute(&directory.join("events.parquet"))?;
     let spine = directory.join("spine.parquet");
     let made = definitions::make(spec, &events);
     if made.features.is_empty() {
         let why = made.refusals.first().cloned().unwrap_or_default();
-        return Ok(Outcome::Unsupported { name, why });
+        return Ok(Outcome::Refused { name, why });
     }
     let definitions = out.join(&name);
     fs::create_dir_all(&definitions).map_err(|error| format!("cannot make {}: {error}", definitions.display()))?;
@@ -145,16 +162,19 @@ pub fn run(directory: &Path, spec: &Spec, way: Way, out: &Path) -> Result<Outcom
 }
 
 fn outcome(spec: &Spec, made: Made, comparison: Comparison) -> Outcome {
-    let Comparison { rows, agreeing, tied, rounded, mut differences } = comparison;
+    let Comparison { rows, agreeing, tied, rounded, ranked, with_nulls, recurring, mut differences } = comparison;
     differences.truncate(SHOWN);
     Outcome::Compared {
         name: spec.name.clone(),
         agreeing,
         tied,
         rounded,
+        ranked,
+        with_nulls,
+        recurring,
         values: rows * made.features.len(),
-        unsupported_values: rows * made.unsupported.len(),
-        unsupported_features: made.unsupported,
+        refused_values: rows * made.refusals.len(),
+        refusals: made.refusals,
         differences,
     }
 }

@@ -15,13 +15,32 @@ pub struct Spec {
     pub keys: Vec<(String, String)>,
     /// The events' column of instants.
     pub timestamp: String,
-    pub continuous: bool,
-    pub interval_s: i64,
+    pub mode: SpecMode,
     /// RFC 3339.
     pub feature_start: Option<String>,
+    pub lifetime_start: Option<String>,
+    /// Features are attributes: columns of the newest row, each an aggregation called `latest`.
+    pub attributes: bool,
+    pub ttl_s: Option<i64>,
+    /// A column whose values the aggregations are told apart by, and its type.
+    pub secondary_key: Option<(String, String)>,
     pub aggregations: Vec<Aggregation>,
-    /// Why nothing of the spec can be declared.
-    pub unsupported: Option<String>,
+}
+
+/// Which instant windows end at; seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpecMode {
+    Continuous,
+    Interval { tile_s: i64 },
+    Batch { schedule_s: i64, delay_s: i64 },
+}
+
+/// Seconds; offsets are zero or negative.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpecWindow {
+    Relative { size_s: i64, offset_s: i64 },
+    Lifetime,
+    Series { start_s: i64, end_s: i64, step_s: i64, size_s: i64 },
 }
 
 #[derive(Clone, Debug)]
@@ -32,9 +51,7 @@ pub struct Aggregation {
     pub parameters: BTreeMap<String, Json>,
     pub column: String,
     pub data_type: String,
-    pub size_s: i64,
-    /// Zero or negative.
-    pub offset_s: i64,
+    pub window: SpecWindow,
 }
 
 impl Spec {
@@ -49,20 +66,37 @@ impl Spec {
 
     fn of_json(name: String, json: &Json) -> Option<Spec> {
         let column = |key: &Json| Some((text(key, "name")?, text(key, "type")?));
-        let unsupported = unsupported(json);
-        let aggregations = match (&unsupported, json.get("aggregations")) {
+        let seconds = |field: &str| json.get(field)?.as_i64();
+        let attributes = json.get("attributes").and_then(Json::as_array);
+        let ttl_s = seconds("ttl_s");
+        let aggregations = match (attributes, json.get("aggregations")) {
+            (Some(all), _) => {
+                all.iter().map(|attribute| Aggregation::latest(attribute, ttl_s)).collect::<Option<_>>()?
+            }
             (None, Some(all)) => all.as_array()?.iter().map(Aggregation::of_json).collect::<Option<_>>()?,
-            _ => Vec::new(),
+            (None, None) => Vec::new(),
+        };
+        let mode = match (text(json, "kind")?.as_str(), text(json, "mode")?.as_str()) {
+            ("batch", _) => {
+                SpecMode::Batch { schedule_s: seconds("batch_schedule_s")?, delay_s: seconds("data_delay_s")? }
+            }
+            (_, "continuous") => SpecMode::Continuous,
+            _ => SpecMode::Interval { tile_s: seconds("aggregation_interval_s")? },
         };
         Some(Spec {
             name,
             keys: json.get("entity_keys")?.as_array()?.iter().map(column).collect::<Option<_>>()?,
             timestamp: text(json, "timestamp")?,
-            continuous: text(json, "mode")? == "continuous",
-            interval_s: json.get("aggregation_interval_s")?.as_i64()?,
+            mode,
             feature_start: text(json, "feature_start"),
+            lifetime_start: text(json, "lifetime_start"),
+            attributes: attributes.is_some(),
+            ttl_s,
+            secondary_key: match json.get("secondary_key").filter(|key| !key.is_null()) {
+                Some(key) => Some(column(key)?),
+                None => None,
+            },
             aggregations,
-            unsupported,
         })
     }
 }
@@ -76,32 +110,41 @@ impl Aggregation {
             parameters: json.get("params")?.as_object()?.clone().into_iter().collect(),
             column: text(json, "column")?,
             data_type: text(json, "type")?,
-            size_s: window.get("size_s")?.as_i64()?,
-            offset_s: window.get("offset_s")?.as_i64()?,
+            window: SpecWindow::of_json(window)?,
+        })
+    }
+
+    /// An attribute, as the newest value of its column.
+    fn latest(json: &Json, ttl_s: Option<i64>) -> Option<Aggregation> {
+        let name = text(json, "name")?;
+        Some(Aggregation {
+            column: name.clone(),
+            name,
+            function: "latest".to_string(),
+            parameters: BTreeMap::new(),
+            data_type: text(json, "type")?,
+            window: ttl_s.map_or(SpecWindow::Lifetime, |size_s| SpecWindow::Relative { size_s, offset_s: 0 }),
         })
     }
 }
 
-/// Kinds of views that cannot be declared yet.
-fn unsupported(json: &Json) -> Option<String> {
-    let has = |field: &str| json.get(field).is_some_and(|value| !value.is_null());
-    let window_kind = |kind: &str| {
-        let aggregations = json.get("aggregations").and_then(Json::as_array);
-        aggregations.is_some_and(|all| all.iter().any(|a| kind_of(a) == Some(kind)))
-    };
-    let why = match () {
-        () if text(json, "kind").as_deref() == Some("batch") => "batch views",
-        () if has("attributes") => "attribute views",
-        () if has("secondary_key") => "secondary keys",
-        () if has("lifetime_start") || window_kind("lifetime") => "lifetime windows",
-        () if window_kind("series") => "series of windows",
-        () => return None,
-    };
-    Some(why.to_string())
-}
-
-fn kind_of(aggregation: &Json) -> Option<&str> {
-    aggregation.get("window")?.get("kind")?.as_str()
+impl SpecWindow {
+    fn of_json(json: &Json) -> Option<SpecWindow> {
+        let seconds = |field: &str| json.get(field)?.as_i64();
+        Some(match json.get("kind")?.as_str()? {
+            "relative" => {
+                SpecWindow::Relative { size_s: seconds("size_s")?, offset_s: seconds("offset_s").unwrap_or(0) }
+            }
+            "lifetime" => SpecWindow::Lifetime,
+            "series" => SpecWindow::Series {
+                start_s: seconds("start_s")?,
+                end_s: seconds("end_s")?,
+                step_s: seconds("step_s")?,
+                size_s: seconds("size_s")?,
+            },
+            _ => return None,
+        })
+    }
 }
 
 fn text(json: &Json, field: &str) -> Option<String> {

@@ -1,0 +1,248 @@
+//! The row of a key of a view by category: one row per category, and how they are read together.
+//!
+//! Law: a row answers for the instants that all its members answer for. Categories stand in ascending order, and only
+//! those that some window may still see.
+//!
+//! ```text
+//! [version u8][3][layout tag u32][as_of i64][number of categories << 1 | some were dropped, varint]
+//!     per category: [category: as a value of its type][length of the row, varint][row]
+//! [version u8][4][layout tag u32][as_of i64][until - as_of, varint]     more categories than are allowed, until then
+//! ```
+
+use freshet_config::definitions::GroupShape;
+use freshet_config::time::EventTime;
+use freshet_config::value::{DataType, Value};
+
+use super::codec::{Bytes, KIND_CATEGORIES, KIND_TOO_MANY, RowBuffer, VERSION};
+use super::fold::value_of;
+use super::read::{Coverage, Reader, RowError};
+use super::{FeatureValue, Status};
+use crate::view::{Category, CategoryPlan, ViewPlan};
+
+/// Reads rows of one view by category.
+#[derive(Debug)]
+pub(super) struct CategoryReader {
+    tag: u32,
+    member: Box<Reader>,
+    values: Vec<FeatureValue>,
+    assembly: Assembly,
+}
+
+impl CategoryReader {
+    pub fn new(plan: &ViewPlan, categories: &CategoryPlan) -> CategoryReader {
+        CategoryReader {
+            tag: plan.layout_tag(),
+            member: Box::new(Reader::new(&categories.member)),
+            values: Vec::new(),
+            assembly: Assembly::new(categories),
+        }
+    }
+
+    /// Appends the features of a row; `None`: of a key without one.
+    pub fn read(
+        &mut self,
+        plan: &CategoryPlan,
+        row: Option<&[u8]>,
+        at: EventTime,
+        out: &mut Vec<FeatureValue>,
+    ) -> Result<(), RowError> {
+        self.assembly.clear();
+        let Some(row) = row else {
+            self.assembly.finish(plan, out);
+            return Ok(());
+        };
+        let mut bytes = Bytes::new(row);
+        match Head::read(&mut bytes, self.tag)? {
+            Head::TooMany { as_of, until } => {
+                if at.micros() < as_of || at.micros() > until {
+                    return Err(RowError::NotCovered);
+                }
+                self.assembly.too_many(out);
+                return Ok(());
+            }
+            Head::Members { as_of, trimmed, count } => {
+                if trimmed && at.micros() < as_of {
+                    return Err(RowError::NotCovered);
+                }
+                for _ in 0..count {
+                    let (category, member) = next_member(plan, row, &mut bytes).ok_or(RowError::Damaged)?;
+                    self.values.clear();
+                    self.member.try_read_into(&plan.member, member, at, &mut self.values)?;
+                    self.assembly.add(plan, &category, &mut self.values);
+                }
+            }
+        }
+        if !bytes.is_empty() {
+            return Err(RowError::Damaged);
+        }
+        self.assembly.finish(plan, out);
+        Ok(())
+    }
+}
+
+/// What a row covers: what all its members do.
+pub(super) fn describe(plan: &ViewPlan, categories: &CategoryPlan, row: &[u8]) -> Result<Coverage, RowError> {
+    let mut bytes = Bytes::new(row);
+    let instant = |at: i64| Some(EventTime::from_micros(at));
+    match Head::read(&mut bytes, plan.layout_tag())? {
+        Head::TooMany { as_of, until } => Ok(Coverage { from: instant(as_of), until: instant(until), slices: 0 }),
+        Head::Members { as_of, trimmed, count } => {
+            let mut all = Coverage { from: instant(as_of).filter(|_| trimmed), until: None, slices: 0 };
+            for _ in 0..count {
+                let (_, member) = next_member(categories, row, &mut bytes).ok_or(RowError::Damaged)?;
+                let one = super::read::describe(&categories.member, member)?;
+                all.from = all.from.max(one.from);
+                all.until = match (all.until, one.until) {
+                    (Some(a), Some(b)) => Some(a.min(b)),
+                    (a, b) => a.or(b),
+                };
+                all.slices = all.slices.saturating_add(one.slices);
+            }
+            Ok(all)
+        }
+    }
+}
+
+/// The instant a row was written for.
+pub(super) fn as_of(plan: &ViewPlan, row: &[u8]) -> Result<EventTime, RowError> {
+    match Head::read(&mut Bytes::new(row), plan.layout_tag())? {
+        Head::TooMany { as_of, .. } | Head::Members { as_of, .. } => Ok(EventTime::from_micros(as_of)),
+    }
+}
+
+enum Head {
+    Members { as_of: i64, trimmed: bool, count: u64 },
+    TooMany { as_of: i64, until: i64 },
+}
+
+impl Head {
+    fn read(bytes: &mut Bytes, tag: u32) -> Result<Head, RowError> {
+        let damaged = RowError::Damaged;
+        let version = bytes.byte().ok_or(damaged)?;
+        if version != VERSION {
+            return Err(RowError::Version(version));
+        }
+        let kind = bytes.byte().filter(|kind| matches!(*kind, KIND_CATEGORIES | KIND_TOO_MANY)).ok_or(damaged)?;
+        if u32::from_le_bytes(bytes.array().ok_or(damaged)?) != tag {
+            return Err(RowError::Layout);
+        }
+        let as_of = i64::from_le_bytes(bytes.array().ok_or(damaged)?);
+        let number = bytes.varint().ok_or(damaged)?;
+        match kind {
+            KIND_TOO_MANY => Ok(Head::TooMany { as_of, until: as_of.checked_add_unsigned(number).ok_or(damaged)? }),
+            _ => Ok(Head::Members { as_of, trimmed: number & 1 == 1, count: number >> 1 }),
+        }
+    }
+}
+
+/// The next category of a row, and its row.
+fn next_member<'r>(plan: &CategoryPlan, row: &'r [u8], bytes: &mut Bytes<'r>) -> Option<(Value, &'r [u8])> {
+    let word = bytes.word(plan.data_type)?;
+    let length = usize::try_from(bytes.varint()?).ok()?;
+    let (member, rest) = bytes.rest().split_at_checked(length)?;
+    bytes.skip_to(rest);
+    Some((value_of(word, plan.data_type, row), member))
+}
+
+/// Writes the head of a row of `count` categories; `trimmed` when some that could be seen before `as_of` are not there.
+pub(crate) fn put_head(row: &mut RowBuffer, tag: u32, as_of: i64, count: usize, trimmed: bool) {
+    row.head(KIND_CATEGORIES, tag, as_of);
+    row.varint((count as u64) << 1 | u64::from(trimmed));
+}
+
+pub(crate) fn put_member(row: &mut RowBuffer, data_type: DataType, category: &Category, member: &[u8]) {
+    match category {
+        Category::Text(text) => row.text(text),
+        Category::Number(number) => row.word(data_type, *number as u64),
+    }
+    row.text(member);
+}
+
+/// Writes the row of a key with too many categories, at least until `until`.
+pub(crate) fn put_too_many(row: &mut RowBuffer, tag: u32, as_of: i64, until: i64) {
+    row.head(KIND_TOO_MANY, tag, as_of);
+    row.varint(until.saturating_sub(as_of).max(0) as u64);
+}
+
+/// Puts the values of the categories of one key together.
+#[derive(Clone, Debug)]
+pub struct Assembly {
+    features: Vec<Assembled>,
+}
+
+/// One feature: per window of it the categories that count, each with its value.
+#[derive(Clone, Debug)]
+struct Assembled {
+    windows: Vec<Vec<(Value, Value)>>,
+    failed: bool,
+}
+
+impl Assembly {
+    pub fn new(plan: &CategoryPlan) -> Assembly {
+        let empty = |windows: usize| Assembled { windows: vec![Vec::new(); windows], failed: false };
+        Assembly { features: plan.features.iter().map(|feature| empty(feature.windows.len())).collect() }
+    }
+
+    fn clear(&mut self) {
+        for feature in &mut self.features {
+            feature.windows.iter_mut().for_each(Vec::clear);
+            feature.failed = false;
+        }
+    }
+
+    /// Adds a category with the features of its member, whose values may be taken. Categories come in ascending order.
+    pub fn add(&mut self, plan: &CategoryPlan, category: &Value, values: &mut [FeatureValue]) {
+        for (assembled, feature) in self.features.iter_mut().zip(&plan.features) {
+            for (i, (window, to)) in feature.windows.iter().zip(&mut assembled.windows).enumerate() {
+                let counts = values.get(plan.rows_of(*window)).is_some_and(|rows| rows.value != Value::Int64(0));
+                if !counts {
+                    continue;
+                }
+                let value = match feature.member.and_then(|member| values.get_mut(member)) {
+                    None => Value::Null,
+                    Some(FeatureValue { value, status }) => {
+                        assembled.failed |= *status == Status::Error;
+                        match value {
+                            Value::List(series) if feature.series => series.get_mut(i).map(std::mem::take),
+                            _ if feature.series => None,
+                            one => Some(std::mem::take(one)),
+                        }
+                        .unwrap_or_default()
+                    }
+                };
+                to.push((category.clone(), value));
+            }
+        }
+    }
+
+    /// Appends the view's features. A value that cannot be given is null in its place, and the feature an error.
+    pub fn finish(&mut self, plan: &CategoryPlan, out: &mut Vec<FeatureValue>) {
+        for (assembled, feature) in self.features.iter_mut().zip(&plan.features) {
+            let empty = assembled.windows.iter().all(Vec::is_empty);
+            let status = match (assembled.failed, empty) {
+                (true, _) => Status::Error,
+                (false, true) => Status::MissingData,
+                (false, false) => Status::Present,
+            };
+            let mut windows = assembled.windows.iter_mut().map(|entries| {
+                let entries = std::mem::take(entries).into_iter();
+                match (feature.member, plan.shape) {
+                    (None, _) => Value::List(entries.map(|(category, _)| category).collect()),
+                    (_, GroupShape::Map) => Value::Map(entries.collect()),
+                    (_, GroupShape::Aligned) => Value::List(entries.map(|(_, value)| value).collect()),
+                }
+            });
+            let value = match feature.series {
+                true => Value::List(windows.collect()),
+                false => windows.next().unwrap_or_default(),
+            };
+            out.push(FeatureValue { value, status });
+        }
+    }
+
+    /// Appends the features of a key with more categories than are allowed.
+    pub fn too_many(&self, out: &mut Vec<FeatureValue>) {
+        let refused = FeatureValue { value: Value::Null, status: Status::Error };
+        out.extend(self.features.iter().map(|_| refused.clone()));
+    }
+}

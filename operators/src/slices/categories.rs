@@ -1,0 +1,282 @@
+//! State of a view by category: one row per key, put together from the rows of its categories.
+//!
+//! Law: a category of a key is a key of its own in the [`ViewStore`] inside, which this wraps; whatever rows that writes
+//! are kept here, the newest per category, and a key with a new one gets one row of all of them. A category is dropped
+//! when no window can see its newest slice any more, on instants alone, so that nothing depends on when the sweep came.
+//! The key's own columns are the first of the category's key, and decide alone which worker has it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use freshet_config::rows::RowBatch;
+use freshet_config::value::DataType;
+
+use super::close::SWEEP_PERIOD;
+use super::sink::{NO_SLICES, RowSink};
+use super::store::{Tuning, ViewStats, ViewStore};
+use crate::batch::KeyedBatch;
+use crate::row::categories as rows_of_categories;
+use crate::row::codec::{KIND_COMPLETE, RowBuffer};
+use crate::slices::Layout;
+use crate::view::{Category, CategoryPlan, ViewPlan, key_prefix};
+
+/// All keys of one view by category on one worker.
+pub struct CategoryStore {
+    members: ViewStore,
+    plan: Arc<CategoryPlan>,
+    tag: u32,
+    /// Types of the entity's key columns.
+    key_types: Vec<DataType>,
+    places: HashMap<Arc<[u8]>, u32>,
+    keys: Vec<Option<Key>>,
+    free: Vec<u32>,
+    /// Keys that get a row at this close.
+    changed: Vec<u32>,
+    /// Keys with too many categories, by the last instant for which their rows say so.
+    over: BTreeSet<(i64, u32)>,
+    sweep_at: usize,
+    clock: i64,
+    rows_written: u64,
+    row_bytes: usize,
+    buffer: RowBuffer,
+}
+
+struct Key {
+    bytes: Arc<[u8]>,
+    members: BTreeMap<Category, Member>,
+    /// A category that could be seen before now was dropped, or may have been.
+    trimmed: bool,
+    changed: bool,
+    /// Its entry in [`CategoryStore::over`].
+    over_until: Option<i64>,
+}
+
+struct Member {
+    row: Box<[u8]>,
+    /// Time of its newest slice.
+    newest: i64,
+}
+
+/// What a category costs beside its row: about the place in the map.
+const MEMBER_BYTES: usize = 64;
+
+impl CategoryStore {
+    /// `plan` is by category; the rest as for [`ViewStore::new`], the key being that of the entity with the category.
+    pub fn new(
+        plan: &ViewPlan,
+        categories: Arc<CategoryPlan>,
+        tuning: Tuning,
+        columns: Vec<usize>,
+        bit: u32,
+        key_types: Vec<DataType>,
+        clock: i64,
+    ) -> CategoryStore {
+        let layout = Layout::new(categories.member.clone());
+        CategoryStore {
+            members: ViewStore::new(layout, tuning, columns, bit, true, clock),
+            tag: plan.layout_tag(),
+            plan: categories,
+            key_types,
+            places: HashMap::new(),
+            keys: Vec::new(),
+            free: Vec::new(),
+            changed: Vec::new(),
+            over: BTreeSet::new(),
+            sweep_at: 0,
+            clock,
+            rows_written: 0,
+            row_bytes: 0,
+            buffer: RowBuffer::default(),
+        }
+    }
+
+    pub fn apply(&mut self, batch: &KeyedBatch) {
+        self.members.apply(batch);
+    }
+
+    /// As [`ViewStore::close`].
+    pub fn close(&mut self, at: i64, emit: bool, rows: &mut RowSink) {
+        let advanced = at.saturating_sub(self.clock).max(0);
+        self.clock = at;
+        let mut batches = Vec::new();
+        self.members.close(at, emit, &mut rows.of_members(&mut |batch| batches.push(batch)));
+        if emit {
+            self.take(&batches);
+            self.recover();
+            self.write(rows);
+        }
+        self.sweep(advanced);
+        rows.flush();
+    }
+
+    /// As [`ViewStore::emit_all`].
+    pub fn emit_all(&mut self, rows: &mut RowSink) {
+        let mut batches = Vec::new();
+        self.members.emit_all(&mut rows.of_members(&mut |batch| batches.push(batch)));
+        self.take(&batches);
+        self.write(rows);
+        rows.flush();
+    }
+
+    /// Figures of keys; events are counted as those of any view.
+    pub fn stats(&self) -> ViewStats {
+        let of_members = self.members.stats();
+        ViewStats {
+            keys: self.places.len() as u64,
+            rows: self.rows_written,
+            keys_over_limit: self.over.len() as u64,
+            state_bytes: of_members.state_bytes + self.row_bytes as u64,
+            ..of_members
+        }
+    }
+
+    /// Takes the rows of categories.
+    fn take(&mut self, batches: &[RowBatch]) {
+        let forgetful = self.members.forgetful();
+        for (member_key, row) in batches.iter().flat_map(RowBatch::iter) {
+            // Projection made the key, and the sink appended the time.
+            let Some(prefix) = key_prefix(&self.key_types, member_key) else { continue };
+            let Some(category) = Category::decode(self.plan.data_type, &member_key[prefix..]) else { continue };
+            let Some((row, newest)) = row.split_last_chunk::<8>() else { continue };
+            let newest = i64::from_le_bytes(*newest);
+            let place = self.place(&member_key[..prefix]);
+            let Some(key) = &mut self.keys[place as usize] else { continue };
+            if !key.changed {
+                key.changed = true;
+                self.changed.push(place);
+                // It may be an old key whose categories are gone.
+                key.trimmed |= forgetful && key.members.is_empty();
+            }
+            let known = match newest {
+                NO_SLICES => {
+                    // A row without slices that is not of all slices ever dropped some.
+                    key.trimmed |= row.get(1) != Some(&KIND_COMPLETE);
+                    key.members.remove(&category)
+                }
+                newest => {
+                    self.row_bytes += row.len() + MEMBER_BYTES;
+                    key.members.insert(category, Member { row: row.into(), newest })
+                }
+            };
+            self.row_bytes -= known.map_or(0, |member| member.row.len() + MEMBER_BYTES);
+        }
+    }
+
+    fn place(&mut self, bytes: &[u8]) -> u32 {
+        if let Some(place) = self.places.get(bytes) {
+            return *place;
+        }
+        let bytes: Arc<[u8]> = bytes.into();
+        let key =
+            Key { bytes: bytes.clone(), members: BTreeMap::new(), trimmed: false, changed: false, over_until: None };
+        let place = match self.free.pop() {
+            Some(place) => {
+                self.keys[place as usize] = Some(key);
+                place
+            }
+            None => {
+                self.keys.push(Some(key));
+                self.keys.len() as u32 - 1
+            }
+        };
+        self.places.insert(bytes, place);
+        place
+    }
+
+    /// Keys whose categories may have become few enough get a row, though nothing of them changed.
+    fn recover(&mut self) {
+        while let Some((until, place)) = self.over.first().copied()
+            && until < self.clock
+        {
+            self.over.pop_first();
+            let Some(key) = &mut self.keys[place as usize] else { continue };
+            key.over_until = None;
+            if !std::mem::replace(&mut key.changed, true) {
+                self.changed.push(place);
+            }
+        }
+    }
+
+    fn write(&mut self, rows: &mut RowSink) {
+        let changed = std::mem::take(&mut self.changed);
+        for place in &changed {
+            let Some(key) = &mut self.keys[*place as usize] else { continue };
+            key.changed = false;
+            self.row_bytes -= key.drop_expired(self.members.reach);
+            if let Some(until) = key.over_until.take() {
+                self.over.remove(&(until, *place));
+            }
+            let buffer = &mut self.buffer;
+            if key.members.len() <= self.plan.limit {
+                rows_of_categories::put_head(buffer, self.tag, self.clock, key.members.len(), key.trimmed);
+                for (category, member) in &key.members {
+                    rows_of_categories::put_member(buffer, self.plan.data_type, category, &member.row);
+                }
+            } else {
+                let until = key.crowded_until(&self.plan, self.clock);
+                key.over_until = Some(until);
+                self.over.insert((until, *place));
+                rows_of_categories::put_too_many(buffer, self.tag, self.clock, until);
+            }
+            rows.push(&key.bytes, buffer.row(), NO_SLICES);
+            self.rows_written += 1;
+        }
+    }
+
+    /// A slow pass over silent keys, as the store inside makes one over categories.
+    fn sweep(&mut self, advanced: i64) {
+        let total = self.keys.len();
+        if total == 0 {
+            return;
+        }
+        let due = advanced.saturating_mul(total as i64) / SWEEP_PERIOD + 1;
+        for _ in 0..due.min(total as i64) {
+            let place = self.sweep_at % total;
+            self.sweep_at = (place + 1) % total;
+            let Some(key) = &mut self.keys[place] else { continue };
+            self.row_bytes -= key.drop_expired(self.members.reach);
+            if key.members.is_empty() && self.members.forgetful() {
+                if let Some(until) = key.over_until {
+                    self.over.remove(&(until, place as u32));
+                }
+                self.places.remove(&key.bytes);
+                self.keys[place] = None;
+                self.free.push(place as u32);
+            }
+        }
+    }
+}
+
+impl Key {
+    /// Drops categories of which no window sees anything from `reach` on; gives the bytes they took.
+    fn drop_expired(&mut self, reach: i64) -> usize {
+        let mut bytes = 0;
+        self.members.retain(|_, member| {
+            let kept = member.newest >= reach;
+            if !kept {
+                bytes += member.row.len() + MEMBER_BYTES;
+            }
+            kept
+        });
+        self.trimmed |= bytes > 0;
+        bytes
+    }
+
+    /// The last instant at which some window may see more categories than are allowed, nothing else happening.
+    fn crowded_until(&self, plan: &CategoryPlan, clock: i64) -> i64 {
+        let mut newest: Vec<i64> = self.members.values().map(|member| member.newest).collect();
+        let (_, bound, _) = newest.select_nth_unstable_by(plan.limit, |a, b| b.cmp(a));
+        let bound = *bound;
+        // It is so at the clock. Spans are bounded, so that the far end is not unless a window has no beginning.
+        let (mut so, mut not) = (clock, i64::MAX);
+        while so + 1 < not {
+            let middle = so + (not - so) / 2;
+            if plan.member.reach(middle) <= bound {
+                so = middle;
+            } else {
+                not = middle;
+            }
+        }
+        so
+    }
+}

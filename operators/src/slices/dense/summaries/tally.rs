@@ -1,0 +1,132 @@
+//! A multiset of words: how often each occurs in a core.
+//!
+//! Law: counts are exact for however many values there are, at most one per slice; only what is written is limited. So a
+//! window that held too many values answers again when enough of them have left.
+
+use freshet_config::value::DataType;
+use hashbrown::HashMap;
+
+use super::super::super::layout::order_word;
+use super::super::super::strings::Strings;
+use super::super::write::put_value;
+use crate::row::codec::RowBuffer;
+use crate::summary::{SummaryKind, SummaryPlan};
+
+/// Few words stand in a sorted list, many in a map.
+#[derive(Default)]
+pub(super) struct Tally {
+    few: Vec<(u64, u32)>,
+    many: Option<Box<HashMap<u64, u32>>>,
+}
+
+const MOST_FEW: usize = 512;
+
+impl Tally {
+    /// Adds a word; gives how often it was there before.
+    pub fn add(&mut self, word: u64) -> u32 {
+        if let Some(many) = &mut self.many {
+            let count = many.entry(word).or_insert(0);
+            *count += 1;
+            return *count - 1;
+        }
+        match self.few.binary_search_by_key(&word, |(known, _)| *known) {
+            Ok(at) => {
+                self.few[at].1 += 1;
+                self.few[at].1 - 1
+            }
+            Err(at) => {
+                self.few.insert(at, (word, 1));
+                if self.few.len() > MOST_FEW {
+                    self.many = Some(Box::new(std::mem::take(&mut self.few).into_iter().collect()));
+                }
+                0
+            }
+        }
+    }
+
+    /// Takes back a word that was added; gives how often it is still there.
+    pub fn take(&mut self, word: u64) -> u32 {
+        if let Some(many) = &mut self.many {
+            let Some(count) = many.get_mut(&word) else { return 0 };
+            *count -= 1;
+            let left = *count;
+            if left == 0 {
+                many.remove(&word);
+                if many.len() < MOST_FEW / 2 {
+                    self.few = many.drain().collect();
+                    self.few.sort_unstable();
+                    self.many = None;
+                }
+            }
+            return left;
+        }
+        let Ok(at) = self.few.binary_search_by_key(&word, |(known, _)| *known) else { return 0 };
+        self.few[at].1 -= 1;
+        let left = self.few[at].1;
+        if left == 0 {
+            self.few.remove(at);
+        }
+        left
+    }
+
+    pub fn sub(&mut self, word: u64) {
+        self.take(word);
+    }
+
+    pub fn len(&self) -> usize {
+        self.many.as_ref().map_or(self.few.len(), |many| many.len())
+    }
+
+    /// In no order.
+    pub fn entries(&self) -> Vec<(u64, u32)> {
+        match &self.many {
+            None => self.few.clone(),
+            Some(many) => many.iter().map(|(word, count)| (*word, *count)).collect(),
+        }
+    }
+
+    pub fn write(&self, summary: &SummaryPlan, data_type: DataType, strings: &Strings, row: &mut RowBuffer) {
+        let SummaryKind::Tally { limit, counts } = summary.kind else { return };
+        if self.len() > limit {
+            return row.varint(0);
+        }
+        let mut entries = self.entries();
+        match data_type {
+            DataType::String => entries.sort_unstable_by(|a, b| strings.compare(a.0, b.0)),
+            _ => entries.sort_unstable_by_key(|(word, _)| order_word(*word, data_type)),
+        }
+        row.varint(entries.len() as u64 + 1);
+        for (word, count) in entries {
+            put_value(data_type, word, strings, row);
+            if counts {
+                row.varint(u64::from(count));
+            }
+        }
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.few.capacity() * 16 + self.many.as_ref().map_or(0, |many| many.capacity() * 17)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_survive_growth_and_shrinking() {
+        let mut tally = Tally::default();
+        for round in 0..3 {
+            for word in 0..2000u64 {
+                assert_eq!(tally.add(word * 7919 % 2003), round);
+            }
+        }
+        assert_eq!(tally.len(), 2000);
+        for left in (0..3).rev() {
+            for word in 0..2000u64 {
+                assert_eq!(tally.take(word * 7919 % 2003), left);
+            }
+        }
+        assert_eq!((tally.len(), tally.many.is_none()), (0, true));
+    }
+}
