@@ -28,7 +28,7 @@ record! {
 #[derive(Clone, Debug)]
 pub enum RawEvents {
     Read(Box<RawSource>),
-    Changes(RawChanges),
+    Changes(Box<RawChanges>),
 }
 
 impl RawEvents {
@@ -55,7 +55,7 @@ impl Decode for RawEvents {
             _ => false,
         };
         match changes {
-            true => RawChanges::decode(node, shape).map(RawEvents::Changes),
+            true => RawChanges::decode(node, shape).map(|changes| RawEvents::Changes(Box::new(changes))),
             false => RawSource::decode(node, shape).map(|source| RawEvents::Read(Box::new(source))),
         }
     }

@@ -48,7 +48,7 @@ pub fn resolve(
         for index in (0..raw_sources.len()).filter(|source| source_levels[*source] == level) {
             let (shape, source) = match raw_sources[index].take() {
                 Some(RawEvents::Read(raw)) => sources::source(*raw, dimensions, errors),
-                Some(RawEvents::Changes(raw)) => changes::source(raw, &view_shapes, errors),
+                Some(RawEvents::Changes(raw)) => changes::source(*raw, &view_shapes, errors),
                 None => continue,
             };
             source_shapes.set(index, shape);
