@@ -10,6 +10,7 @@ use crate::exit::{Failure, Status};
 /// Where `freshet run` and `freshet demo` listen unless told otherwise.
 pub const DEFAULT_URL: &str = "http://127.0.0.1:7070";
 pub const GET_FEATURES: &str = "/api/v1/feature-service/get-features";
+pub const METADATA: &str = "/api/v1/feature-service/metadata";
 pub const INGEST: &str = "/ingest";
 
 /// One answer is waited for at most this long.

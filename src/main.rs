@@ -13,6 +13,7 @@ mod interrupt;
 mod node;
 mod output;
 mod records;
+mod testing;
 
 use std::process::ExitCode;
 

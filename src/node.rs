@@ -72,7 +72,7 @@ impl Node {
         };
         let figures = Arc::new(figures);
         let door = EngineDoor(engine.clone());
-        let catalog = Catalog::new(options.workspace, &plan.definitions, &plan.views);
+        let catalog = Catalog::new(options.workspace, &plan.definitions, &plan.services);
         let state = ServingState::new(catalog, StoreRows(store), Arc::new(EngineClock(clock)))
             .with_ingest(Arc::new(door))
             .with_stats(figures.clone());

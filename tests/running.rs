@@ -155,6 +155,77 @@ fn events_are_fed_looked_up_and_still_there_after_a_restart() {
     assert_eq!(running.end().code(), Some(0));
 }
 
+/// Sums of ten seconds, and what a request makes of them.
+const DERIVED: &str = "
+sources:
+  - {name: txn, stream: {log: {}}, schema: {id: int64, amount: float64, ts: timestamp}, event_time: ts}
+entities:
+  - {name: card, keys: {id: int64}}
+views:
+  - name: card_txn
+    source: txn
+    entity: card
+    aggregates: [{name: amount, fn: sum, of: amount, windows: [1h]}]
+realtime:
+  - name: ratios
+    request: {amount: float64}
+    features: [{name: share, type: float64, sql: request.amount / card_txn.amount_1h}]
+services:
+  - name: fraud
+    features: [ratios.share]
+    request: {label: string, known: bool}
+    derived:
+      - {name: loud, type: string, sql: upper(request.label)}
+      - {name: alarm, type: bool, sql: derived.loud = 'X1' and not request.known and ratios.share > 0.25}
+";
+
+#[test]
+fn derived_features_are_made_of_a_request_and_of_what_is_stored() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let definitions = dir.path().join("definitions");
+    std::fs::create_dir(&definitions).expect("a temporary directory is written");
+    std::fs::write(definitions.join("features.yaml"), DERIVED).expect("a temporary file is written");
+    let (definitions, data_dir) = (definitions.display().to_string(), dir.path().join("data").display().to_string());
+    let (running, url) = Running::serve(&[&definitions, "--data-dir", &data_dir, "--listen", "127.0.0.1:0"], &[]);
+    let file = dir.path().join("txn.ndjson");
+    let events: String =
+        [4, 6].iter().map(|amount| format!("{{\"id\":7,\"amount\":{amount},\"ts\":\"{}\"}}\n", now())).collect();
+    std::fs::write(&file, events).expect("a temporary file is written");
+    assert!(freshet(&["ingest", "txn", &file.display().to_string(), "--url", &url]).status.success());
+    let ask = |fields: &[&str]| {
+        let fields: Vec<&str> = fields.iter().flat_map(|field| ["--request", field]).collect();
+        freshet(&[&["get", "fraud", "id=7", "--url", &url], &fields[..]].concat())
+    };
+    let begun = Instant::now();
+    loop {
+        let output = ask(&["amount=5", "label=x1", "known=false"]);
+        let table = text(&output.stdout);
+        let cells: Vec<Vec<&str>> = table.lines().skip(1).map(|line| line.split_whitespace().collect()).collect();
+        if cells.first().is_some_and(|share| share[1] == "0.5") {
+            assert_eq!(
+                cells,
+                [
+                    ["ratios.share", "0.5", "PRESENT"],
+                    ["derived.loud", "X1", "PRESENT"],
+                    ["derived.alarm", "true", "PRESENT"]
+                ]
+            );
+            break;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{table}{}", text(&output.stderr));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let refused = ask(&["amount=5", "label=x1"]);
+    assert_eq!(refused.status.code(), Some(65));
+    assert!(
+        text(&refused.stderr).starts_with("service `fraud` needs request field `known`"),
+        "{}",
+        text(&refused.stderr)
+    );
+    running.signal("TERM");
+    assert_eq!(running.end().code(), Some(0));
+}
+
 #[test]
 fn requests_that_are_wrong_say_what_the_server_said() {
     let dir = tempfile::tempdir().expect("a temporary directory");

@@ -18,6 +18,7 @@ pub struct Definitions {
     pub dimensions: Vec<Dimension>,
     pub entities: Vec<Entity>,
     pub views: Vec<View>,
+    pub realtime: Vec<Realtime>,
     pub services: Vec<Service>,
 }
 
@@ -385,22 +386,63 @@ pub struct Feature {
     pub series: Option<usize>,
 }
 
+/// Features computed from a request and from other features when they are asked for; any service may list them.
+#[derive(Clone, Debug, Serialize)]
+pub struct Realtime {
+    /// Unique among realtime sections and among the names views are served under.
+    pub name: String,
+    pub request: Vec<RequestField>,
+    pub features: Vec<Derived>,
+    #[serde(skip)]
+    pub owner: Option<String>,
+    #[serde(skip)]
+    pub description: Option<String>,
+    #[serde(skip)]
+    pub tags: Vec<(String, String)>,
+    #[serde(skip)]
+    pub place: Place,
+}
+
+/// A value that comes with a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RequestField {
+    pub name: String,
+    pub data_type: DataType,
+    #[serde(skip)]
+    pub place: Place,
+}
+
+/// A feature made by SQL when it is asked for. It may use `request.FIELD`, `VIEW.FEATURE`, `request_timestamp` and other
+/// such features; whether it does soundly is checked where expressions are compiled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Derived {
+    pub name: String,
+    pub data_type: DataType,
+    pub sql: Sql,
+}
+
 /// A named list of features served together.
 #[derive(Clone, Debug, Serialize)]
 pub struct Service {
     pub name: String,
     pub features: Vec<ServiceFeature>,
+    /// Fields of the service's own, for its derived features.
+    pub request: Vec<RequestField>,
+    /// Served after `features`, as `derived.{name}`.
+    pub derived: Vec<Derived>,
     #[serde(skip)]
     pub description: Option<String>,
     #[serde(skip)]
     pub place: Place,
 }
 
-/// A feature of a view inside a service; served as `{view}.{feature}`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-pub struct ServiceFeature {
-    pub view: usize,
-    pub feature: usize,
+/// A feature inside a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub enum ServiceFeature {
+    /// Served as `{served_as}.{feature}`.
+    View { view: usize, feature: usize },
+    /// Served as `{realtime}.{feature}`.
+    Realtime { realtime: usize, feature: usize },
 }
 
 /// The Arrow type a column is decoded into. Timestamps are microseconds in UTC and carry no zone.

@@ -6,6 +6,7 @@
 //! is reading definition and settings files.
 
 pub mod arrays;
+pub mod cases;
 mod decode;
 pub mod definitions;
 pub mod diagnostic;
@@ -22,7 +23,7 @@ mod tree;
 pub mod value;
 mod yaml;
 
-pub use load::load;
+pub use load::{load, load_cases};
 pub use resolve::parse;
 pub use schema::json_schema;
 pub use settings::Settings;

@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::cases::{Case, parse_cases};
 use crate::definitions::Definitions;
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::resolve::parse;
@@ -25,8 +26,28 @@ pub fn load(dir: &Path) -> Result<Definitions, Diagnostics> {
         let message = format!("the directory `{}` holds no definition files", dir.display());
         errors.push(at(dir, dir, "DEF-FILE", message).hint("add files ending in .yaml, or name another directory"));
     }
+    let files = texts(dir, &found, &mut errors);
+    // With files missing, names would be called unknown that are not.
+    errors.into_result(files).and_then(|files| parse(&files))
+}
+
+/// Reads the test files of a directory of definitions: every `*.yaml` and `*.yml` of its directory `tests`, and of those
+/// in it. None at all is no error.
+pub fn load_cases(dir: &Path) -> Result<Vec<Case>, Diagnostics> {
+    let mut errors = Diagnostics::default();
+    let mut found = Vec::new();
+    let tests = dir.join("tests");
+    if tests.is_dir() {
+        collect(dir, &tests, 0, &mut found, &mut errors);
+    }
+    let files = texts(dir, &found, &mut errors);
+    errors.into_result(files).and_then(|files| parse_cases(&files))
+}
+
+/// The texts of files, each with its name as seen from the directory.
+fn texts(dir: &Path, found: &[PathBuf], errors: &mut Diagnostics) -> Vec<(String, String)> {
     let mut files = Vec::new();
-    for path in &found {
+    for path in found {
         match read(path) {
             Ok(Some(text)) => files.push((shown(dir, path), text)),
             Ok(None) => {
@@ -36,8 +57,7 @@ pub fn load(dir: &Path) -> Result<Definitions, Diagnostics> {
             Err(error) => errors.push(unreadable(dir, path, &error)),
         }
     }
-    // With files missing, names would be called unknown that are not.
-    errors.into_result(files).and_then(|files| parse(&files))
+    files
 }
 
 fn collect(root: &Path, dir: &Path, depth: usize, found: &mut Vec<PathBuf>, errors: &mut Diagnostics) {

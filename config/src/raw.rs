@@ -62,6 +62,8 @@ pub struct RawFile {
     entities: Option<Parts<Item<RawEntity>>>,
     /// Features of one entity from one source.
     views: Option<Parts<Item<RawView>>>,
+    /// Features computed from requests and other features when they are asked for.
+    realtime: Option<Parts<Item<RawRealtime>>>,
     /// Named lists of features that are served together.
     services: Option<Parts<Item<RawService>>>,
 }
@@ -399,14 +401,48 @@ impl Decode for RawWindow {
 }
 
 record! {
+    /// Features computed from requests and other features when they are asked for; any service may list them.
+    pub struct RawRealtime = "realtime view" {
+        /// Lower-case letters, digits and underscores, starting with a letter, at most 64. No view has the same name.
+        name: At<String>,
+        /// Values that come with a request, and their types; SQL calls them `request.FIELD`.
+        request: Option<Pairs<At<String>>>,
+        /// What is computed.
+        features: Parts<RawDerived>,
+        /// Who answers for the features.
+        owner: Option<Spelled>,
+        /// For people.
+        description: Option<Spelled>,
+        /// Labels for people and tools.
+        tags: Option<Pairs<Spelled>>,
+    }
+}
+
+record! {
+    /// A feature computed by SQL when it is asked for.
+    pub struct RawDerived = "derived feature" {
+        /// Lower-case letters, digits and underscores, starting with a letter, at most 64.
+        name: At<String>,
+        /// The feature's type, such as `float64`.
+        data_type = "type": At<String>,
+        /// An SQL expression over `request.FIELD`, `VIEW.FEATURE`, `request_timestamp` and other such features.
+        sql: At<Spelled>,
+    }
+}
+
+record! {
     /// A named list of features that are served together.
     pub struct RawService = "service" {
         /// Lower-case letters, digits and underscores, starting with a letter, at most 64.
         name: At<String>,
         /// For people.
         description: Option<Spelled>,
-        /// `view.feature`, or a whole view: `view.*` or `view`.
+        /// `view.feature`, or a whole view: `view.*` or `view`. Realtime views are listed in the same way.
         features: Parts<At<String>>,
+        /// Values that come with a request, and their types; SQL calls them `request.FIELD`.
+        request: Option<Pairs<At<String>>>,
+        /// Features of this service alone, computed when they are asked for; served as `derived.NAME`.
+        derived: Option<Parts<RawDerived>>,
     }
 }
 
@@ -440,18 +476,20 @@ pub struct RawDefinitions {
     pub dimensions: Vec<Item<RawDimension>>,
     pub entities: Vec<Item<RawEntity>>,
     pub views: Vec<Item<RawView>>,
+    pub realtime: Vec<Item<RawRealtime>>,
     pub services: Vec<Item<RawService>>,
 }
 
 impl RawDefinitions {
     /// Adds a file's sections. False when a section could not be read as a list, so that names may be missing.
     pub fn extend(&mut self, file: &Node, shape: &mut Shape) -> bool {
-        const SECTIONS: &[&str] = &["sources", "dimensions", "entities", "views", "services"];
+        const SECTIONS: &[&str] = &["sources", "dimensions", "entities", "views", "realtime", "services"];
         let Some(mut fields) = Fields::open(file, "file of definitions", SECTIONS, shape) else { return false };
         add(&mut self.sources, fields.take("sources", shape));
         add(&mut self.dimensions, fields.take("dimensions", shape));
         add(&mut self.entities, fields.take("entities", shape));
         add(&mut self.views, fields.take("views", shape));
+        add(&mut self.realtime, fields.take("realtime", shape));
         add(&mut self.services, fields.take("services", shape));
         fields.sound()
     }

@@ -1,6 +1,6 @@
 //! Sources that are the changes of a view: what they resolve to, and what is refused in which words.
 
-use freshet_config::definitions::{Column, Definitions};
+use freshet_config::definitions::{Column, Definitions, ServiceFeature};
 use freshet_config::parse;
 use freshet_config::value::DataType;
 
@@ -68,11 +68,11 @@ fn changes_know_their_view_its_keys_and_its_single_values() {
     let merchants = definitions.sources[0].changes_of.as_ref().unwrap();
     assert_eq!(definitions.views[merchants.view].name, "merchants");
     assert_eq!(definitions.views[merchants.view].source, 1);
-    let served: Vec<&str> = definitions.services[0]
-        .features
-        .iter()
-        .map(|f| definitions.views[f.view].features[f.feature].name.as_str())
-        .collect();
+    let served = definitions.services[0].features.iter().map(|served| match served {
+        ServiceFeature::View { view, feature } => definitions.views[*view].features[*feature].name.as_str(),
+        ServiceFeature::Realtime { .. } => panic!("there is no realtime view"),
+    });
+    let served: Vec<&str> = served.collect();
     assert_eq!(served, ["peaks_1d", "by_merchant_1h", "n_1h", "amount_1h", "merchant_1h", "mean_1h", "worth_1h"]);
 }
 

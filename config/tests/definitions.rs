@@ -6,7 +6,7 @@ mod refused_cases;
 mod refused_rich_cases;
 
 use freshet_config::definitions::{
-    Changelog, ChangelogFormat, Definitions, FileFormat, Files, GroupShape, Mode, Stream, StreamFormat,
+    Changelog, ChangelogFormat, Definitions, FileFormat, Files, GroupShape, Mode, ServiceFeature, Stream, StreamFormat,
 };
 use freshet_config::parse;
 use freshet_config::time::{EventTime, Span};
@@ -40,6 +40,14 @@ fn refused(files: &[(String, String)]) -> Vec<String> {
 fn changed(from: &str, to: &str) -> String {
     assert!(GOOD.contains(from), "the good file holds no `{from}`");
     GOOD.replacen(from, to, 1)
+}
+
+/// The view and the feature that a service lists.
+fn place(feature: &ServiceFeature) -> (usize, usize) {
+    match *feature {
+        ServiceFeature::View { view, feature } => (view, feature),
+        ServiceFeature::Realtime { .. } => panic!("there are no realtime views"),
+    }
 }
 
 #[test]
@@ -128,7 +136,7 @@ fn a_good_file_means_what_it_says() {
     assert_eq!(definitions.views[1].key_columns, ["user"]);
     assert_eq!((definitions.views[1].mode, definitions.views[1].offline), (Mode::Continuous, false));
 
-    let served: Vec<(usize, usize)> = definitions.services[0].features.iter().map(|f| (f.view, f.feature)).collect();
+    let served: Vec<(usize, usize)> = definitions.services[0].features.iter().map(place).collect();
     let named_once = [(1, 0), (0, 3), (0, 0), (0, 1), (0, 2), (0, 4), (0, 5)];
     assert_eq!(served, named_once);
 }
@@ -230,7 +238,8 @@ fn every_function_and_window_means_what_it_says() {
     assert_eq!((newest.attributes, newest.mode), (true, Mode::Sawtooth(hour)));
     assert_eq!((newest.feature_start, start(newest.lifetime_start)), (None, "2025-01-01T12:00:00Z".into()));
     // A whole view is served in the order written, whatever became of it.
-    let served = definitions.services[0].features.iter().map(|f| &definitions.views[f.view].features[f.feature].name);
+    let places = definitions.services[0].features.iter().map(place);
+    let served = places.map(|(view, feature)| &definitions.views[view].features[feature].name);
     let served: Vec<&str> = served.map(String::as_str).collect();
     assert_eq!(
         served[..5],

@@ -68,7 +68,7 @@ fn definitions() -> Definitions {
     view.features.push(Feature { name: "ad_id_keys_10m".to_string(), aggregate, window: 0, series: None });
     view.features.push(Feature { name: "ad_id_keys_1h".to_string(), aggregate, window: 1, series: None });
     let service = &mut definitions.services[0];
-    let keys = (3..5).map(|feature| freshet_config::definitions::ServiceFeature { view: 1, feature });
+    let keys = (3..5).map(|feature| freshet_config::definitions::ServiceFeature::View { view: 1, feature });
     service.features.extend(keys);
     definitions
 }

@@ -1,10 +1,12 @@
-//! A service compiled for reading: which rows to fetch for a request, and which features to take from them.
+//! A service compiled for reading: which rows to fetch for a request, which features to take from them, and what to
+//! derive.
 
 use std::sync::Arc;
 
-use freshet_config::definitions::{Column, Definitions, PlanId, Service};
+use freshet_config::definitions::{Column, Definitions, PlanId, RequestField, Service};
 use freshet_config::value::FeatureType;
 
+use crate::derived::DerivedStep;
 use crate::view::ViewPlan;
 
 /// Everything a request to one service needs, resolved once.
@@ -14,7 +16,14 @@ pub struct ServicePlan {
     pub plan_id: PlanId,
     /// Distinct join keys of all views, in order of first use.
     pub join_keys: Vec<Column>,
+    /// What a request brings besides its keys: the service's own fields, then those of its realtime views.
+    pub request: Vec<Column>,
+    /// Views that are served or that something is derived from.
     pub views: Vec<ViewLookup>,
+    /// Features that something is derived from.
+    pub inputs: Vec<ViewFeature>,
+    /// In an order in which each can be computed.
+    pub derived: Vec<DerivedStep>,
     pub features: Vec<ServedFeature>,
 }
 
@@ -28,52 +37,125 @@ pub struct ViewLookup {
     pub key: Vec<usize>,
 }
 
-#[derive(Clone, Debug)]
-pub struct ServedFeature {
-    /// `{view}.{feature}`, the view by its user's name.
-    pub name: String,
+/// A feature of a view that a service reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ViewFeature {
     /// Index into [`ServicePlan::views`].
     pub view: usize,
     /// Index into the view plan's features.
     pub feature: usize,
+}
+
+#[derive(Clone, Debug)]
+pub struct ServedFeature {
+    /// `{view}.{feature}`, the view by its user's name; `derived.{feature}` for the service's own.
+    pub name: String,
+    pub value: ServedValue,
     pub data_type: FeatureType,
     pub description: Option<String>,
     pub tags: Vec<(String, String)>,
 }
 
+/// Where a served value comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServedValue {
+    View(ViewFeature),
+    /// Index into [`ServicePlan::derived`].
+    Derived(usize),
+}
+
 impl ServicePlan {
-    /// `plans` holds one plan per view of the definitions, in their order.
-    pub fn compile(definitions: &Definitions, plans: &[Arc<ViewPlan>], service: &Service) -> ServicePlan {
-        let mut compiled = ServicePlan {
+    /// A plan that serves nothing yet.
+    pub(crate) fn new(definitions: &Definitions, service: &Service) -> ServicePlan {
+        ServicePlan {
             name: service.name.clone(),
             plan_id: definitions.plan_id(),
             join_keys: Vec::new(),
+            request: Vec::new(),
             views: Vec::new(),
+            inputs: Vec::new(),
+            derived: Vec::new(),
             features: Vec::new(),
-        };
-        for feature in &service.features {
-            let view = &definitions.views[feature.view];
-            let plan = &plans[feature.view];
-            let slot = match compiled.views.iter().position(|v| v.view == feature.view) {
-                Some(slot) => slot,
-                None => {
-                    let keys = &definitions.entities[view.entity].keys;
-                    let key = keys.iter().map(|column| compiled.join_key(column)).collect();
-                    compiled.views.push(ViewLookup { view: feature.view, plan: plan.clone(), key });
-                    compiled.views.len() - 1
-                }
-            };
-            let taken = &plan.features[feature.feature];
-            compiled.features.push(ServedFeature {
-                name: format!("{}.{}", view.served_as, taken.name),
-                view: slot,
-                feature: feature.feature,
-                data_type: taken.data_type.clone(),
-                description: view.description.clone(),
-                tags: view.tags.clone(),
-            });
         }
-        compiled
+    }
+
+    /// The type of a feature of one of its views.
+    pub fn feature_type(&self, feature: ViewFeature) -> Option<&FeatureType> {
+        Some(&self.views.get(feature.view)?.plan.features.get(feature.feature)?.data_type)
+    }
+
+    /// The distinct features of views that are served or that something is derived from, those served first.
+    pub fn reads(&self) -> Vec<ViewFeature> {
+        let served = self.features.iter().filter_map(|feature| match feature.value {
+            ServedValue::View(place) => Some(place),
+            ServedValue::Derived(_) => None,
+        });
+        let mut reads = Vec::new();
+        for place in served.chain(self.inputs.iter().copied()) {
+            if !reads.contains(&place) {
+                reads.push(place);
+            }
+        }
+        reads
+    }
+
+    pub(crate) fn add_request_field(&mut self, field: &RequestField) {
+        self.request.push(Column { name: field.name.clone(), data_type: field.data_type });
+    }
+
+    /// The place of a feature: its view is read from now on.
+    pub(crate) fn view_feature(
+        &mut self,
+        definitions: &Definitions,
+        view: usize,
+        plan: &Arc<ViewPlan>,
+        feature: usize,
+    ) -> ViewFeature {
+        if let Some(slot) = self.views.iter().position(|known| known.view == view) {
+            return ViewFeature { view: slot, feature };
+        }
+        let keys = &definitions.entities[definitions.views[view].entity].keys;
+        let key = keys.iter().map(|column| self.join_key(column)).collect();
+        self.views.push(ViewLookup { view, plan: plan.clone(), key });
+        ViewFeature { view: self.views.len() - 1, feature }
+    }
+
+    /// Serves a feature of view `view` of the definitions. `None` when the view's plan lacks it.
+    pub(crate) fn serve_view(&mut self, definitions: &Definitions, view: usize, place: ViewFeature) -> Option<()> {
+        let view = &definitions.views[view];
+        let taken = self.views.get(place.view)?.plan.features.get(place.feature)?;
+        let (name, data_type) = (format!("{}.{}", view.served_as, taken.name), taken.data_type.clone());
+        self.serve(name, ServedValue::View(place), data_type, view.description.clone(), view.tags.clone());
+        Some(())
+    }
+
+    pub(crate) fn serve(
+        &mut self,
+        name: String,
+        value: ServedValue,
+        data_type: FeatureType,
+        description: Option<String>,
+        tags: Vec<(String, String)>,
+    ) {
+        self.features.push(ServedFeature { name, value, data_type, description, tags });
+    }
+
+    /// The index among the inputs of a feature that something is derived from.
+    pub(crate) fn input(
+        &mut self,
+        definitions: &Definitions,
+        view: usize,
+        plan: &Arc<ViewPlan>,
+        feature: usize,
+    ) -> usize {
+        let place = self.view_feature(definitions, view, plan, feature);
+        match self.inputs.iter().position(|known| *known == place) {
+            Some(index) => index,
+            None => {
+                self.inputs.push(place);
+                self.inputs.len() - 1
+            }
+        }
     }
 
     fn join_key(&mut self, column: &Column) -> usize {

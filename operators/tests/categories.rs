@@ -118,7 +118,7 @@ fn case(events: usize, categories: usize, limit: usize) -> impl Strategy<Value =
             of: Some(amount.clone()),
             filter: None,
             order: None,
-            series: None,
+            series: false,
             windows: windows.clone(),
         };
         let mut wanted: Vec<Wanted> = functions.into_iter().map(of).collect();
@@ -412,7 +412,7 @@ fn keys_with_too_many_categories_are_counted() {
         of: None,
         filter: None,
         order: None,
-        series: None,
+        series: false,
         windows: vec![window(MINUTE, 0)],
     };
     let (plan, alone) = plans(Mode::Continuous, &[wanted], GroupShape::Map, false, 2);
@@ -446,7 +446,7 @@ fn silent_keys_are_dropped() {
         of: None,
         filter: None,
         order: None,
-        series: None,
+        series: false,
         windows: vec![window(MINUTE, 0)],
     };
     let (plan, alone) = plans(Mode::Continuous, &[wanted], GroupShape::Map, false, 1000);

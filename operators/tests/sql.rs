@@ -468,3 +468,35 @@ proptest! {
         }
     }
 }
+
+/// Lists and maps, which only what is derived from features can see.
+#[test]
+fn lists_and_maps_have_their_functions() {
+    use freshet_config::arrays::{feature_array, feature_arrow_type};
+    use freshet_config::value::{FeatureType, Value};
+
+    let list = FeatureType::List(Box::new(DataType::Float64.into()));
+    let map = FeatureType::Map(DataType::String, Box::new(DataType::Int64.into()));
+    let field = |name: &str, of: &FeatureType| arrow::datatypes::Field::new(name, feature_arrow_type(of), true);
+    let schema = Arc::new(Schema::new(vec![field("card.amounts", &list), field("card.counts", &map)]));
+    let lists = [Value::List(vec![Value::Float64(1.5), Value::Null, Value::Float64(4.0)]), Value::List(Vec::new())];
+    let entry = |key: &str, count| (Value::String(key.into()), Value::Int64(count));
+    let maps = [Value::Map(vec![entry("de", 3), entry("fr", 1)]), Value::Null];
+    let columns = vec![feature_array(&list, lists.iter()).unwrap(), feature_array(&map, maps.iter()).unwrap()];
+    let batch = RecordBatch::try_new(schema.clone(), columns).unwrap();
+    let evaluated = |text: &str, target| {
+        let evaluated = Expression::compile_qualified(text, &schema, target).unwrap().evaluate(&batch).unwrap();
+        assert_eq!(evaluated.failed_rows, 0, "{text}");
+        evaluated.array
+    };
+    let first = evaluated("card.amounts[1] * 2", DataType::Float64);
+    assert_eq!(first.as_primitive::<Float64Type>().iter().collect::<Vec<_>>(), [Some(3.0), None]);
+    let lengths = evaluated("cast(array_length(card.amounts) as bigint)", DataType::Int64);
+    assert_eq!(lengths.as_primitive::<Int64Type>().value(0), 3);
+    let counts = evaluated("map_extract(card.counts, 'de')[1]", DataType::Int64);
+    assert_eq!(counts.as_primitive::<Int64Type>().iter().collect::<Vec<_>>(), [Some(3), None]);
+    for withheld in ["array_repeat(1, 1000000000)", "range(0, 1000000000)", "generate_series(1, 9)"] {
+        let error = Expression::compile_qualified(withheld, &schema, DataType::Int64).unwrap_err();
+        assert_eq!(error.kind, SqlErrorKind::Unsupported, "{withheld}: {error}");
+    }
+}

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use freshet_config::time::EventTime;
 use freshet_config::value::Value;
+use freshet_operators::lookup::{ServedValue, ViewFeature};
 use freshet_operators::row::{FeatureValue, Status};
 
 use crate::catalog::ServedService;
@@ -37,6 +38,12 @@ impl RowValues {
         self.values.clear();
         self.views.clear();
     }
+
+    /// A feature as read; `None` when the reader gave fewer than its plan has.
+    pub fn feature(&self, place: ViewFeature) -> Option<&FeatureValue> {
+        let (start, _) = self.views.get(place.view)?;
+        self.values.get(start.checked_add(place.feature)?)
+    }
 }
 
 /// What to write besides the values.
@@ -58,11 +65,13 @@ pub struct ServerCost {
     pub store_bytes: usize,
 }
 
-/// Appends `{"features":[..]}` for one row and its statuses, in the service's order.
+/// Appends `{"features":[..]}` for one row and its statuses, in the service's order. `derived` gives a derived feature of
+/// the row.
 pub fn write_row(
     out: &mut Vec<u8>,
     service: &ServedService,
     row: &RowValues,
+    derived: impl Fn(usize) -> Option<FeatureValue>,
     options: &AnswerOptions,
     statuses: &mut Vec<Status>,
 ) {
@@ -71,10 +80,14 @@ pub fn write_row(
         if index > 0 {
             out.push(b',');
         }
-        let (start, found) = row.views.get(feature.view).copied().unwrap_or((usize::MAX, false));
-        let read = start.checked_add(feature.feature).and_then(|position| row.values.get(position));
-        let counts = service.counts.get(index).copied().unwrap_or(false);
-        statuses.push(write_feature(out, read, found, counts, options.coerce_null_counts));
+        statuses.push(match feature.value {
+            ServedValue::View(place) => {
+                let found = row.views.get(place.view).is_some_and(|(_, found)| *found);
+                let counts = service.counts.get(index).copied().unwrap_or(false);
+                write_feature(out, row.feature(place), found, counts, options.coerce_null_counts)
+            }
+            ServedValue::Derived(step) => write_feature(out, derived(step).as_ref(), true, false, false),
+        });
     }
     out.extend_from_slice(b"]}");
 }
@@ -145,7 +158,12 @@ fn write_features(
             }
             comma = true;
         };
-        if let (true, Some(view)) = (selection.effective_times, service.plan.views.get(feature.view)) {
+        // What is derived speaks of the request; only what is read from a view has a time of its own.
+        let view = match feature.value {
+            ServedValue::View(place) => service.plan.views.get(place.view),
+            ServedValue::Derived(_) => None,
+        };
+        if let (true, Some(view)) = (selection.effective_times, view) {
             next(out);
             out.extend_from_slice(b"\"effectiveTime\":\"");
             out.extend_from_slice(effective.text(view.plan.effective_time(options.at)).as_bytes());
@@ -271,19 +289,21 @@ mod tests {
         };
         let served = |feature, name: &str, data_type| ServedFeature {
             name: name.into(),
-            view: 0,
-            feature,
+            value: ServedValue::View(ViewFeature { view: 0, feature }),
             data_type: FeatureType::Scalar(data_type),
             description: Some("what \"was\" spent".into()),
             tags: vec![("team".into(), "fraud".into())],
         };
-        ServedService::new(ServicePlan {
+        ServedService::new(Arc::new(ServicePlan {
             name: "svc".into(),
             plan_id: PlanId(1),
             join_keys: vec![Column { name: "user".into(), data_type: DataType::Int64 }],
+            request: Vec::new(),
+            inputs: Vec::new(),
+            derived: Vec::new(),
             views: vec![ViewLookup { view: 0, plan: Arc::new(view), key: vec![0] }],
             features: vec![served(1, "spend.sum_1h", DataType::Float64), served(0, "spend.count_1h", DataType::Int64)],
-        })
+        }))
     }
 
     fn options(selection: Selection, coerce_null_counts: bool) -> AnswerOptions {
@@ -297,7 +317,7 @@ mod tests {
 
     fn written(row: &RowValues, coerce: bool) -> (String, Vec<Status>) {
         let (mut out, mut statuses) = (Vec::new(), Vec::new());
-        write_row(&mut out, &service(), row, &options(Selection::default(), coerce), &mut statuses);
+        write_row(&mut out, &service(), row, |_| None, &options(Selection::default(), coerce), &mut statuses);
         (String::from_utf8(out).unwrap(), statuses)
     }
 

@@ -9,8 +9,7 @@ use std::sync::{PoisonError, RwLock};
 
 use freshet_config::definitions::{Column, Definitions, Function, PlanId};
 use freshet_config::value::FeatureType;
-use freshet_operators::lookup::{ServedFeature, ServicePlan};
-use freshet_operators::view::ViewPlan;
+use freshet_operators::lookup::{ServedFeature, ServedValue, ServicePlan, ViewFeature};
 
 use crate::error::{ApiError, quote, suggestion};
 use crate::json::{wire_feature_type, write_text};
@@ -29,10 +28,9 @@ pub struct Catalog {
 }
 
 impl Catalog {
-    /// `plans` holds one plan per view of the definitions, in their order.
-    pub fn new(workspace: impl Into<String>, definitions: &Definitions, plans: &[Arc<ViewPlan>]) -> Catalog {
-        let compile = |service| ServedService::new(ServicePlan::compile(definitions, plans, service));
-        let services: Vec<ServedService> = definitions.services.iter().map(compile).collect();
+    /// `services` holds one plan per service of the definitions, in their order.
+    pub fn new(workspace: impl Into<String>, definitions: &Definitions, services: &[Arc<ServicePlan>]) -> Catalog {
+        let services: Vec<ServedService> = services.iter().map(|plan| ServedService::new(plan.clone())).collect();
         let by_name = services.iter().enumerate().map(|(index, service)| (service.plan.name.clone(), index)).collect();
         // What the engine's door takes: events, and changes of dimensions, wherever their stream is kept.
         let sources = definitions.sources.iter().filter(|source| source.stream.is_some()).map(|source| &source.name);
@@ -43,7 +41,7 @@ impl Catalog {
             services,
             by_name,
             ingest_sources: sources.chain(dimensions).cloned().collect(),
-            views: plans.len(),
+            views: definitions.views.len(),
         }
     }
 
@@ -110,7 +108,7 @@ impl Catalog {
 /// A service with its rendered metadata.
 #[derive(Debug)]
 pub struct ServedService {
-    pub plan: ServicePlan,
+    pub plan: Arc<ServicePlan>,
     /// The name, shared with metrics.
     pub name: Arc<str>,
     /// Per feature, whether it counts: the count of a key without a row is null, not 0.
@@ -124,11 +122,17 @@ pub struct ServedService {
 const STATIC_SETS: usize = 16;
 
 impl ServedService {
-    pub fn new(plan: ServicePlan) -> ServedService {
+    pub fn new(plan: Arc<ServicePlan>) -> ServedService {
         let fragments = plan.features.iter().map(|f| std::array::from_fn(|set| render_parts(f, set))).collect();
-        let function = |f: &ServedFeature| plan.views.get(f.view)?.plan.features.get(f.feature).map(|f| f.function);
+        let counts = |f: &ServedFeature| match f.value {
+            ServedValue::View(ViewFeature { view, feature }) => {
+                let read = plan.views.get(view).and_then(|view| view.plan.features.get(feature));
+                read.is_some_and(|feature| feature.function == Function::Count)
+            }
+            ServedValue::Derived(_) => false,
+        };
         ServedService {
-            counts: plan.features.iter().map(|f| function(f) == Some(Function::Count)).collect(),
+            counts: plan.features.iter().map(counts).collect(),
             name: plan.name.as_str().into(),
             metadata: render_metadata(&plan).into(),
             fragments,
@@ -193,7 +197,9 @@ fn render_metadata(plan: &ServicePlan) -> Vec<u8> {
         let word = wire["type"].clone();
         serde_json::json!({ "name": name, "dataType": wire, "type": word })
     };
-    let keys: Vec<_> = plan.join_keys.iter().map(|key: &Column| named(&key.name, &key.data_type.into())).collect();
+    let columns = |columns: &[Column]| -> Vec<serde_json::Value> {
+        columns.iter().map(|column| named(&column.name, &column.data_type.into())).collect()
+    };
     let features = plan.features.iter().map(|feature| {
         let mut entry = named(&feature.name, &feature.data_type);
         if let Some(description) = &feature.description {
@@ -208,8 +214,8 @@ fn render_metadata(plan: &ServicePlan) -> Vec<u8> {
     });
     let answer = serde_json::json!({
         "featureServiceType": "DEFAULT",
-        "inputJoinKeys": keys,
-        "inputRequestContextKeys": [],
+        "inputJoinKeys": columns(&plan.join_keys),
+        "inputRequestContextKeys": columns(&plan.request),
         "outputJoinKeys": [],
         "featureValues": features.collect::<Vec<_>>(),
     });

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use freshet_config::time::EventTime;
 use freshet_config::value::Value;
+use freshet_operators::derived::{DerivedColumn, DerivedInputs, evaluate};
 use freshet_operators::row::Status;
 use hyper::header::HeaderValue;
 
@@ -14,7 +15,7 @@ use crate::catalog::{Catalog, ServedService};
 use crate::error::{ApiError, ErrorKind};
 use crate::limits::Limits;
 use crate::readers::Readers;
-use crate::request::{ContextMap, FeatureParams, JoinKeyMap, RequestOptions, Selection, Text, encode_row, parse};
+use crate::request::{FeatureParams, JoinKeyMap, Selection, Text, encode_row, parse, read_context};
 use crate::store::{KeyReads, RowSink, RowStore, StoreError};
 
 /// A request understood: what to read is in the buffers, what to write is here.
@@ -34,7 +35,10 @@ pub struct Buffers {
     /// Reads by row and view of the service.
     slots: Vec<Option<usize>>,
     pub rows: RowSink,
-    values: RowValues,
+    /// The request fields of one row after the other's.
+    context: Vec<Value>,
+    /// Values of one row; of every row where features are derived from them.
+    values: Vec<RowValues>,
     statuses: Vec<Status>,
 }
 
@@ -49,6 +53,7 @@ pub fn prepare<'c>(
 ) -> Result<Prepared<'c>, ApiError> {
     buffers.reads.clear();
     buffers.slots.clear();
+    buffers.context.clear();
     let params = parse::<FeatureParams>(body)?.params;
     refuse_other_locators(&params)?;
     let workspace = params.workspace_name.as_ref().map(Text::as_str);
@@ -59,6 +64,7 @@ pub fn prepare<'c>(
         coerce_null_counts: request_options.coerce_null_counts.is_some_and(|flag| flag.0),
         at: request_options.instant(now)?,
     };
+    let ignore_extra = request_options.ignore_extra_context.is_some_and(|flag| flag.0);
     let deadline = request_options.deadline(limits.lookup_timeout)?;
     let batch_rows = if batch {
         let rows = params.rows.ok_or_else(|| {
@@ -75,7 +81,13 @@ pub fn prepare<'c>(
         }
         for (index, row) in rows.iter().enumerate() {
             let pointer = || format!("/params/requestData/{index}");
-            refuse_context(service, row.context.as_ref(), &request_options, pointer)?;
+            read_context(
+                &service.plan,
+                row.context.as_ref(),
+                ignore_extra,
+                || format!("{}/requestContextMap", pointer()),
+                &mut buffers.context,
+            )?;
             let none = JoinKeyMap::default();
             add_row(service, row.join_keys.as_ref().unwrap_or(&none), pointer, buffers)?;
         }
@@ -86,7 +98,13 @@ pub fn prepare<'c>(
             return Err(ApiError::invalid(message).at("/params/requestData".to_string()));
         }
         let pointer = || "/params".to_string();
-        refuse_context(service, params.context.as_ref(), &request_options, pointer)?;
+        read_context(
+            &service.plan,
+            params.context.as_ref(),
+            ignore_extra,
+            || format!("{}/requestContextMap", pointer()),
+            &mut buffers.context,
+        )?;
         add_row(service, &params.join_keys.unwrap_or_default(), pointer, buffers)?;
         None
     };
@@ -116,25 +134,6 @@ fn refuse_other_locators(params: &FeatureParams<'_>) -> Result<(), ApiError> {
         }
     }
     Ok(())
-}
-
-/// No service has request fields yet, so that every one given is a field too many.
-fn refuse_context(
-    service: &ServedService,
-    context: Option<&ContextMap<'_>>,
-    options: &RequestOptions<'_>,
-    pointer: impl Fn() -> String,
-) -> Result<(), ApiError> {
-    let Some(name) = context.and_then(|context| context.0.first()) else { return Ok(()) };
-    if options.ignore_extra_context.is_some_and(|flag| flag.0) {
-        return Ok(());
-    }
-    let name = crate::error::quote(name.as_str());
-    let message = format!(
-        "service `{}` has no request field `{name}`; leave it out or set ignoreExtraRequestContextFields",
-        service.name
-    );
-    Err(ApiError::invalid(message).at(format!("{}/requestContextMap/{name}", pointer())))
 }
 
 /// Reads the rows that [`prepare`] listed, within the deadline; gives the time the store took.
@@ -185,14 +184,23 @@ pub fn write(
     if batch_rows.is_some() {
         out.push(b'[');
     }
-    let width = service.plan.views.len();
-    for row in 0..batch_rows.unwrap_or(1) {
+    let rows = batch_rows.unwrap_or(1);
+    let derives = !service.plan.derived.is_empty();
+    let held = if derives { rows } else { 1 };
+    if buffers.values.len() < held {
+        buffers.values.resize_with(held, RowValues::default);
+    }
+    let derived = if derives { derive(service, readers, buffers, rows, options.at) } else { Vec::new() };
+    for row in 0..rows {
         if row > 0 {
             out.push(b',');
         }
-        let slots = buffers.slots.get(row * width..(row + 1) * width).unwrap_or(&[]);
-        readers.read(&service.plan, slots, &buffers.rows, options.at, &mut buffers.values);
-        write_row(&mut out, service, &buffers.values, options, &mut buffers.statuses);
+        if !derives {
+            read_row(service, readers, buffers, row, 0, options.at);
+        }
+        let Some(values) = buffers.values.get(if derives { row } else { 0 }) else { continue };
+        let derived = |step: usize| derived.get(step).map(|column: &DerivedColumn| column.value(row));
+        write_row(&mut out, service, values, derived, options, &mut buffers.statuses);
     }
     if batch_rows.is_some() {
         out.push(b']');
@@ -201,6 +209,41 @@ pub fn write(
     write_metadata(&mut out, service, options, &buffers.statuses, *batch_rows, &cost);
     out.push(b'}');
     out
+}
+
+/// Reads request row `row` into place `held` of the values.
+fn read_row(
+    service: &ServedService,
+    readers: &mut Readers,
+    buffers: &mut Buffers,
+    row: usize,
+    held: usize,
+    at: EventTime,
+) {
+    let width = service.plan.views.len();
+    let slots = buffers.slots.get(row * width..(row + 1) * width).unwrap_or(&[]);
+    if let Some(values) = buffers.values.get_mut(held) {
+        readers.read(&service.plan, slots, &buffers.rows, at, values);
+    }
+}
+
+/// Reads all rows of a request and computes its derived features, one column each.
+fn derive(
+    service: &ServedService,
+    readers: &mut Readers,
+    buffers: &mut Buffers,
+    rows: usize,
+    at: EventTime,
+) -> Vec<DerivedColumn> {
+    for row in 0..rows {
+        read_row(service, readers, buffers, row, row, at);
+    }
+    let read = |row: usize, place| {
+        let feature = buffers.values.get(row).and_then(|values| values.feature(place));
+        feature.map_or(&Value::Null, |feature| &feature.value)
+    };
+    let inputs = DerivedInputs::gather(&service.plan, &vec![at; rows], &buffers.context, read);
+    evaluate(&service.plan.derived, &inputs)
 }
 
 /// A guess that is seldom too small.
@@ -217,13 +260,17 @@ pub struct BufferPool(RefCell<Vec<Buffers>>);
 /// Buffers kept by one thread, and the bytes of rows beyond which they are rather given back.
 const POOLED: usize = 64;
 const POOLED_BYTES: usize = 1 << 20;
+/// Rows whose values one set of buffers keeps room for.
+const POOLED_ROWS: usize = 16;
 
 impl BufferPool {
     pub fn take(&self) -> Buffers {
         self.0.borrow_mut().pop().unwrap_or_default()
     }
 
-    pub fn put(&self, buffers: Buffers) {
+    pub fn put(&self, mut buffers: Buffers) {
+        buffers.values.truncate(POOLED_ROWS);
+        buffers.context.clear();
         let mut pool = self.0.borrow_mut();
         if pool.len() < POOLED && buffers.rows.byte_len() <= POOLED_BYTES {
             pool.push(buffers);

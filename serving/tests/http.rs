@@ -7,6 +7,8 @@ mod fixture;
 
 #[path = "http_server/connections.rs"]
 mod connections;
+#[path = "http_server/derived.rs"]
+mod derived;
 #[path = "http_server/ingest.rs"]
 mod ingest;
 #[path = "http_server/lookups.rs"]

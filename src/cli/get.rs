@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::arguments;
-use crate::client::{Client, DEFAULT_URL, GET_FEATURES};
+use crate::client::{Client, DEFAULT_URL, GET_FEATURES, METADATA};
 use crate::exit::Failure;
 use crate::output::{self, Table};
 
@@ -21,6 +21,9 @@ pub struct Get {
     /// Join keys of the service, such as card_id=4242.
     #[arg(value_name = "KEY=VALUE", value_parser = arguments::key_value)]
     keys: Vec<(String, String)>,
+    /// A request field of the service, such as amount=3.5; `null` is a value nobody knows. Repeat it for each field.
+    #[arg(long = "request", value_name = "FIELD=VALUE", value_parser = arguments::key_value)]
+    request: Vec<(String, String)>,
     /// The instant to answer for; now unless written. RFC 3339 with a zone.
     #[arg(long, value_name = "INSTANT", value_parser = arguments::instant)]
     as_of: Option<EventTime>,
@@ -35,7 +38,8 @@ pub struct Get {
 impl Get {
     pub fn run(self) -> Result<(), Failure> {
         let client = Client::new(&self.url)?;
-        let answer = client.post(GET_FEATURES, self.request()?.to_string().as_bytes())?;
+        let context = self.context(&client)?;
+        let answer = client.post(GET_FEATURES, self.body(context)?.to_string().as_bytes())?;
         let read = answer.success()?;
         if self.json {
             return output::line(&String::from_utf8_lossy(&answer.body));
@@ -44,7 +48,26 @@ impl Get {
         output::print(&table(values, &read)?.text())
     }
 
-    fn request(&self) -> Result<Value, Failure> {
+    /// The request fields in their types, for which the server is asked.
+    fn context(&self, client: &Client) -> Result<serde_json::Map<String, Value>, Failure> {
+        let mut context = serde_json::Map::new();
+        if self.request.is_empty() {
+            return Ok(context);
+        }
+        let question = json!({"params": {"featureServiceName": self.service}});
+        let metadata = client.post(METADATA, question.to_string().as_bytes())?.success()?;
+        let fields = metadata["inputRequestContextKeys"].as_array().map_or(&[][..], Vec::as_slice);
+        for (name, text) in &self.request {
+            let field = fields.iter().find(|field| field["name"] == name.as_str());
+            let data_type = field.and_then(|field| field["dataType"]["type"].as_str()).unwrap_or_default();
+            if context.insert(name.clone(), field_value(data_type, text)).is_some() {
+                return Err(Failure::usage(format!("the request field `{name}` is given twice; give each once")));
+            }
+        }
+        Ok(context)
+    }
+
+    fn body(&self, context: serde_json::Map<String, Value>) -> Result<Value, Failure> {
         let mut keys = serde_json::Map::new();
         for (key, value) in &self.keys {
             if keys.insert(key.clone(), join_key(value)).is_some() {
@@ -58,6 +81,7 @@ impl Get {
         Ok(json!({"params": {
             "featureServiceName": self.service,
             "joinKeyMap": keys,
+            "requestContextMap": context,
             "requestOptions": options,
             "metadataOptions": {
                 "includeNames": true,
@@ -74,6 +98,20 @@ fn join_key(value: &str) -> Value {
         "true" => Value::Bool(true),
         "false" => Value::Bool(false),
         text => Value::String(text.to_string()),
+    }
+}
+
+/// A request field as its type is written in JSON. What does not fit goes as text, and the server says what is wrong.
+fn field_value(data_type: &str, text: &str) -> Value {
+    match (data_type, text) {
+        (_, "null") => Value::Null,
+        ("boolean", "true") => Value::Bool(true),
+        ("boolean", "false") => Value::Bool(false),
+        ("float64" | "float32", number) => {
+            let read = number.parse::<f64>().ok().and_then(serde_json::Number::from_f64);
+            read.map_or_else(|| Value::String(number.to_string()), Value::Number)
+        }
+        (_, text) => Value::String(text.to_string()),
     }
 }
 
@@ -103,6 +141,16 @@ fn table(values: Vec<String>, answer: &Value) -> Result<Table, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn request_fields_are_written_in_their_types() {
+        assert_eq!(field_value("float64", "3.5"), json!(3.5));
+        assert_eq!(field_value("float32", "NaN"), json!("NaN"));
+        assert_eq!(field_value("int64", "7"), json!("7"));
+        assert_eq!(field_value("string", "true"), json!("true"));
+        assert_eq!(field_value("boolean", "true"), json!(true));
+        assert_eq!(field_value("timestamp", "null"), Value::Null);
+    }
 
     #[test]
     fn an_answer_becomes_a_table() {

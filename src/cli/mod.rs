@@ -10,6 +10,7 @@ mod ingest;
 mod ledger;
 mod run;
 mod schema;
+mod test;
 
 use std::io::IsTerminal;
 use std::path::Path;
@@ -42,6 +43,7 @@ enum Command {
     Ingest(ingest::Ingest),
     Get(get::Get),
     Dataset(dataset::Dataset),
+    Test(test::Test),
     Ledger(ledger::LedgerCommand),
 }
 
@@ -60,6 +62,7 @@ pub fn run() -> Result<(), Failure> {
         Command::Ingest(command) => command.run(),
         Command::Get(command) => command.run(),
         Command::Dataset(command) => command.run(),
+        Command::Test(command) => command.run(),
         Command::Ledger(command) => command.run(),
     }
 }

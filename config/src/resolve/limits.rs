@@ -12,6 +12,8 @@ pub const MAX_KEYS: usize = 16;
 pub const MAX_AGGREGATES: usize = 256;
 /// Most features of a view, and of a service.
 pub const MAX_FEATURES: usize = 2_048;
+/// Most request fields of a service, those of its realtime views included.
+pub const MAX_REQUEST_FIELDS: usize = 100;
 /// Longest SQL expression, in bytes.
 pub const MAX_SQL_BYTES: usize = 16 << 10;
 /// Longest name, in characters.

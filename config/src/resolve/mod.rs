@@ -13,6 +13,7 @@ mod functions;
 mod limits;
 mod modes;
 mod names;
+mod realtime;
 mod secrets;
 mod services;
 mod sources;
@@ -68,23 +69,27 @@ fn resolve(raw: RawDefinitions, complete: bool, errors: &mut Diagnostics) -> Def
     let sources = Section::collect("source", raw.sources, complete, errors);
     let entities = Section::collect("entity", raw.entities, complete, errors);
     let views = Section::collect("view", raw.views, complete, errors);
+    let realtime = Section::collect("realtime view", raw.realtime, complete, errors);
     let services = Section::collect("service", raw.services, complete, errors);
 
     let (dimensions, dimension_values) = dimensions.resolve(|raw| tables::dimension(raw, errors));
     let (entities, entity_values) = entities.resolve(|raw| tables::entity(raw, errors));
     let chains::Chains { view_shapes: views, sources: source_values, views: view_values } =
         chains::resolve(sources, views, &dimensions, &entities, errors);
-    let (_, service_values) = services.resolve(|raw| ((), services::service(raw, &views, errors)));
+    let (realtime, realtime_values) = realtime.resolve(|raw| realtime::realtime(raw, &views, errors));
+    let (_, service_values) = services.resolve(|raw| ((), services::service(raw, &views, &realtime, errors)));
     Definitions {
         sources: source_values,
         dimensions: dimension_values,
         entities: entity_values,
         views: view_values,
+        realtime: realtime_values,
         services: service_values,
     }
 }
 
 fn is_empty(definitions: &Definitions) -> bool {
-    let Definitions { sources, dimensions, entities, views, services } = definitions;
-    sources.is_empty() && dimensions.is_empty() && entities.is_empty() && views.is_empty() && services.is_empty()
+    let Definitions { sources, dimensions, entities, views, realtime, services } = definitions;
+    let computed = views.is_empty() && realtime.is_empty();
+    sources.is_empty() && dimensions.is_empty() && entities.is_empty() && computed && services.is_empty()
 }

@@ -156,4 +156,36 @@ impl<T> Section<T> {
             }
         }
     }
+
+    /// Whether something has the name, sound or not.
+    pub fn knows(&self, name: &str) -> bool {
+        self.names.contains_key(name)
+    }
+
+    /// The definition a name refers to, of this kind or of another that shares its names; as [`Section::find`].
+    pub fn find_either<'s, U>(
+        &'s self,
+        other: &'s Section<U>,
+        name: &str,
+        place: &Place,
+        user: &str,
+        errors: &mut Diagnostics,
+    ) -> Option<Either<'s, T, U>> {
+        if other.knows(name) {
+            return other.find(name, place, user, errors).map(|(index, found)| Either::Second(index, found));
+        }
+        if self.knows(name) || !self.complete || !other.complete {
+            return self.find(name, place, user, errors).map(|(_, found)| Either::First(found));
+        }
+        let names = self.names.keys().chain(other.names.keys()).map(String::as_str).filter(proposable);
+        let message = format!("unknown {} `{}` in {user}", self.what, shorten(name));
+        errors.push(Diagnostic::new(place, "DEF-REF", message).hint(suggestion(name, names)));
+        None
+    }
+}
+
+/// A definition of one of two kinds; the second with its index.
+pub enum Either<'s, T, U> {
+    First(&'s T),
+    Second(usize, &'s U),
 }

@@ -9,6 +9,7 @@ use crate::resolve::attributes::attributes;
 use crate::resolve::categories::secondary_key;
 use crate::resolve::modes::{lateness, mode};
 use crate::resolve::names::Section;
+use crate::resolve::realtime::refuse_reserved;
 use crate::resolve::sources::SourceShape;
 use crate::resolve::spans::{of, positive_span, read_sql, read_start};
 use crate::resolve::tables::{Columns, list};
@@ -53,6 +54,7 @@ pub fn view(
     errors: &mut Diagnostics,
 ) -> (ViewShape, Option<Vec<View>>) {
     let owner = format!("view `{}`", shorten(&raw.name.value));
+    refuse_reserved(&owner, &raw.name, errors);
     let source = sources.find(&raw.source.value, &raw.source.place, &owner, errors);
     let entity = entities.find(&raw.entity.value, &raw.entity.place, &owner, errors);
     let (source_index, source) = source.unzip();

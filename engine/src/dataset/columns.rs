@@ -3,17 +3,12 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Float32Array, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray,
-    TimestampMicrosecondArray,
+    ArrayRef, BooleanArray, Float32Array, Float64Array, Int32Array, Int64Array, StringArray, TimestampMicrosecondArray,
 };
-use arrow::datatypes::SchemaRef;
 use freshet_config::arrays::feature_array;
 use freshet_config::value::{DataType, FeatureType, Value};
 
 use super::error::DatasetError;
-
-/// Bytes of text, or elements, of one array: Arrow's offsets hold 31 bits.
-const ARRAY_OFFSETS: usize = 1 << 30;
 
 /// One feature at every row; null until set.
 pub(super) struct FeatureColumn {
@@ -61,7 +56,7 @@ impl FeatureColumn {
     }
 
     /// What of these rows is addressed by offsets: bytes of text, and elements of lists and maps with their own.
-    fn addressed(&self, start: usize, rows: usize) -> usize {
+    pub fn addressed(&self, start: usize, rows: usize) -> usize {
         let words = self.words(start, rows).flatten();
         match self.data_type {
             FeatureType::Scalar(DataType::String) => words.map(|word| self.texts[word as usize].len()).sum(),
@@ -77,7 +72,8 @@ impl FeatureColumn {
         self.words[rows.clone()].iter().zip(&self.valid[rows]).map(|(word, valid)| valid.then_some(*word))
     }
 
-    fn array(&self, start: usize, rows: usize) -> Result<ArrayRef, DatasetError> {
+    /// Rows from `start` as an array.
+    pub fn array(&self, start: usize, rows: usize) -> Result<ArrayRef, DatasetError> {
         let words = self.words(start, rows);
         let FeatureType::Scalar(data_type) = self.data_type else {
             let values = words.map(|word| word.map_or(&Value::Null, |word| &self.nested[word as usize]));
@@ -105,40 +101,4 @@ fn addressed(value: &Value) -> usize {
         Value::Map(entries) => entries.iter().map(|(key, value)| 1 + addressed(key) + addressed(value)).sum(),
         _ => 0,
     }
-}
-
-/// Puts features beside the spine's own columns.
-pub(super) fn join(
-    schema: &SchemaRef,
-    spine: &[RecordBatch],
-    features: &[FeatureColumn],
-) -> Result<Vec<RecordBatch>, DatasetError> {
-    let mut joined = Vec::with_capacity(spine.len());
-    let mut start = 0;
-    for batch in spine {
-        join_batch(schema, batch, start, features, &mut joined)?;
-        start += batch.num_rows();
-    }
-    Ok(joined)
-}
-
-fn join_batch(
-    schema: &SchemaRef,
-    batch: &RecordBatch,
-    start: usize,
-    features: &[FeatureColumn],
-    joined: &mut Vec<RecordBatch>,
-) -> Result<(), DatasetError> {
-    let rows = batch.num_rows();
-    if rows > 1 && features.iter().any(|feature| feature.addressed(start, rows) > ARRAY_OFFSETS) {
-        let half = rows / 2;
-        join_batch(schema, &batch.slice(0, half), start, features, joined)?;
-        return join_batch(schema, &batch.slice(half, rows - half), start + half, features, joined);
-    }
-    let mut columns = batch.columns().to_vec();
-    for feature in features {
-        columns.push(feature.array(start, rows)?);
-    }
-    joined.push(RecordBatch::try_new(schema.clone(), columns)?);
-    Ok(())
 }

@@ -23,6 +23,11 @@ pub enum DatasetError {
         spine.display()
     )]
     MissingKey { spine: PathBuf, key: String, columns: String },
+    #[error(
+        "the spine {} has no column `{field}` for the request field of that name; its columns are {columns}",
+        spine.display()
+    )]
+    MissingField { spine: PathBuf, field: String, columns: String },
     #[error("the spine {} has no column `{column}`; its columns are {columns}", spine.display())]
     MissingTimeColumn { spine: PathBuf, column: String, columns: String },
     #[error("the spine {} has no column of timestamps; its columns are {columns}", spine.display())]

@@ -39,7 +39,7 @@ struct RequestView {
     bit: usize,
     /// Per column of the view's plan, the column of the group.
     columns: Vec<usize>,
-    /// Per feature taken: its number in the service, and in the view.
+    /// Per feature taken: its number among [`ServicePlan::reads`], and in the view.
     features: Vec<(usize, usize)>,
     start: Option<EventTime>,
 }
@@ -55,13 +55,14 @@ impl<'p> Request<'p> {
         let mut key: Option<&ViewLookup> = None;
         for (slot, lookup) in service.views.iter().enumerate() {
             let Some(bit) = group.views.iter().position(|view| view.view == lookup.view) else { continue };
-            let features = service.features.iter().enumerate().filter(|(_, feature)| feature.view == slot);
+            let reads = service.reads();
+            let features = reads.iter().enumerate().filter(|(_, place)| place.view == slot);
             views.push(RequestView {
                 plan: lookup.plan.clone(),
                 categories: lookup.plan.categories.clone(),
                 bit,
                 columns: group.views[bit].columns.clone(),
-                features: features.map(|(number, feature)| (number, feature.feature)).collect(),
+                features: features.map(|(number, place)| (number, place.feature)).collect(),
                 start: plan.definitions.views[lookup.view].feature_start,
             });
             // All views of a group have one entity, hence one key.
@@ -251,7 +252,7 @@ impl<'r> Evaluator<'r> {
         for (number, feature) in &self.view.features {
             let FeatureValue { value, status } = &mut values[*feature];
             report.failed_values += u64::from(*status == Status::Error);
-            // A service may take a feature twice, under one name only: the value may go.
+            // Each feature is read once: the value may go.
             columns[*number].set(row, value);
         }
     }

@@ -8,6 +8,7 @@
 //! spine -> keys and instants -+
 //!                             v
 //! history -> enrich -> compute -> project -> events of the spine's keys, in order -> fold per (key, view, instant)
+//!                                                                                    -> derived features, by rows
 //! ```
 //!
 //! Everything needed is held in memory: the spine, the values made for it, and the events of its keys that some window
@@ -19,6 +20,7 @@ mod columns;
 mod error;
 mod evaluate;
 mod history;
+mod join;
 mod retained;
 mod spine;
 mod table;
@@ -32,7 +34,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use freshet_config::arrays::feature_arrow_type;
 use freshet_config::diagnostic::suggestion;
-use freshet_operators::lookup::{ServedFeature, ServicePlan};
+use freshet_operators::lookup::ServicePlan;
 
 use crate::plan::Plan;
 use columns::FeatureColumn;
@@ -79,7 +81,7 @@ pub struct DatasetReport {
 /// Features of a service at every row of a spine.
 #[derive(Clone, Debug)]
 pub struct Dataset {
-    /// The spine's columns as they were, then `{view}__{feature}` per feature of the service.
+    /// The spine's columns as they were, then `{view}__{feature}` per feature of the service, derived ones included.
     pub schema: SchemaRef,
     /// Rows in the spine's order.
     pub batches: Vec<RecordBatch>,
@@ -97,14 +99,29 @@ pub fn run(options: &DatasetOptions) -> Result<DatasetReport, DatasetError> {
 }
 
 impl Dataset {
-    /// `spine` holds the service's join keys and one column of instants: `time_column`, or the only column of
-    /// timestamps that is no join key, or of several the one called `timestamp`, `time` or `event_time` (in CSV and
+    /// `spine` holds the service's join keys and request fields, and one column of instants: `time_column`, or the only
+    /// column of timestamps that is no join key and no request field, or of several the one called `timestamp`, `time` or `event_time` (in CSV and
     /// NDJSON, which have no types, of any kind of column). Instants finer than a microsecond are cut. Other columns
     /// pass through.
     pub fn build(plan: &Plan, service: &str, spine: &Path, time_column: Option<&str>) -> Result<Dataset, DatasetError> {
         let service = find(plan, service)?;
         check_histories(plan, service)?;
-        let spine = Spine::read(spine, &service.join_keys, time_column)?;
+        Dataset::at(plan, service, Spine::read(spine, &service.join_keys, &service.request, time_column)?)
+    }
+
+    /// As [`Dataset::build`], with the rows of `spine` in memory.
+    pub fn build_on(
+        plan: &Plan,
+        service: &str,
+        spine: RecordBatch,
+        time_column: &str,
+    ) -> Result<Dataset, DatasetError> {
+        let service = find(plan, service)?;
+        check_histories(plan, service)?;
+        Dataset::at(plan, service, Spine::of_rows(spine, &service.join_keys, &service.request, time_column)?)
+    }
+
+    fn at(plan: &Plan, service: &ServicePlan, spine: Spine) -> Result<Dataset, DatasetError> {
         let schema = schema(&spine, service)?;
         let mut report = DatasetReport {
             rows: spine.rows(),
@@ -112,8 +129,9 @@ impl Dataset {
             features: service.features.len(),
             ..DatasetReport::default()
         };
-        let mut columns: Vec<FeatureColumn> =
-            service.features.iter().map(|feature| FeatureColumn::new(&feature.data_type, spine.rows())).collect();
+        let reads = service.reads();
+        let types = reads.iter().filter_map(|place| service.feature_type(*place));
+        let mut columns: Vec<FeatureColumn> = types.map(|of| FeatureColumn::new(of, spine.rows())).collect();
         let mut counted = BTreeSet::new();
         for pipeline in &plan.pipelines {
             let requests = Request::of_pipeline(plan, service, pipeline, &spine);
@@ -126,7 +144,7 @@ impl Dataset {
                 }
             }
         }
-        let batches = columns::join(&schema, &spine.batches, &columns)?;
+        let batches = join::join(&schema, &spine, service, &columns, &mut report)?;
         Ok(Dataset { schema, batches, report })
     }
 
@@ -161,7 +179,7 @@ fn check_histories(plan: &Plan, service: &ServicePlan) -> Result<(), DatasetErro
 fn schema(spine: &Spine, service: &ServicePlan) -> Result<SchemaRef, DatasetError> {
     let mut fields: Vec<Arc<Field>> = spine.schema.fields().iter().cloned().collect();
     for feature in &service.features {
-        let name = column_name(feature);
+        let name = column_name(&feature.name);
         if spine.schema.index_of(&name).is_ok() {
             return Err(DatasetError::NameTaken { spine: spine.path.clone(), name });
         }
@@ -170,7 +188,7 @@ fn schema(spine: &Spine, service: &ServicePlan) -> Result<SchemaRef, DatasetErro
     Ok(Arc::new(Schema::new_with_metadata(fields, spine.schema.metadata().clone())))
 }
 
-/// `{view}__{feature}`, the view by its user's name.
-fn column_name(feature: &ServedFeature) -> String {
-    feature.name.replacen('.', "__", 1)
+/// `{view}__{feature}` for `{view}.{feature}`, the view by its user's name.
+fn column_name(served: &str) -> String {
+    served.replacen('.', "__", 1)
 }

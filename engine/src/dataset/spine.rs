@@ -9,7 +9,7 @@ use arrow::datatypes::{
     DataType as Arrow, Int64Type, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
     TimestampNanosecondType, TimestampSecondType,
 };
-use freshet_config::definitions::{Column, FileFormat, Files};
+use freshet_config::definitions::{Column, FileFormat, Files, arrow_type};
 use freshet_config::time::EventTime;
 use freshet_config::value::{DataType, Value};
 use freshet_connectors::files;
@@ -28,8 +28,18 @@ pub(super) struct Spine {
     pub times: Vec<EventTime>,
     /// Per join key of the service, per batch.
     keys: Vec<Vec<ArrayRef>>,
+    /// Per request field of the service, per batch.
+    pub request: Vec<Vec<ArrayRef>>,
     /// First row of each batch.
     starts: Vec<usize>,
+}
+
+/// Columns that a spine must have.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    join_keys: &'a [Column],
+    request: &'a [Column],
+    time_column: Option<&'a str>,
 }
 
 /// Columns of a file, by name, and whether they hold timestamps.
@@ -41,26 +51,62 @@ struct Names<'a> {
 }
 
 impl Spine {
-    pub fn read(path: &Path, join_keys: &[Column], time_column: Option<&str>) -> Result<Spine, DatasetError> {
+    pub fn read(
+        path: &Path,
+        join_keys: &[Column],
+        request: &[Column],
+        time_column: Option<&str>,
+    ) -> Result<Spine, DatasetError> {
         let format = format(path)?;
+        let asked = Asked { join_keys, request, time_column };
         let (schema, batches, time) = match format {
-            FileFormat::Parquet => parquet(path, join_keys, time_column)?,
-            FileFormat::Csv | FileFormat::Ndjson => text(path, format, join_keys, time_column)?,
+            FileFormat::Parquet => parquet(path, asked)?,
+            FileFormat::Csv | FileFormat::Ndjson => text(path, format, asked)?,
         };
+        Spine::new(path, schema, batches, &time, asked)
+    }
+
+    /// Rows in memory; messages call them `rows`.
+    pub fn of_rows(
+        rows: RecordBatch,
+        join_keys: &[Column],
+        request: &[Column],
+        time_column: &str,
+    ) -> Result<Spine, DatasetError> {
+        let (schema, path) = (rows.schema(), Path::new("rows"));
+        let asked = Asked { join_keys, request, time_column: Some(time_column) };
+        let time = Names { spine: path, columns: kinds(&schema), text: false }.check(asked)?;
+        Spine::new(path, schema, vec![rows], &time, asked)
+    }
+
+    fn new(
+        path: &Path,
+        schema: SchemaRef,
+        batches: Vec<RecordBatch>,
+        time: &str,
+        asked: Asked<'_>,
+    ) -> Result<Spine, DatasetError> {
         let mut spine = Spine {
             path: path.to_path_buf(),
             schema,
             batches,
             times: Vec::new(),
             keys: Vec::new(),
+            request: Vec::new(),
             starts: Vec::new(),
         };
-        spine.read_times(&time)?;
-        for key in join_keys {
+        spine.read_times(time)?;
+        for key in asked.join_keys {
             let index = spine.schema.index_of(&key.name)?;
             let arrays = spine.batches.iter().map(|batch| key_array(path, key, batch.column(index)));
             let arrays = arrays.collect::<Result<Vec<_>, _>>()?;
             spine.keys.push(arrays);
+        }
+        for field in asked.request {
+            let index = spine.schema.index_of(&field.name)?;
+            let arrays = spine.batches.iter().map(|batch| field_array(path, field, batch.column(index)));
+            let arrays = arrays.collect::<Result<Vec<_>, _>>()?;
+            spine.request.push(arrays);
         }
         Ok(spine)
     }
@@ -128,7 +174,7 @@ fn format(path: &Path) -> Result<FileFormat, DatasetError> {
 
 type Read = (SchemaRef, Vec<RecordBatch>, String);
 
-fn parquet(path: &Path, join_keys: &[Column], time_column: Option<&str>) -> Result<Read, DatasetError> {
+fn parquet(path: &Path, asked: Asked<'_>) -> Result<Read, DatasetError> {
     let wanted = Files { format: FileFormat::Parquet, path: path.to_string_lossy().into_owned() };
     let mut read: Option<(SchemaRef, Vec<RecordBatch>)> = None;
     for file in files::list(&wanted, Path::new(""))?.files {
@@ -140,27 +186,26 @@ fn parquet(path: &Path, join_keys: &[Column], time_column: Option<&str>) -> Resu
         }
     }
     let (schema, batches) = read.unwrap_or((Arc::new(Schema::empty()), Vec::new()));
-    let columns =
-        schema.fields().iter().map(|f| (f.name().clone(), matches!(f.data_type(), Arrow::Timestamp(..)))).collect();
-    let time = Names { spine: path, columns, text: false }.check(join_keys, time_column)?;
+    let time = Names { spine: path, columns: kinds(&schema), text: false }.check(asked)?;
     Ok((schema, batches, time))
 }
 
+/// Columns by name, and whether they hold timestamps.
+fn kinds(schema: &Schema) -> Vec<(String, bool)> {
+    schema.fields().iter().map(|f| (f.name().clone(), matches!(f.data_type(), Arrow::Timestamp(..)))).collect()
+}
+
 /// Keys and instants are read as such; the rest of CSV is text, the rest of NDJSON what its values are.
-fn text(
-    path: &Path,
-    format: FileFormat,
-    join_keys: &[Column],
-    time_column: Option<&str>,
-) -> Result<Read, DatasetError> {
+fn text(path: &Path, format: FileFormat, asked: Asked<'_>) -> Result<Read, DatasetError> {
     let mut columns = files::sniff(path, format)?;
     let names = columns.iter().map(|c| (c.name.clone(), c.data_type == DataType::Timestamp)).collect();
-    let time = Names { spine: path, columns: names, text: true }.check(join_keys, time_column)?;
+    let time = Names { spine: path, columns: names, text: true }.check(asked)?;
     for column in &mut columns {
-        let key = join_keys.iter().find(|key| key.name == column.name);
-        column.data_type = match (key, column.data_type) {
-            (Some(key), _) => key.data_type,
-            (None, _) if column.name == time => DataType::Timestamp,
+        // A column may be a join key and a request field at once.
+        let known = asked.join_keys.iter().chain(asked.request).find(|known| known.name == column.name);
+        column.data_type = match (known, column.data_type) {
+            (_, _) if column.name == time => DataType::Timestamp,
+            (Some(known), _) => known.data_type,
             // As it was written: luggage is not interpreted.
             (None, DataType::Timestamp) => DataType::String,
             (None, other) => other,
@@ -173,21 +218,27 @@ fn text(
 
 impl Names<'_> {
     /// Finds the column of instants, and every key once.
-    fn check(&self, join_keys: &[Column], time_column: Option<&str>) -> Result<String, DatasetError> {
-        for key in join_keys {
+    fn check(&self, asked: Asked<'_>) -> Result<String, DatasetError> {
+        for key in asked.join_keys {
             if !self.has(&key.name)? {
                 let (spine, key) = (self.spine.to_path_buf(), key.name.clone());
                 return Err(DatasetError::MissingKey { spine, key, columns: self.all() });
             }
         }
-        let time = self.time(join_keys, time_column)?;
+        for field in asked.request {
+            if !self.has(&field.name)? {
+                let (spine, field) = (self.spine.to_path_buf(), field.name.clone());
+                return Err(DatasetError::MissingField { spine, field, columns: self.all() });
+            }
+        }
+        let time = self.time(asked)?;
         self.has(&time)?;
         Ok(time)
     }
 
-    fn time(&self, join_keys: &[Column], time_column: Option<&str>) -> Result<String, DatasetError> {
+    fn time(&self, asked: Asked<'_>) -> Result<String, DatasetError> {
         let spine = self.spine.to_path_buf();
-        if let Some(column) = time_column {
+        if let Some(column) = asked.time_column {
             return match self.has(column)? {
                 true => Ok(column.to_string()),
                 false => {
@@ -195,7 +246,7 @@ impl Names<'_> {
                 }
             };
         }
-        let is_key = |name: &str| join_keys.iter().any(|key| key.name == name);
+        let is_key = |name: &str| asked.join_keys.iter().chain(asked.request).any(|key| key.name == name);
         let times: Vec<&str> =
             self.columns.iter().filter(|(name, time)| *time && !is_key(name)).map(|(name, _)| name.as_str()).collect();
         match times[..] {
@@ -267,6 +318,30 @@ fn key_array(spine: &Path, key: &Column, array: &ArrayRef) -> Result<ArrayRef, D
     };
     let strict = CastOptions { safe: false, ..CastOptions::default() };
     cast_with_options(array, &target, &strict).map_err(|_| key_type(spine, key, array))
+}
+
+/// A request field's column in the field's type; whole numbers serve a float.
+fn field_array(spine: &Path, field: &Column, array: &ArrayRef) -> Result<ArrayRef, DatasetError> {
+    let plain = match array.data_type() {
+        Arrow::Dictionary(_, values) => values.as_ref(),
+        other => other,
+    };
+    let fits = match field.data_type {
+        DataType::Int32 | DataType::Int64 => plain.is_integer(),
+        DataType::Float32 => plain.is_integer() || matches!(plain, Arrow::Float16 | Arrow::Float32),
+        DataType::Float64 => plain.is_numeric(),
+        DataType::String => matches!(plain, Arrow::Utf8 | Arrow::LargeUtf8 | Arrow::Utf8View),
+        DataType::Bool => plain == &Arrow::Boolean,
+        DataType::Timestamp => matches!(plain, Arrow::Timestamp(..)),
+    };
+    let strict = CastOptions { safe: false, ..CastOptions::default() };
+    let cast = (fits || plain == &Arrow::Null).then(|| cast_with_options(array, &arrow_type(field.data_type), &strict));
+    cast.and_then(Result::ok).ok_or_else(|| DatasetError::ColumnType {
+        spine: spine.to_path_buf(),
+        column: field.name.clone(),
+        found: array.data_type().to_string(),
+        wanted: format!("{}, the type of the request field", field.data_type),
+    })
 }
 
 fn key_type(spine: &Path, key: &Column, array: &ArrayRef) -> DatasetError {

@@ -8,7 +8,7 @@ use freshet_config::definitions::{ChangesOf, Definitions, Sql, View, arrow_schem
 use freshet_config::diagnostic::{Diagnostic, Diagnostics, suggestion};
 use freshet_config::time::Span;
 use freshet_config::value::DataType;
-use freshet_operators::lookup::ServicePlan;
+use freshet_operators::derived::compile_services;
 use freshet_operators::project::{ProjectedCategory, ProjectedColumn, Projection};
 use freshet_operators::sql::{self, Expression, Predicate, SqlError, SqlErrorKind};
 use freshet_operators::view::{self, ColumnSource, MAX_COLUMNS, MAX_WINDOWS, ViewPlan};
@@ -26,14 +26,11 @@ impl Plan {
             pipelines.extend(pipeline);
         }
         changes::remember(&definitions, &mut pipelines);
-        let errors = compiler.errors;
+        let mut errors = compiler.errors;
+        let services = compile_services(&definitions, &plans, &mut errors);
         let views: Vec<Arc<ViewPlan>> = plans.into_iter().flatten().collect();
         errors.into_result(())?;
-        let services = definitions
-            .services
-            .iter()
-            .map(|service| Arc::new(ServicePlan::compile(&definitions, &views, service)))
-            .collect();
+        let services = services.into_iter().map(Arc::new).collect();
         let plan_id = definitions.plan_id();
         let definitions = Arc::new(definitions);
         Ok(Plan { definitions, directory: directory.to_path_buf(), plan_id, views, services, pipelines })
@@ -210,7 +207,7 @@ impl Compiler<'_> {
             Ok(compiled) => return Some(compiled),
             Err(error) => error,
         };
-        let mut found = diagnostic(&error, sql, what);
+        let mut found = error.diagnostic(sql, what);
         let names = self.left_out.iter().flat_map(|changes| &changes.left_out);
         let meant = |name: &&String| error.message.contains(&format!("`{name}`"));
         if let Some(name) = names.filter(|_| error.kind == SqlErrorKind::UnknownColumn).find(meant) {
@@ -266,27 +263,6 @@ impl Compiler<'_> {
             }
         }
         (keys.len() == entity.keys.len()).then_some(keys)
-    }
-}
-
-/// An SQL error at its place in the definition file.
-fn diagnostic(error: &SqlError, sql: &Sql, what: &str) -> Diagnostic {
-    let code = match error.kind {
-        SqlErrorKind::Syntax => "DEF-SQL",
-        SqlErrorKind::UnknownColumn => "DEF-COL",
-        SqlErrorKind::UnknownFunction => "DEF-REF",
-        SqlErrorKind::Type => "DEF-TYPE",
-        SqlErrorKind::NonDeterministic => "DEF-NONDET",
-        SqlErrorKind::Unsupported => "DEF-SQL",
-    };
-    let place = match error.offset {
-        Some((line, column)) => sql.place.inside(&sql.text, line, column),
-        None => sql.place.clone(),
-    };
-    let diagnostic = Diagnostic::new(&place, code, format!("{what}: {}", error.message));
-    match &error.hint {
-        Some(hint) => diagnostic.hint(hint),
-        None => diagnostic,
     }
 }
 

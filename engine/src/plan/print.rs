@@ -18,6 +18,14 @@ impl fmt::Display for Plan {
         for service in &self.services {
             let keys: Vec<String> = service.join_keys.iter().map(|k| format!("{} {}", k.name, k.data_type)).collect();
             writeln!(f, "\nservice {} by {}", service.name, keys.join(", "))?;
+            if !service.request.is_empty() {
+                let fields: Vec<String> =
+                    service.request.iter().map(|f| format!("{} {}", f.name, f.data_type)).collect();
+                writeln!(f, "  request  {}", fields.join(", "))?;
+            }
+            for step in &service.derived {
+                writeln!(f, "  derive   {} {} = {}", step.name, step.data_type, step.sql)?;
+            }
             for feature in &service.features {
                 writeln!(f, "  {} {}", feature.name, feature.data_type)?;
             }

@@ -40,6 +40,7 @@ fn plan(mode: Mode, data_type: DataType, windows: &[(i64, i64)], functions: &[Fu
         lifetime_start: None,
         retracts: false,
         plan_id: PlanId(0),
+        categories: None,
     }
 }
 

@@ -3,6 +3,8 @@
 use datafusion_common::DataFusionError;
 use datafusion_sql::sqlparser::parser::ParserError;
 use datafusion_sql::sqlparser::tokenizer::{Location, TokenizerError};
+use freshet_config::definitions::Sql;
+use freshet_config::diagnostic::{Diagnostic, Place};
 
 /// The sort of mistake, for stable diagnostic codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -42,12 +44,36 @@ impl SqlError {
         self
     }
 
+    /// The error at its place in a definition file; `what` names the expression.
+    pub fn diagnostic(&self, sql: &Sql, what: &str) -> Diagnostic {
+        let code = match self.kind {
+            SqlErrorKind::Syntax | SqlErrorKind::Unsupported => "DEF-SQL",
+            SqlErrorKind::UnknownColumn => "DEF-COL",
+            SqlErrorKind::UnknownFunction => "DEF-REF",
+            SqlErrorKind::Type => "DEF-TYPE",
+            SqlErrorKind::NonDeterministic => "DEF-NONDET",
+        };
+        let diagnostic = Diagnostic::new(&place_within(sql, self.offset), code, format!("{what}: {}", self.message));
+        match &self.hint {
+            Some(hint) => diagnostic.hint(hint),
+            None => diagnostic,
+        }
+    }
+
     /// Line 0 is the parser's word for "nowhere".
     pub(super) fn at(mut self, location: Location) -> SqlError {
         if location.line > 0 {
             self.offset = Some((location.line as usize, location.column as usize));
         }
         self
+    }
+}
+
+/// A place inside an expression.
+pub(crate) fn place_within(sql: &Sql, offset: Option<(usize, usize)>) -> Place {
+    match offset {
+        Some((line, column)) => sql.place.inside(&sql.text, line, column),
+        None => sql.place.clone(),
     }
 }
 

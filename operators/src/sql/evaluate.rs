@@ -21,14 +21,20 @@ pub struct Evaluated {
     pub array: ArrayRef,
     /// How many rows failed: division by zero, overflow, a cast of text that is no number, a result that is not finite.
     pub failed_rows: usize,
+    /// Which rows, ascending.
+    pub failed: Vec<usize>,
     /// Why the first of them failed.
     pub first_failure: Option<String>,
 }
 
 impl Evaluated {
-    fn failed(array: ArrayRef, failed_rows: usize, why: String) -> Evaluated {
-        let first_failure = (failed_rows > 0).then_some(why);
-        Evaluated { array, failed_rows, first_failure }
+    fn failed(array: ArrayRef, failed: Vec<usize>, why: String) -> Evaluated {
+        let first_failure = (!failed.is_empty()).then_some(why);
+        Evaluated { array, failed_rows: failed.len(), failed, first_failure }
+    }
+
+    fn whole(array: ArrayRef) -> Evaluated {
+        Evaluated { array, failed_rows: 0, failed: Vec::new(), first_failure: None }
     }
 }
 
@@ -40,18 +46,21 @@ pub(super) fn evaluate(
 ) -> Result<Evaluated, ArrowError> {
     let rows = batch.num_rows();
     if rows == 0 {
-        return Ok(Evaluated { array: new_empty_array(target), failed_rows: 0, first_failure: None });
+        return Ok(Evaluated::whole(new_empty_array(target)));
     }
     match evaluate_whole(expression, target, batch) {
         Ok(array) => refuse_non_finite(array),
-        Err(error) if rows == 1 => Ok(Evaluated::failed(new_null_array(target, 1), 1, describe(&error))),
+        Err(error) if rows == 1 => Ok(Evaluated::failed(new_null_array(target, 1), vec![0], describe(&error))),
         Err(_) => {
             let half = rows / 2;
             let left = evaluate(expression, target, &batch.slice(0, half))?;
             let right = evaluate(expression, target, &batch.slice(half, rows - half))?;
+            let mut failed = left.failed;
+            failed.extend(right.failed.iter().map(|row| half + row));
             Ok(Evaluated {
                 array: concat(&[left.array.as_ref(), right.array.as_ref()])?,
-                failed_rows: left.failed_rows + right.failed_rows,
+                failed_rows: failed.len(),
+                failed,
                 first_failure: left.first_failure.or(right.first_failure),
             })
         }
@@ -84,10 +93,12 @@ fn refuse_non_finite(array: ArrayRef) -> Result<Evaluated, ArrowError> {
             let wrong = BooleanArray::from_unary(floats, |value: f32| !value.is_finite());
             (Arc::new(floats.unary::<_, Float32Type>(|value| value + 0.0)), wrong)
         }
-        _ => return Ok(Evaluated { array, failed_rows: 0, first_failure: None }),
+        _ => return Ok(Evaluated::whole(array)),
     };
     // Null rows carry the nulls of `array`, so they are not counted.
-    let failed_rows = wrong.true_count();
-    let array = if failed_rows == 0 { array } else { nullif(&array, &wrong)? };
-    Ok(Evaluated::failed(array, failed_rows, "the result is not a finite number".to_string()))
+    if wrong.true_count() == 0 {
+        return Ok(Evaluated::whole(array));
+    }
+    let failed = (0..wrong.len()).filter(|row| wrong.is_valid(*row) && wrong.value(*row)).collect();
+    Ok(Evaluated::failed(nullif(&array, &wrong)?, failed, "the result is not a finite number".to_string()))
 }

@@ -10,6 +10,8 @@ use datafusion_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF, TableSource, Vola
 use datafusion_functions::core::planner::CoreFunctionPlanner;
 use datafusion_functions::datetime::planner::DatetimeFunctionPlanner;
 use datafusion_functions::unicode::planner::UnicodeFunctionPlanner;
+use datafusion_functions_nested::all_default_nested_functions;
+use datafusion_functions_nested::planner::{FieldAccessPlanner, NestedFunctionPlanner};
 use datafusion_sql::planner::ContextProvider;
 
 /// Functions over many rows, known only to be refused by name.
@@ -52,8 +54,9 @@ const AGGREGATES: [&str; 36] = [
     "var_samp",
 ];
 
-/// Functions taken away: `version` changes with a library, and one event could make `repeat` ask for gigabytes.
-const WITHHELD: [&str; 2] = ["version", "repeat"];
+/// Functions taken away: `version` changes with a library, and one event could make the others ask for gigabytes.
+const WITHHELD: [&str; 8] =
+    ["version", "repeat", "array_repeat", "list_repeat", "array_resize", "list_resize", "generate_series", "range"];
 
 /// What a function's name means here.
 pub(super) enum Meaning {
@@ -94,10 +97,16 @@ pub(super) static SCALARS: LazyLock<Scalars> = LazyLock::new(|| Scalars {
     options: ConfigOptions::new(),
     planners: vec![
         Arc::new(CoreFunctionPlanner::default()),
+        Arc::new(NestedFunctionPlanner),
+        Arc::new(FieldAccessPlanner),
         Arc::new(DatetimeFunctionPlanner),
         Arc::new(UnicodeFunctionPlanner),
     ],
-    functions: datafusion_functions::all_default_functions(),
+    functions: {
+        let mut functions = datafusion_functions::all_default_functions();
+        functions.extend(all_default_nested_functions());
+        functions
+    },
 });
 
 /// A world of scalar functions: no tables, no aggregates, no variables.

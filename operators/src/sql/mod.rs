@@ -10,6 +10,7 @@ mod error;
 mod evaluate;
 mod functions;
 mod limits;
+mod names;
 mod parse;
 mod plan;
 mod types;
@@ -24,9 +25,12 @@ use datafusion_physical_expr::utils::collect_columns;
 use freshet_config::definitions::arrow_type;
 use freshet_config::value::DataType;
 
+pub(crate) use error::place_within;
 pub use error::{SqlError, SqlErrorKind};
 pub use evaluate::Evaluated;
 pub use limits::{MAX_DEPTH, MAX_TEXT_BYTES};
+use names::Naming;
+pub use names::{Reference, references};
 
 /// A compiled expression; cheap to clone and to share between threads.
 #[derive(Clone, Debug)]
@@ -44,7 +48,7 @@ pub struct Expression {
 impl Expression {
     /// Compiles `text` over the columns of `schema`, with the type SQL gives it.
     pub fn compile(text: &str, schema: &Schema) -> Result<Expression, SqlError> {
-        let (physical, sql_type) = plan_text(text, schema)?;
+        let (physical, sql_type) = plan_text(text, schema, Naming::Columns)?;
         match types::canonical(&sql_type) {
             Some(target) => Expression::assemble(physical, target, schema),
             None if sql_type == ArrowType::Null => {
@@ -62,7 +66,17 @@ impl Expression {
     /// Compiles `text` as a column of type `target`. SQL's type must fit it without loss: a narrower number into a
     /// wider one, a written number into any type that holds it exactly.
     pub fn compile_typed(text: &str, schema: &Schema, target: DataType) -> Result<Expression, SqlError> {
-        let (physical, sql_type) = plan_text(text, schema)?;
+        Expression::typed(text, schema, target, Naming::Columns)
+    }
+
+    /// As [`Expression::compile_typed`], where columns are named `qualifier.name`: fields of the schema are called so.
+    /// [`references`] lists the names a text uses.
+    pub fn compile_qualified(text: &str, schema: &Schema, target: DataType) -> Result<Expression, SqlError> {
+        Expression::typed(text, schema, target, Naming::Qualified)
+    }
+
+    fn typed(text: &str, schema: &Schema, target: DataType, naming: Naming) -> Result<Expression, SqlError> {
+        let (physical, sql_type) = plan_text(text, schema, naming)?;
         if types::fits(&physical, &sql_type, target) {
             return Expression::assemble(physical, target, schema);
         }
@@ -141,7 +155,7 @@ pub struct Selection {
 
 /// Compiles a condition over the columns of `schema`; it must be boolean.
 pub fn predicate(text: &str, schema: &Schema) -> Result<Predicate, SqlError> {
-    let (physical, sql_type) = plan_text(text, schema)?;
+    let (physical, sql_type) = plan_text(text, schema, Naming::Columns)?;
     if sql_type != ArrowType::Boolean {
         let message = format!("a filter must be true or false, this gives {}", plan::type_name(&sql_type));
         return Err(SqlError::new(SqlErrorKind::Type, message).hint("compare it, such as `... > 0`"));
@@ -164,17 +178,28 @@ impl Predicate {
     }
 }
 
+type Planned = (Arc<dyn PhysicalExpr>, ArrowType);
+
 /// The executable expression and the type SQL gives it.
-///
-/// Planned on a thread of its own: parser and planner spend tens of kilobytes of stack on each level of an expression,
+fn plan_text(text: &str, schema: &Schema, naming: Naming) -> Result<Planned, SqlError> {
+    on_planner(|| {
+        let parsed = names::rewritten(parse::parse(text)?, naming);
+        check::check(&parsed, schema)?;
+        let physical = plan::plan(parsed, schema)?;
+        let sql_type = physical.data_type(schema)?;
+        Ok((physical, sql_type))
+    })
+}
+
+/// Works on a thread of its own: parser and planner spend tens of kilobytes of stack on each level of an expression,
 /// more than the caller's thread may have left for [`MAX_DEPTH`] of them.
-fn plan_text(text: &str, schema: &Schema) -> Result<(Arc<dyn PhysicalExpr>, ArrowType), SqlError> {
+fn on_planner<T: Send>(work: impl FnOnce() -> Result<T, SqlError> + Send) -> Result<T, SqlError> {
     let internal = |what: &str| SqlError::new(SqlErrorKind::Unsupported, format!("the expression {what}"));
     std::thread::scope(|scope| {
         std::thread::Builder::new()
             .name("sql-planner".to_string())
             .stack_size(PLANNER_STACK_BYTES)
-            .spawn_scoped(scope, || plan_here(text, schema))
+            .spawn_scoped(scope, work)
             .map_err(|error| internal(&format!("got no thread to be planned on: {error}")))?
             .join()
             .unwrap_or_else(|_| Err(internal("is beyond the planner, which gave up on it")))
@@ -183,14 +208,6 @@ fn plan_text(text: &str, schema: &Schema) -> Result<(Arc<dyn PhysicalExpr>, Arro
 
 /// Address space, not memory: only what a deep expression touches is ever backed.
 const PLANNER_STACK_BYTES: usize = 64 << 20;
-
-fn plan_here(text: &str, schema: &Schema) -> Result<(Arc<dyn PhysicalExpr>, ArrowType), SqlError> {
-    let parsed = parse::parse(text)?;
-    check::check(&parsed, schema)?;
-    let physical = plan::plan(parsed, schema)?;
-    let sql_type = physical.data_type(schema)?;
-    Ok((physical, sql_type))
-}
 
 /// What SQL calls our type in a cast.
 fn sql_name(data_type: DataType) -> &'static str {

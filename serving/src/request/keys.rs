@@ -73,19 +73,34 @@ fn missing(service: &ServicePlan, column: &Column, keys: &JoinKeyMap<'_>) -> Api
     ApiError::invalid(format!("service `{}` needs join key `{}`; {hint}", service.name, column.name))
 }
 
-fn field(pointer: impl Fn() -> String, name: &str) -> String {
+pub(super) fn field(pointer: impl Fn() -> String, name: &str) -> String {
     format!("{}/{}", pointer(), name.replace('~', "~0").replace('/', "~1"))
 }
 
 /// One join key in its column's type; the error says what was expected and what came.
 pub fn join_key(column: &Column, given: &KeyValue<'_>) -> Result<Value, String> {
+    match (column.data_type, given) {
+        (DataType::String, KeyValue::Text(text)) if text.as_str().len() > MAX_KEY_STRING_BYTES => {
+            let length = text.as_str().len();
+            Err(format!("join key `{}` has {length} bytes, more than {MAX_KEY_STRING_BYTES}", column.name))
+        }
+        // Definitions refuse float keys; a plan that has one cannot be looked up.
+        (DataType::Float32 | DataType::Float64, _) => {
+            Err(format!("join key `{}` is a float, which cannot be looked up", column.name))
+        }
+        _ => typed("join key", column, given),
+    }
+}
+
+/// One value in its column's type, strictly; `what` names it in the error, which says what was expected and what came.
+pub fn typed(what: &str, column: &Column, given: &KeyValue<'_>) -> Result<Value, String> {
     let wrong = |expected: &str| {
         let shown = match given {
             KeyValue::Text(text) => format!("the string `{}`", quote(text.as_str())),
             KeyValue::Number(number) => format!("the number {number}"),
             other => other.kind().to_string(),
         };
-        format!("join key `{}` is {expected}, not {shown}", column.name)
+        format!("{what} `{}` is {expected}, not {shown}", column.name)
     };
     let integer = || match given {
         KeyValue::Int(value) => Some(*value),
@@ -102,10 +117,6 @@ pub fn join_key(column: &Column, given: &KeyValue<'_>) -> Result<Value, String> 
             value.map(Value::Int32).ok_or_else(|| wrong("an int32, as a number or decimal digits"))
         }
         DataType::String => match given {
-            KeyValue::Text(text) if text.as_str().len() > MAX_KEY_STRING_BYTES => {
-                let length = text.as_str().len();
-                Err(format!("join key `{}` has {length} bytes, more than {MAX_KEY_STRING_BYTES}", column.name))
-            }
             KeyValue::Text(text) => Ok(Value::String(text.as_str().to_string())),
             _ => Err(wrong("a string")),
         },
@@ -119,8 +130,28 @@ pub fn join_key(column: &Column, given: &KeyValue<'_>) -> Result<Value, String> 
                 .map_err(|_| wrong("an RFC 3339 instant with a zone")),
             _ => Err(wrong("an RFC 3339 instant with a zone")),
         },
-        // Definitions refuse float keys; a plan that has one cannot be looked up.
-        DataType::Float32 | DataType::Float64 => Err(wrong("a float, which cannot be looked up")),
+        DataType::Float64 => float(given).map(Value::Float64).ok_or_else(|| wrong("a float64, as a number")),
+        DataType::Float32 => {
+            // A number too large for the type is none of it; infinity is, where it is written.
+            let narrow = float(given).map(|wide| (wide, wide as f32));
+            let fits = narrow.filter(|(wide, narrow)| wide.is_finite() == narrow.is_finite());
+            fits.map(|(_, narrow)| Value::Float32(narrow)).ok_or_else(|| wrong("a float32, as a number"))
+        }
+    }
+}
+
+/// A number, or one of the three that JSON cannot write.
+fn float(given: &KeyValue<'_>) -> Option<f64> {
+    match given {
+        KeyValue::Int(value) => Some(*value as f64),
+        KeyValue::Number(value) => Some(*value),
+        KeyValue::Text(text) => match text.as_str() {
+            "NaN" => Some(f64::NAN),
+            "Infinity" => Some(f64::INFINITY),
+            "-Infinity" => Some(f64::NEG_INFINITY),
+            _ => None,
+        },
+        KeyValue::Null | KeyValue::Bool(_) => None,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Unexpected, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor};
 
 use crate::error::quote;
 
@@ -98,35 +98,85 @@ impl KeyValue<'_> {
 
 impl<'de> Deserialize<'de> for KeyValue<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct KeyVisitor;
-        impl<'de> Visitor<'de> for KeyVisitor {
-            type Value = KeyValue<'de>;
+        deserializer.deserialize_any(KeyVisitor)
+    }
+}
+
+struct KeyVisitor;
+
+impl<'de> Visitor<'de> for KeyVisitor {
+    type Value = KeyValue<'de>;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string, a number, a boolean or null")
+    }
+    fn visit_unit<E: Error>(self) -> Result<KeyValue<'de>, E> {
+        Ok(KeyValue::Null)
+    }
+    fn visit_bool<E: Error>(self, value: bool) -> Result<KeyValue<'de>, E> {
+        Ok(KeyValue::Bool(value))
+    }
+    fn visit_i64<E: Error>(self, value: i64) -> Result<KeyValue<'de>, E> {
+        Ok(KeyValue::Int(value))
+    }
+    fn visit_u64<E: Error>(self, value: u64) -> Result<KeyValue<'de>, E> {
+        Ok(i64::try_from(value).map_or(KeyValue::Number(value as f64), KeyValue::Int))
+    }
+    fn visit_f64<E: Error>(self, value: f64) -> Result<KeyValue<'de>, E> {
+        Ok(KeyValue::Number(value))
+    }
+    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<KeyValue<'de>, E> {
+        Ok(KeyValue::Text(Text(Cow::Borrowed(text))))
+    }
+    fn visit_str<E: Error>(self, text: &str) -> Result<KeyValue<'de>, E> {
+        Ok(KeyValue::Text(Text(Cow::Owned(text.to_string()))))
+    }
+}
+
+/// A request field's value as written: a scalar, or something that is none and that only a field nobody knows may hold.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ContextValue<'a> {
+    Scalar(KeyValue<'a>),
+    Array,
+    Object,
+}
+
+impl<'de> Deserialize<'de> for ContextValue<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ContextVisitor;
+        impl<'de> Visitor<'de> for ContextVisitor {
+            type Value = ContextValue<'de>;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string, a number, a boolean or null")
+                f.write_str("a value")
             }
-            fn visit_unit<E: Error>(self) -> Result<KeyValue<'de>, E> {
-                Ok(KeyValue::Null)
+            fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+                KeyVisitor.visit_unit().map(ContextValue::Scalar)
             }
-            fn visit_bool<E: Error>(self, value: bool) -> Result<KeyValue<'de>, E> {
-                Ok(KeyValue::Bool(value))
+            fn visit_bool<E: Error>(self, value: bool) -> Result<Self::Value, E> {
+                KeyVisitor.visit_bool(value).map(ContextValue::Scalar)
             }
-            fn visit_i64<E: Error>(self, value: i64) -> Result<KeyValue<'de>, E> {
-                Ok(KeyValue::Int(value))
+            fn visit_i64<E: Error>(self, value: i64) -> Result<Self::Value, E> {
+                KeyVisitor.visit_i64(value).map(ContextValue::Scalar)
             }
-            fn visit_u64<E: Error>(self, value: u64) -> Result<KeyValue<'de>, E> {
-                Ok(i64::try_from(value).map_or(KeyValue::Number(value as f64), KeyValue::Int))
+            fn visit_u64<E: Error>(self, value: u64) -> Result<Self::Value, E> {
+                KeyVisitor.visit_u64(value).map(ContextValue::Scalar)
             }
-            fn visit_f64<E: Error>(self, value: f64) -> Result<KeyValue<'de>, E> {
-                Ok(KeyValue::Number(value))
+            fn visit_f64<E: Error>(self, value: f64) -> Result<Self::Value, E> {
+                KeyVisitor.visit_f64(value).map(ContextValue::Scalar)
             }
-            fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<KeyValue<'de>, E> {
-                Ok(KeyValue::Text(Text(Cow::Borrowed(text))))
+            fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
+                KeyVisitor.visit_borrowed_str(text).map(ContextValue::Scalar)
             }
-            fn visit_str<E: Error>(self, text: &str) -> Result<KeyValue<'de>, E> {
-                Ok(KeyValue::Text(Text(Cow::Owned(text.to_string()))))
+            fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+                KeyVisitor.visit_str(text).map(ContextValue::Scalar)
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
+                IgnoredAny.visit_seq(seq).map(|_| ContextValue::Array)
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                IgnoredAny.visit_map(map).map(|_| ContextValue::Object)
             }
         }
-        deserializer.deserialize_any(KeyVisitor)
+        deserializer.deserialize_any(ContextVisitor)
     }
 }
 
@@ -172,9 +222,9 @@ impl<'de> Deserialize<'de> for JoinKeyMap<'de> {
     }
 }
 
-/// `requestContextMap`: the names alone, since no service has request fields yet.
+/// `requestContextMap`.
 #[derive(Debug, Default)]
-pub struct ContextMap<'a>(pub Vec<Text<'a>>);
+pub struct ContextMap<'a>(pub Vec<(Text<'a>, ContextValue<'a>)>);
 
 impl<'de> Deserialize<'de> for ContextMap<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -185,8 +235,7 @@ impl<'de> Deserialize<'de> for ContextMap<'de> {
                 f.write_str("an object of request fields")
             }
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-                let entries = read_map::<A, IgnoredAny>(map)?;
-                Ok(ContextMap(entries.into_iter().map(|(name, _)| name).collect()))
+                read_map(map).map(ContextMap)
             }
         }
         deserializer.deserialize_map(MapVisitor)

@@ -6,12 +6,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use freshet_config::definitions::{
-    Aggregate, Column, Definitions, Entity, Feature, Function, Mode, PlanId, Service, ServiceFeature, Source, Stream,
-    View, Window,
+    Aggregate, Column, Definitions, Derived, Entity, Feature, Function, Mode, PlanId, Realtime, RequestField, Service,
+    ServiceFeature, Source, Sql, Stream, View, Window,
 };
-use freshet_config::diagnostic::Place;
+use freshet_config::diagnostic::{Diagnostics, Place};
 use freshet_config::time::{EventTime, Span};
 use freshet_config::value::DataType;
+use freshet_operators::derived::compile_services;
+use freshet_operators::lookup::ServicePlan;
 use freshet_operators::view::{FeaturePlan, ViewPlan};
 use freshet_serving::{
     Catalog, Clock, EngineStats, Ingest, IngestError, IngestReport, KeyReads, Limits, MetricsSource, RecordRejection,
@@ -176,7 +178,7 @@ fn source(name: &str, stream: Option<Stream>) -> Source {
 }
 
 fn definitions() -> Definitions {
-    let feature = |view, feature| ServiceFeature { view, feature };
+    let feature = |view, feature| ServiceFeature::View { view, feature };
     Definitions {
         sources: vec![
             source("payments", Some(Stream::Log)),
@@ -189,9 +191,12 @@ fn definitions() -> Definitions {
             Entity { name: "card".into(), keys: vec![column("card", DataType::String)] },
         ],
         views: vec![view("spend", 0, Mode::Continuous), view("cards", 1, Mode::Interval(Span::from_secs(60)))],
+        realtime: Vec::new(),
         services: vec![Service {
             name: "fraud".into(),
             features: vec![feature(0, 0), feature(1, 1), feature(0, 1)],
+            request: Vec::new(),
+            derived: Vec::new(),
             description: None,
             place: Place::default(),
         }],
@@ -228,9 +233,59 @@ fn plan(view: &View) -> Arc<ViewPlan> {
 }
 
 pub fn catalog(workspace: &str) -> Catalog {
-    let definitions = definitions();
-    let plans: Vec<Arc<ViewPlan>> = definitions.views.iter().map(plan).collect();
-    Catalog::new(workspace, &definitions, &plans)
+    catalog_of(workspace, &definitions())
+}
+
+fn catalog_of(workspace: &str, definitions: &Definitions) -> Catalog {
+    let plans: Vec<Option<Arc<ViewPlan>>> = definitions.views.iter().map(|view| Some(plan(view))).collect();
+    let mut errors = Diagnostics::default();
+    let services: Vec<Arc<ServicePlan>> =
+        compile_services(definitions, &plans, &mut errors).into_iter().map(Arc::new).collect();
+    assert!(errors.is_empty(), "{errors}");
+    Catalog::new(workspace, definitions, &services)
+}
+
+/// The catalog with one more service, `scored`, that derives features from a request and from counts it does not list.
+fn scored_catalog() -> Catalog {
+    let field =
+        |(name, data_type): (&str, DataType)| RequestField { name: name.into(), data_type, place: Place::default() };
+    let derived = |(name, data_type, text): (&str, DataType, &str)| Derived {
+        name: name.into(),
+        data_type,
+        sql: Sql { text: text.into(), place: Place::default() },
+    };
+    let mut definitions = definitions();
+    definitions.realtime.push(Realtime {
+        name: "ratios".into(),
+        request: [("amount", DataType::Float64), ("n", DataType::Int64)].map(field).to_vec(),
+        features: [("share", DataType::Float64, "request.amount / request.n")].map(derived).to_vec(),
+        owner: None,
+        description: Some("parts of wholes".into()),
+        tags: vec![("team".into(), "risk".into())],
+        place: Place::default(),
+    });
+    let request = [("amount", DataType::Float64), ("label", DataType::String), ("at", DataType::Timestamp)];
+    let features = [
+        ("next", DataType::Float64, "derived.doubled + 1"),
+        ("doubled", DataType::Float64, "request.amount * 2"),
+        ("whole", DataType::Int64, "10 / request.n"),
+        ("seen", DataType::Int64, "spend.count_1h + 1"),
+        ("shout", DataType::String, "upper(request.label)"),
+        ("late", DataType::Bool, "request_timestamp > request.at"),
+        ("half", DataType::Float64, "ratios.share / 2"),
+    ];
+    definitions.services.push(Service {
+        name: "scored".into(),
+        features: vec![
+            ServiceFeature::View { view: 0, feature: 0 },
+            ServiceFeature::Realtime { realtime: 0, feature: 0 },
+        ],
+        request: request.map(field).to_vec(),
+        derived: features.map(derived).to_vec(),
+        description: None,
+        place: Place::default(),
+    });
+    catalog_of("prod", &definitions)
 }
 
 /// A running server and the parts behind it.
@@ -248,12 +303,21 @@ impl Fixture {
         Fixture::with(Limits::default())
     }
 
+    /// With the service `scored`, which takes `amount`, `label`, `at` and `n`.
+    pub fn scored() -> Fixture {
+        Fixture::serving(scored_catalog(), Limits::default())
+    }
+
     pub fn with(limits: Limits) -> Fixture {
+        Fixture::serving(catalog("prod"), limits)
+    }
+
+    fn serving(catalog: Catalog, limits: Limits) -> Fixture {
         let (log, gate) = (Arc::new(FakeLog::default()), Arc::new(Semaphore::new(0)));
         let (waiting, keys_seen) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::default()));
         let rows = HashMap::from([((0, 1i64.to_le_bytes().to_vec()), b"row".to_vec())]);
         let store = FakeStore { rows, gate: gate.clone(), waiting: waiting.clone(), keys_seen: keys_seen.clone() };
-        let state = ServingState::new(catalog("prod"), store, Arc::new(FixedClock))
+        let state = ServingState::new(catalog, store, Arc::new(FixedClock))
             .with_ingest(log.clone())
             .with_stats(Arc::new(FakeEngine));
         state.metrics.register(Arc::new(FakeEngine));

@@ -19,7 +19,7 @@ use freshet_engine::clock::Clock;
 use freshet_engine::ingest::feed_file;
 use freshet_engine::plan::Plan;
 use freshet_engine::{Engine, EngineOptions};
-use freshet_operators::lookup::ServicePlan;
+use freshet_operators::lookup::{ServedValue, ServicePlan};
 use freshet_operators::row::{FeatureValue, Reader, Status};
 
 /// The values at every row of `spine`, read from a running engine that was fed the events of the definitions'
@@ -145,7 +145,10 @@ impl Live {
             views.push(out);
         }
         let read = service.features.iter().map(|feature| {
-            let value = &views[feature.view][feature.feature];
+            let ServedValue::View(place) = feature.value else {
+                return Err(format!("{} is derived, which is not compared", feature.name));
+            };
+            let value = &views[place.view][place.feature];
             match value.status {
                 Status::Stale => Err(format!("{} is stale at {at}", feature.name)),
                 _ => Ok(value.value.clone()),

@@ -1,0 +1,117 @@
+//! All derived features of a service over all rows of a request, in the order of what they refer to.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, TimestampMicrosecondArray, new_null_array,
+};
+use arrow::datatypes::DataType as ArrowType;
+use arrow::datatypes::{Float32Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
+use freshet_config::arrays::{feature_array, feature_arrow_type};
+use freshet_config::definitions::arrow_type;
+use freshet_config::time::EventTime;
+use freshet_config::value::{DataType, FeatureType, Value};
+
+use super::{DerivedColumn, DerivedInputs, DerivedStep, Input};
+use crate::lookup::{ServicePlan, ViewFeature};
+use crate::row::{FeatureValue, Status};
+
+/// One column per step, in the order of the steps.
+pub fn evaluate(steps: &[DerivedStep], inputs: &DerivedInputs) -> Vec<DerivedColumn> {
+    let mut derived: Vec<DerivedColumn> = Vec::with_capacity(steps.len());
+    for step in steps {
+        let column = step.evaluate(inputs, &derived);
+        derived.push(column);
+    }
+    derived
+}
+
+impl DerivedInputs {
+    /// Columns of `instants.len()` rows out of single values: `request` holds the fields of one row after the other's,
+    /// `feature` gives what is read of a view in a row.
+    pub fn gather<'v>(
+        plan: &ServicePlan,
+        instants: &[EventTime],
+        request: &'v [Value],
+        feature: impl Fn(usize, ViewFeature) -> &'v Value,
+    ) -> DerivedInputs {
+        let rows = instants.len();
+        let fields = plan.request.iter().enumerate().map(|(field, column)| {
+            let values = (0..rows).map(|row| request.get(row * plan.request.len() + field).unwrap_or(&Value::Null));
+            array(&column.data_type.into(), rows, values)
+        });
+        let features = plan.inputs.iter().map(|input| match plan.feature_type(*input) {
+            Some(data_type) => array(data_type, rows, (0..rows).map(|row| feature(row, *input))),
+            None => new_null_array(&ArrowType::Null, rows),
+        });
+        let micros = instants.iter().map(|at| at.micros());
+        DerivedInputs {
+            request: fields.collect(),
+            features: features.collect(),
+            instants: Arc::new(TimestampMicrosecondArray::from_iter_values(micros)),
+        }
+    }
+}
+
+/// Values as a column; nulls where they are too many for one array, which no request brings.
+fn array<'v>(data_type: &FeatureType, rows: usize, values: impl Iterator<Item = &'v Value>) -> ArrayRef {
+    feature_array(data_type, values).unwrap_or_else(|_| new_null_array(&feature_arrow_type(data_type), rows))
+}
+
+impl DerivedStep {
+    fn evaluate(&self, inputs: &DerivedInputs, before: &[DerivedColumn]) -> DerivedColumn {
+        let rows = inputs.instants.len();
+        let found = |input: &Input| match *input {
+            Input::Request(field) => inputs.request.get(field),
+            Input::Feature(feature) => inputs.features.get(feature),
+            Input::Instant => Some(&inputs.instants),
+            Input::Derived(step) => before.get(step).map(|column| &column.array),
+        };
+        let columns = self.inputs.iter().filter_map(found).cloned().collect();
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        let batch = RecordBatch::try_new_with_options(self.schema.clone(), columns, &options);
+        let evaluated = batch.ok().and_then(|batch| self.expression.evaluate(&batch).ok());
+        match evaluated {
+            Some(evaluated) => {
+                DerivedColumn { data_type: self.data_type, array: evaluated.array, failed: evaluated.failed }
+            }
+            // Columns of other types than the plan has: nothing a request can cause, and no value either.
+            None => DerivedColumn {
+                data_type: self.data_type,
+                array: new_null_array(&arrow_type(self.data_type), rows),
+                failed: (0..rows).collect(),
+            },
+        }
+    }
+}
+
+impl DerivedColumn {
+    /// The feature in a row.
+    pub fn value(&self, row: usize) -> FeatureValue {
+        let value = value_at(self.data_type, &self.array, row);
+        let status = match (self.failed.binary_search(&row).is_ok(), value.is_null()) {
+            (true, _) => Status::Error,
+            (false, true) => Status::MissingData,
+            (false, false) => Status::Present,
+        };
+        FeatureValue { value, status }
+    }
+}
+
+/// The value in a row of a column of `data_type`.
+fn value_at(data_type: DataType, array: &ArrayRef, row: usize) -> Value {
+    if array.is_null(row) {
+        return Value::Null;
+    }
+    match data_type {
+        DataType::Int32 => Value::Int32(array.as_primitive::<Int32Type>().value(row)),
+        DataType::Int64 => Value::Int64(array.as_primitive::<Int64Type>().value(row)),
+        DataType::Float32 => Value::Float32(array.as_primitive::<Float32Type>().value(row)),
+        DataType::Float64 => Value::Float64(array.as_primitive::<Float64Type>().value(row)),
+        DataType::String => Value::String(array.as_string::<i32>().value(row).to_string()),
+        DataType::Bool => Value::Bool(array.as_boolean().value(row)),
+        DataType::Timestamp => {
+            Value::Timestamp(EventTime::from_micros(array.as_primitive::<TimestampMicrosecondType>().value(row)))
+        }
+    }
+}
