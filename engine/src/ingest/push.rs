@@ -126,7 +126,10 @@ impl LogIngest {
             let suggestion = suggestion(name, names);
             return Err(PushError::UnknownSource { name: name.chars().take(64).collect(), suggestion });
         };
-        let stream = pushable.stream.as_ref().ok_or_else(|| PushError::NoStream(name.to_string()))?;
+        let stream = pushable.stream.as_ref().ok_or_else(|| match &pushable.shape {
+            Shape::Source(Source { changes_of: Some(_), .. }) => PushError::Derived(name.to_string()),
+            _ => PushError::NoStream(name.to_string()),
+        })?;
         Ok((pushable, stream))
     }
 
