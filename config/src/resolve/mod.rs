@@ -7,6 +7,7 @@ mod aggregates;
 mod attributes;
 mod categories;
 mod changelogs;
+mod explode;
 mod functions;
 mod limits;
 mod modes;

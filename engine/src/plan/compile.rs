@@ -47,7 +47,7 @@ impl Compiler<'_> {
         let views: Vec<usize> =
             (0..self.definitions.views.len()).filter(|v| self.definitions.views[*v].source == source).collect();
         let mut fields: Vec<Field> =
-            definition.schema.iter().map(|c| Field::new(&c.name, arrow_type(c.data_type), true)).collect();
+            definition.event_columns().iter().map(|c| Field::new(&c.name, arrow_type(c.data_type), true)).collect();
         let mut nodes = vec![Node::Read];
         for (e, enrich) in definition.enrich.iter().enumerate() {
             let dimension = &self.definitions.dimensions[enrich.dimension];

@@ -41,7 +41,6 @@ fn plan(mode: Mode, data_type: DataType, windows: &[(i64, i64)], functions: &[Fu
         retracts: false,
         categories: None,
         plan_id: PlanId(0),
-        categories: None,
     }
 }
 
