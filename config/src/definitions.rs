@@ -110,6 +110,8 @@ pub struct Source {
     pub lateness: Span,
     /// Set when records say how rows of a table change; the events are the rows as they are now.
     pub changelog: Option<Changelog>,
+    /// Set when a column holds lists: every element makes an event of its own, before anything is joined or computed.
+    pub explode: Option<Explode>,
     /// Joins with dimensions, applied in order; each appends its columns to the event.
     pub enrich: Vec<Enrich>,
     /// Computed columns, applied in order after `enrich`; each may use those before it.
@@ -136,6 +138,26 @@ pub struct ChangesOf {
     /// Names of features that are not, of all parts of the user's view.
     #[serde(skip)]
     pub left_out: Vec<String>,
+}
+
+impl Source {
+    /// Columns of an event before joins: those of the schema, the one that is exploded under its own name.
+    pub fn event_columns(&self) -> Vec<Column> {
+        let mut columns = self.schema.clone();
+        if let Some(explode) = &self.explode {
+            columns[explode.column].name.clone_from(&explode.name);
+        }
+        columns
+    }
+}
+
+/// A column of lists that is taken apart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Explode {
+    /// Index into the source's schema, where its type is that of the elements.
+    pub column: usize,
+    /// What an event calls its element.
+    pub name: String,
 }
 
 /// Changes of the rows of a table.
@@ -462,6 +484,17 @@ pub fn arrow_type(data_type: DataType) -> arrow::datatypes::DataType {
 /// The type of an Arrow column, where features know it.
 pub fn column_type(arrow: &arrow::datatypes::DataType) -> Option<DataType> {
     DataType::ALL.into_iter().find(|t| &arrow_type(*t) == arrow)
+}
+
+/// Columns of which one, where given, holds lists of its type.
+pub fn record_schema(columns: &[Column], list: Option<usize>) -> arrow::datatypes::SchemaRef {
+    use arrow::datatypes::{DataType as Arrow, Field, Schema};
+    let field = |(index, c): (usize, &Column)| {
+        let plain = arrow_type(c.data_type);
+        let of_list = || Arrow::List(std::sync::Arc::new(Field::new_list_field(plain.clone(), true)));
+        Field::new(&c.name, if list == Some(index) { of_list() } else { plain.clone() }, true)
+    };
+    std::sync::Arc::new(Schema::new(columns.iter().enumerate().map(field).collect::<Vec<_>>()))
 }
 
 /// Columns as an Arrow schema; every field may be null.

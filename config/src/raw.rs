@@ -89,6 +89,8 @@ record! {
         lateness: Option<At<Spelled>>,
         /// Records are changes of the rows of a table: a changed or deleted row counts as if it had never been otherwise.
         changelog: Option<At<RawChangelog>>,
+        /// A column of type `array<T>` whose every element makes an event of its own.
+        explode: Option<At<RawExplode>>,
         /// Joins with dimensions, applied in order.
         enrich: Option<Parts<RawEnrich>>,
         /// Computed columns, applied in order after `enrich`.
@@ -109,6 +111,16 @@ record! {
         format: Option<At<String>>,
         /// A column that grows with every change of a row: changes that come too late are told by it.
         version: Option<At<String>>,
+    }
+}
+
+record! {
+    /// A column of lists that is taken apart.
+    pub struct RawExplode = "explode step" {
+        /// The column, of type `array<T>`.
+        column: At<String>,
+        /// What an event calls its element; as the column unless written.
+        alias = "as": Option<At<String>>,
     }
 }
 

@@ -6,7 +6,8 @@ mod refused_cases;
 mod refused_rich_cases;
 
 use freshet_config::definitions::{
-    Changelog, ChangelogFormat, Definitions, FileFormat, Files, GroupShape, Mode, ServiceFeature, Stream, StreamFormat,
+    Changelog, ChangelogFormat, Definitions, Explode, FileFormat, Files, GroupShape, Mode, ServiceFeature, Stream,
+    StreamFormat,
 };
 use freshet_config::parse;
 use freshet_config::time::{EventTime, Span};
@@ -66,6 +67,24 @@ fn every_mistake_in_functions_and_windows_is_refused_with_its_place_and_a_hint()
         let found = refused(&one_file(&RICH.replacen(from, to, 1)));
         assert_eq!(found, expected, "`{from}` -> `{to}`");
     }
+}
+
+#[test]
+fn an_exploded_column_has_the_type_of_its_elements() {
+    let lists = changed("tailnum: string, ts", "tailnum: array<string>, ts");
+    let written = |step: &str| lists.replacen("dedup_key: txn_id", &format!("dedup_key: txn_id\n    {step}"), 1);
+    let definitions = accepted(&written("explode: {column: tailnum}"));
+    let source = &definitions.sources[1];
+    assert_eq!(source.explode, Some(Explode { column: 5, name: "tailnum".into() }));
+    assert_eq!(source.schema[5].data_type, DataType::String);
+    // What follows knows the element by its own name, and the record's column no more.
+    let renamed = written("explode: {column: tailnum, as: plane}");
+    let unknown = "a.yaml:12:43: no column `tailnum`";
+    assert!(refused(&one_file(&renamed))[0].starts_with(unknown), "{:?}", refused(&one_file(&renamed)));
+    let joined = accepted(&renamed.replace("on: {tailnum: tailnum}", "on: {tailnum: plane}"));
+    assert_eq!(joined.sources[1].event_columns()[5].name, "plane");
+    assert_eq!(joined.sources[1].enrich[0].on, [5]);
+    assert_ne!(joined.plan_id(), definitions.plan_id());
 }
 
 #[test]

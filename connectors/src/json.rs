@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 
 use crate::changes::{self, DELETED};
 use crate::events::{Code, EventBatch, MAX_RECORD_BYTES, Rejection, TimeBounds, excerpt};
+use crate::explode::MAX_ELEMENTS;
 use crate::position;
 use crate::row::{Cell, Refusal, Row, Rows, Rules, mismatch, parse_number, parse_quoted};
 
@@ -115,13 +116,13 @@ impl JsonDecoder {
 
     /// `false` when there is nothing in the record.
     fn accept(&mut self, payload: &[u8], record_time: EventTime) -> Result<bool, Refusal> {
-        let columns = &self.rows.rules().columns;
+        let rules = self.rows.rules();
         let row = match self.enveloped && payload.len() <= MAX_RECORD_BYTES {
-            false => self.reader.read(payload, columns)?,
+            false => self.reader.read(payload, rules)?,
             true => {
                 let Some(unwrapped) = changes::unwrap(payload)? else { return Ok(false) };
-                let row = self.reader.read(unwrapped.row.as_bytes(), columns)?;
-                if let Some(changes) = &self.rows.rules().changes {
+                let row = self.reader.read(unwrapped.row.as_bytes(), rules)?;
+                if let Some(changes) = &rules.changes {
                     changes.set_removed(row, unwrapped.removed);
                 }
                 row
@@ -156,7 +157,7 @@ pub(crate) struct ObjectReader {
 }
 
 impl ObjectReader {
-    pub fn read(&mut self, payload: &[u8], columns: &[Column]) -> Result<&mut Row, Refusal> {
+    pub fn read(&mut self, payload: &[u8], rules: &Rules) -> Result<&mut Row, Refusal> {
         if payload.len() > MAX_RECORD_BYTES {
             return Err(too_large(payload.len()));
         }
@@ -169,8 +170,8 @@ impl ObjectReader {
         if nests_too_deep(payload) {
             return Err(Refusal::new(Code::Size, format!("the record nests deeper than {MAX_DEPTH} levels")));
         }
-        self.row.clear(columns.len());
-        let mut fields = Fields { columns, row: &mut self.row, refusal: None };
+        self.row.clear(rules.columns.len());
+        let mut fields = Fields { columns: &rules.columns, list: rules.list, row: &mut self.row, refusal: None };
         let mut json = serde_json::Deserializer::from_str(text);
         let parsed = json.deserialize_map(&mut fields).and_then(|()| json.end());
         match (fields.refusal, parsed) {
@@ -220,6 +221,8 @@ fn nests_too_deep(payload: &[u8]) -> bool {
 /// Walks the fields of the object. Its own refusals travel beside serde's error, which can only carry text.
 struct Fields<'a> {
     columns: &'a [Column],
+    /// The column of lists.
+    list: Option<usize>,
     row: &'a mut Row,
     refusal: Option<Refusal>,
 }
@@ -262,7 +265,8 @@ impl Fields<'_> {
             if self.row.cells[index] != Cell::Absent {
                 return Ok(Err(duplicate(&name)));
             }
-            match self.cell(index, raw) {
+            let cell = if self.list == Some(index) { self.items(index, raw) } else { self.cell(index, raw) };
+            match cell {
                 Ok(cell) => self.row.cells[index] = cell,
                 Err(refusal) => return Ok(Err(refusal)),
             }
@@ -277,6 +281,26 @@ impl Fields<'_> {
             Some(column) if column.name == name => Some(next),
             _ => self.columns.iter().position(|column| column.name == name),
         }
+    }
+
+    /// The elements of a list, or null.
+    fn items(&mut self, index: usize, raw: &str) -> Result<Cell, Refusal> {
+        let Column { name, data_type } = &self.columns[index];
+        if raw == "null" {
+            return Ok(Cell::Null);
+        }
+        let items: Vec<&RawValue> = serde_json::from_str(raw)
+            .map_err(|_| Refusal::new(Code::Type, format!("`{name}` must be an array of {data_type} values")))?;
+        if items.len() > MAX_ELEMENTS {
+            let message = format!("`{name}` has {} elements, more than the {MAX_ELEMENTS} allowed", items.len());
+            return Err(Refusal::new(Code::Size, message));
+        }
+        let start = self.row.items.len();
+        for item in items {
+            let cell = self.cell(index, item.get())?;
+            self.row.items.push(cell);
+        }
+        Ok(Cell::List { start, end: self.row.items.len() })
     }
 
     /// `raw` is valid JSON, without space around it.

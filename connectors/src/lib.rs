@@ -4,6 +4,7 @@
 
 pub mod changes;
 pub mod events;
+pub mod explode;
 pub mod files;
 pub mod json;
 pub mod kafka;

@@ -48,6 +48,7 @@ fn source(format: FileFormat, path: &str) -> Source {
         tie_breaker: None,
         lateness: Span::ZERO,
         changelog: None,
+        explode: None,
         enrich: Vec::new(),
         select: Vec::new(),
         place: Place::default(),

@@ -32,6 +32,7 @@ fn source() -> Source {
         tie_breaker: None,
         lateness: Span::ZERO,
         changelog: None,
+        explode: None,
         enrich: Vec::new(),
         select: Vec::new(),
         place: Place::default(),

@@ -130,6 +130,7 @@ impl Engine {
         let tally = |source: &Source| {
             // A tie breaker takes the place of positions: nobody can tell what was seen before.
             let before = match source.tie_breaker {
+                None if source.explode.is_some() => positions.consumed(&source.name).of_elements(),
                 None => positions.consumed(&source.name),
                 Some(_) => Consumed::default(),
             };

@@ -214,7 +214,7 @@ impl Shared {
                 future: counts.future + refused.future,
                 duplicate: counts.duplicate,
                 unparsable: counts.unparsable() + refused.unparsable() + tally.keyless(),
-                filtered: tally.filtered(),
+                filtered: counts.filtered + tally.filtered(),
                 position_lag: (lag != u64::MAX).then_some(lag),
             }
         });

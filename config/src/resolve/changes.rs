@@ -79,6 +79,7 @@ pub fn source(raw: RawChanges, views: &Section<ViewShape>, errors: &mut Diagnost
             tie_breaker: None,
             lateness: lateness?,
             changelog: None,
+            explode: None,
             enrich: Vec::new(),
             select,
             place: raw.name.place.clone(),

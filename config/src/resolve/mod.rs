@@ -9,6 +9,7 @@ mod categories;
 mod chains;
 mod changelogs;
 mod changes;
+mod explode;
 mod expressions;
 mod functions;
 mod limits;

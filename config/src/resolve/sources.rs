@@ -5,6 +5,7 @@ use crate::definitions::{Computed, Enrich, FileFormat, Files, Source, Stream, St
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::raw::{RawChangelog, RawComputed, RawEnrich, RawFiles, RawSource, RawStream};
 use crate::resolve::changelogs::changelog;
+use crate::resolve::explode;
 use crate::resolve::limits::{DEFAULT_LATENESS, MAX_COLUMNS};
 use crate::resolve::names::{Once, Section, check_column};
 use crate::resolve::spans::{bounded_span, of, read_sql};
@@ -30,13 +31,16 @@ impl SourceShape {
 
 /// Resolves a source.
 pub fn source(
-    raw: RawSource,
+    mut raw: RawSource,
     dimensions: &Section<DimensionShape>,
     errors: &mut Diagnostics,
 ) -> (SourceShape, Option<Source>) {
     let owner = format!("source `{}`", shorten(&raw.name.value));
+    explode::unwrap_type(&owner, &mut raw, errors);
     let mut event = columns(&owner, &raw.schema, errors);
     let schema = event.clone();
+    let exploded =
+        raw.explode.as_ref().map(|written| explode::explode(&owner, written, &raw, &schema, &mut event, errors));
     if raw.stream.is_none() && raw.history.is_none() {
         let message = format!("{owner} has neither `stream` nor `history`, so no event could come");
         errors.push(Diagnostic::new(&raw.name.place, "DEF-ARG", message).hint("add at least one of the two"));
@@ -57,10 +61,17 @@ pub fn source(
     });
 
     let mut once = Once::of("column", &owner);
-    for (name, _) in &raw.schema.entries {
-        once.insert(&name.value, &name.place, errors);
+    if let (Some(written), Some(files)) = (&raw.explode, &history) {
+        explode::check_files(&owner, written, files.as_ref(), errors);
     }
-    let enrich = joins(&owner, &raw, &schema, dimensions, &mut event, &mut once, errors);
+    for (index, (name, _)) in raw.schema.entries.iter().enumerate() {
+        let called = event.columns.get(index).map_or(&name.value, |column| &column.name);
+        let alias = raw.explode.as_ref().and_then(|explode| explode.value.alias.as_ref());
+        let place = alias.filter(|_| *called != name.value).map_or(&name.place, |alias| &alias.place);
+        once.insert(called, place, errors);
+    }
+    let known = event.clone();
+    let enrich = joins(&owner, &raw, &known, dimensions, &mut event, &mut once, errors);
     let select = computed(&owner, raw.select.as_ref(), &mut event, &mut once, errors);
     if schema.columns.len() <= MAX_COLUMNS && event.columns.len() > MAX_COLUMNS {
         let message = format!(
@@ -82,6 +93,10 @@ pub fn source(
             tie_breaker: tie_breaker.flatten(),
             lateness: lateness?,
             changelog: match changelog {
+                Some(sound) => Some(sound?),
+                None => None,
+            },
+            explode: match exploded {
                 Some(sound) => Some(sound?),
                 None => None,
             },

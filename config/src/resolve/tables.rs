@@ -90,6 +90,9 @@ pub fn read_type(user: &str, written: &At<String>, errors: &mut Diagnostics) -> 
     if found.is_none() {
         let message = format!("unknown type `{}` of {user}", shorten(&written.value));
         let hint = match elsewhere(&written.value.to_ascii_lowercase()) {
+            _ if written.value.starts_with("array<") => {
+                "only a source's column that is exploded holds lists: add `explode: {column: NAME}`".to_string()
+            }
             Some(ours) => format!("write `{ours}`"),
             None => suggestion(&written.value, DataType::ALL.map(DataType::name)),
         };

@@ -5,6 +5,31 @@ pub type Case = (&'static str, &'static str, &'static [&'static str]);
 
 #[rustfmt::skip]
 pub const CASES: &[Case] = &[
+    ("dedup_key: txn_id", "dedup_key: tailnum\n    explode: {column: tailnum}", &[
+        "5:109: the exploded column `tailnum` of source `transactions` is `string`, not a list [DEF-TYPE]; write `tailnum: array<string>`",
+        "7:16: the dedup key of source `transactions` is `tailnum`, which is exploded [DEF-ARG]; name a column that an event has once",
+    ]),
+    ("dedup_key: txn_id", "changelog: {key: card_id}\n    explode: {column: tailnum}", &[
+        "5:109: the exploded column `tailnum` of source `transactions` is `string`, not a list [DEF-TYPE]; write `tailnum: array<string>`",
+        "7:16: source `transactions` has a `changelog`, whose rows are events as they are, and an `explode` step [DEF-ARG]; remove one of the two",
+    ]),
+    ("history: {parquet: {path: \"data/txn/\"}}", "history: {csv: {path: txn/}}\n    explode: {column: tailnum}", &[
+        "5:14: source `transactions` explodes a column, and its history is CSV, which holds no lists [DEF-ARG]; keep the history as Parquet or NDJSON",
+        "6:109: the exploded column `tailnum` of source `transactions` is `string`, not a list [DEF-TYPE]; write `tailnum: array<string>`",
+    ]),
+    ("tailnum: string, ts: timestamp", "tailnum: array<string>, ts: timestamp", &[
+        "5:109: unknown type `array<string>` of column `tailnum` of source `transactions` [DEF-TYPE]; only a source's column that is exploded holds lists: add `explode: {column: NAME}`",
+    ]),
+    ("dedup_key: txn_id", "dedup_key: txn_id\n    explode: {column: country, as: ts}", &[
+        "5:92: the exploded column `country` of source `transactions` is `string`, not a list [DEF-TYPE]; write `country: array<string>`",
+        "5:117: the column `ts` of source `transactions` is defined twice, first at a.yaml:8:36 and again here [DEF-DUP]; rename or remove one of the two",
+    ]),
+    ("dedup_key: txn_id", "dedup_key: txn_id\n    explode: {column: items}", &[
+        "8:23: no column `items` for the explode step of source `transactions` [DEF-COL]; the columns are txn_id, card_id, merchant_id, amount, country, tailnum, ts, seq",
+    ]),
+    ("txn_id: string, card_id: int64, merchant_id: int64", "txn_id: array<string>, card_id: int64, merchant_id: int64", &[
+        "5:22: unknown type `array<string>` of column `txn_id` of source `transactions` [DEF-TYPE]; only a source's column that is exploded holds lists: add `explode: {column: NAME}`",
+    ]),
     ("dedup_key: txn_id", "dedup_key: txn_id\n    changelog: {key: txn_id}", &[
         "7:16: source `transactions` has a `changelog`, of whose records the last counts, and a `dedup_key` [DEF-ARG]; remove it; what names a row is the changelog's key, in line 8",
     ]),

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray, TimestampMicrosecondArray};
+use arrow::array::{Array, ArrayRef, AsArray, ListArray, PrimitiveArray, TimestampMicrosecondArray};
 use arrow::compute::cast;
 use arrow::datatypes::{
-    ArrowPrimitiveType, DataType as Arrow, Float32Type, Float64Type, TimeUnit, TimestampMicrosecondType,
+    ArrowPrimitiveType, DataType as Arrow, Field, Float32Type, Float64Type, TimeUnit, TimestampMicrosecondType,
     TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
 };
 use arrow::error::ArrowError;
@@ -15,6 +15,7 @@ use freshet_config::time::EventTime;
 use freshet_config::value::DataType;
 
 use crate::events::Code;
+use crate::explode::MAX_ELEMENTS;
 use crate::row::Refusal;
 
 /// Rows that cannot be taken, with the first thing wrong with each.
@@ -68,6 +69,39 @@ pub(super) fn convert(array: &ArrayRef, column: &Column, faults: &mut Faults) ->
         (wanted, found) if found == &arrow_type(wanted) => Ok(array.clone()),
         (wanted, _) => cast(array, &arrow_type(wanted)),
     }
+}
+
+/// As [`converts`], for lists of `to`.
+pub(super) fn converts_list(from: &Arrow, to: DataType) -> bool {
+    matches!(from, Arrow::List(items) | Arrow::LargeList(items) if converts(items.data_type(), to))
+}
+
+/// As [`convert`], for a column of lists: a row is at fault when one of its elements is.
+pub(super) fn convert_list(array: &ArrayRef, column: &Column, faults: &mut Faults) -> Result<ArrayRef, ArrowError> {
+    let lists = match array.data_type() {
+        Arrow::LargeList(items) => &cast(array, &Arrow::List(items.clone()))?,
+        _ => array,
+    };
+    let lists = lists.as_list::<i32>();
+    let mut of_elements = Faults::new();
+    let elements = convert(lists.values(), column, &mut of_elements)?;
+    let offsets = lists.offsets();
+    for (element, refusal) in of_elements {
+        let row = offsets.partition_point(|end| *end as usize <= element).saturating_sub(1);
+        // Elements of null rows, and those before or behind a slice, belong to none.
+        if row < lists.len() && lists.is_valid(row) {
+            faults.entry(row).or_insert(refusal);
+        }
+    }
+    for row in 0..lists.len() {
+        let length = lists.value_length(row) as usize;
+        if length > MAX_ELEMENTS {
+            let message = format!("`{}` has {length} elements, more than the {MAX_ELEMENTS} allowed", column.name);
+            faults.entry(row).or_insert(Refusal::new(Code::Size, message));
+        }
+    }
+    let field = Arc::new(Field::new_list_field(arrow_type(column.data_type), true));
+    Ok(Arc::new(ListArray::try_new(field, offsets.clone(), elements, lists.nulls().cloned())?))
 }
 
 /// Times in microseconds. A zone changes how a time is shown, not which one it is; a time without one counts as UTC.

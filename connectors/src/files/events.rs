@@ -35,7 +35,8 @@ impl EventFiles {
     /// Finds the files of the source's history and checks them all. Relative paths count from `base_dir`.
     pub fn open(source: &Source, base_dir: &Path) -> Result<EventFiles, FileError> {
         let history = source.history.as_ref().ok_or_else(|| FileError::NoHistory(source.name.clone()))?;
-        let found = plan(history, &source.schema, base_dir)?;
+        let list = source.explode.as_ref().map(|explode| explode.column);
+        let found = plan(history, &source.schema, list, base_dir)?;
         Ok(EventFiles {
             format: history.format,
             files: found.files,

@@ -111,13 +111,13 @@ fn open(format: FileFormat, path: &Path, rules: Rules, skip: u64) -> Result<Box<
     })
 }
 
-/// Finds the files and checks that each has the columns.
-fn plan(files: &Files, columns: &[Column], base_dir: &Path) -> Result<FileList, FileError> {
+/// Finds the files and checks that each has the columns, of which `of_lists` holds lists.
+fn plan(files: &Files, columns: &[Column], of_lists: Option<usize>, base_dir: &Path) -> Result<FileList, FileError> {
     let found = list(files, base_dir)?;
     let mut problems = Vec::new();
     for path in &found.files {
         match files.format {
-            FileFormat::Parquet => problems.extend(parquet::check(path, columns)?),
+            FileFormat::Parquet => problems.extend(parquet::check(path, columns, of_lists)?),
             FileFormat::Csv => problems.extend(csv::check(path, columns)?),
             // Objects name their own fields: there is nothing to check before reading.
             FileFormat::Ndjson => {}
@@ -130,7 +130,7 @@ fn plan(files: &Files, columns: &[Column], base_dir: &Path) -> Result<FileList, 
 /// Relative paths count from `base_dir`. The first bad row is an error.
 pub fn read_table(files: &Files, columns: &[Column], base_dir: &Path) -> Result<Vec<RecordBatch>, FileError> {
     let mut batches = Vec::new();
-    for path in plan(files, columns, base_dir)?.files {
+    for path in plan(files, columns, None, base_dir)?.files {
         let mut chunks = open(files.format, &path, Rules::of_columns(columns), 0)?;
         while let Some(chunk) = chunks.next_chunk()? {
             if let Some(rejection) = chunk.rejections.into_iter().next() {

@@ -52,7 +52,7 @@ impl Chunks for NdjsonChunks {
             let rows = &mut self.rows.rows;
             let (outcome, raw) = match line {
                 Line::Whole(text) => {
-                    let row = self.objects.read(text, &rows.rules().columns);
+                    let row = self.objects.read(text, rows.rules());
                     (row.and_then(|row| rows.accept(row, None)), text)
                 }
                 Line::TooLong(start, bytes) => (Err(too_large(bytes)), start),

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, new_null_array};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Schema, SchemaRef};
-use freshet_config::definitions::{Column, arrow_schema, arrow_type};
+use freshet_config::definitions::{Column, arrow_type};
 use freshet_config::value::MAX_KEY_STRING_BYTES;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
-use super::convert::{Faults, convert, converts};
+use super::convert::{Faults, convert, convert_list, converts, converts_list};
 use super::{CHUNK_ROWS, Chunk, Chunks, FileError, FileProblem, missing_column, shown_name};
 use crate::changes::removals;
 use crate::events::Rejection;
@@ -33,10 +33,10 @@ pub fn read_all(path: &Path) -> Result<(SchemaRef, Vec<RecordBatch>), FileError>
 }
 
 /// What keeps the file from being read, if anything does.
-pub(super) fn check(path: &Path, columns: &[Column]) -> Result<Vec<FileProblem>, FileError> {
+pub(super) fn check(path: &Path, columns: &[Column], list: Option<usize>) -> Result<Vec<FileProblem>, FileError> {
     Ok(match builder(path)? {
         Err(problem) => vec![problem],
-        Ok(builder) => problems(path, builder.schema(), columns, columns.len()),
+        Ok(builder) => problems(path, builder.schema(), columns, columns.len(), list),
     })
 }
 
@@ -53,7 +53,13 @@ fn builder(path: &Path) -> Result<Result<Builder, FileProblem>, FileError> {
 }
 
 /// Columns from `optional_from` on may be missing.
-fn problems(path: &Path, schema: &Schema, columns: &[Column], optional_from: usize) -> Vec<FileProblem> {
+fn problems(
+    path: &Path,
+    schema: &Schema,
+    columns: &[Column],
+    optional_from: usize,
+    list: Option<usize>,
+) -> Vec<FileProblem> {
     let wrong = |(index, column): (usize, &Column)| -> Option<String> {
         let Column { name, data_type } = column;
         let mut fields = schema.fields().iter().filter(|field| field.name() == name);
@@ -67,8 +73,11 @@ fn problems(path: &Path, schema: &Schema, columns: &[Column], optional_from: usi
             return Some(format!("has more than one column `{name}`"));
         }
         let found = field.data_type();
-        (!converts(found, *data_type))
-            .then(|| format!("has column `{name}` as {found}, which does not convert to {data_type} exactly"))
+        let (fits, wanted) = match list == Some(index) {
+            true => (converts_list(found, *data_type), format!("a list of {data_type}")),
+            false => (converts(found, *data_type), data_type.to_string()),
+        };
+        (!fits).then(|| format!("has column `{name}` as {found}, which does not convert to {wanted} exactly"))
     };
     let problem = |message| FileProblem { file: path.to_path_buf(), message };
     columns.iter().enumerate().filter_map(wrong).map(problem).collect()
@@ -87,7 +96,7 @@ pub(super) struct ParquetChunks {
 impl ParquetChunks {
     pub fn open(path: &Path, rules: Rules, skip: u64) -> Result<ParquetChunks, FileError> {
         let builder = builder(path)?.map_err(|problem| FileError::Unusable(vec![problem]))?;
-        let problems = problems(path, builder.schema(), &rules.columns, rules.optional_from);
+        let problems = problems(path, builder.schema(), &rules.columns, rules.optional_from, rules.list);
         if !problems.is_empty() {
             return Err(FileError::Unusable(problems));
         }
@@ -106,7 +115,7 @@ impl ParquetChunks {
             .with_offset(usize::try_from(skip).unwrap_or(usize::MAX));
         let reader =
             survive(|| builder.build().map_err(|error| error.to_string())).map_err(|error| damaged(path, error))?;
-        let schema = arrow_schema(&rules.columns);
+        let schema = rules.schema();
         Ok(ParquetChunks { path: path.to_path_buf(), reader, rules, schema, groups, next_row: skip })
     }
 
@@ -121,7 +130,11 @@ impl ParquetChunks {
                 arrays.push(new_null_array(&arrow_type(column.data_type), read.num_rows()));
                 continue;
             };
-            arrays.push(convert(array, column, &mut faults).map_err(|error| damaged(&self.path, error))?);
+            let converted = match self.rules.list == Some(index) {
+                true => convert_list(array, column, &mut faults),
+                false => convert(array, column, &mut faults),
+            };
+            arrays.push(converted.map_err(|error| damaged(&self.path, error))?);
         }
         let options = RecordBatchOptions::new().with_row_count(Some(read.num_rows()));
         let batch = RecordBatch::try_new_with_options(self.schema.clone(), arrays, &options)

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanBuilder, Float32Builder, Float64Builder, Int32Builder, Int64Builder, StringBuilder,
+    ArrayRef, BooleanBuilder, Float32Builder, Float64Builder, Int32Builder, Int64Builder, ListArray, StringBuilder,
     TimestampMicrosecondBuilder,
 };
+use arrow::buffer::{NullBuffer, OffsetBuffer};
+use arrow::datatypes::Field;
+use freshet_config::definitions::arrow_type;
 use freshet_config::value::DataType;
 
-use super::Cell;
+use super::{Cell, Row};
 
 #[derive(Debug)]
 pub(super) enum ColumnBuilder {
@@ -19,6 +22,26 @@ pub(super) enum ColumnBuilder {
     String(StringBuilder),
     Bool(BooleanBuilder),
     Timestamp(TimestampMicrosecondBuilder),
+    List(Box<ListBuilder>),
+}
+
+/// Elements, and where each row's end.
+#[derive(Debug)]
+pub(super) struct ListBuilder {
+    elements: ColumnBuilder,
+    data_type: DataType,
+    lengths: Vec<usize>,
+    valid: Vec<bool>,
+}
+
+impl ListBuilder {
+    fn finish(&mut self) -> ArrayRef {
+        let field = Arc::new(Field::new_list_field(arrow_type(self.data_type), true));
+        let offsets = OffsetBuffer::from_lengths(std::mem::take(&mut self.lengths));
+        let valid = NullBuffer::from(std::mem::take(&mut self.valid));
+        // As many elements were appended as the lengths say.
+        Arc::new(ListArray::new(field, offsets, self.elements.finish(), Some(valid)))
+    }
 }
 
 impl ColumnBuilder {
@@ -34,9 +57,27 @@ impl ColumnBuilder {
         }
     }
 
-    /// Appends a cell that was parsed for this column's type; a cell of any other kind counts as null.
-    pub fn append(&mut self, cell: Cell, text: &str) {
+    /// A column of lists.
+    pub fn list_of(data_type: DataType) -> ColumnBuilder {
+        let elements = ColumnBuilder::new(data_type);
+        let list = ListBuilder { elements, data_type, lengths: Vec::new(), valid: Vec::new() };
+        ColumnBuilder::List(Box::new(list))
+    }
+
+    /// Appends a cell of `row` that was parsed for this column's type; a cell of any other kind counts as null.
+    pub fn append(&mut self, cell: Cell, row: &Row) {
+        let text = &row.text;
         match (self, cell) {
+            (ColumnBuilder::List(b), Cell::List { start, end }) => {
+                let items = row.items.get(start..end).unwrap_or_default();
+                items.iter().for_each(|item| b.elements.append(*item, row));
+                b.lengths.push(items.len());
+                b.valid.push(true);
+            }
+            (ColumnBuilder::List(b), _) => {
+                b.lengths.push(0);
+                b.valid.push(false);
+            }
             // Parsing checked that the number fits.
             (ColumnBuilder::Int32(b), Cell::Integer(v)) => b.append_option(i32::try_from(v).ok()),
             (ColumnBuilder::Int32(b), _) => b.append_null(),
@@ -65,6 +106,7 @@ impl ColumnBuilder {
             ColumnBuilder::String(b) => Arc::new(b.finish()),
             ColumnBuilder::Bool(b) => Arc::new(b.finish()),
             ColumnBuilder::Timestamp(b) => Arc::new(b.finish()),
+            ColumnBuilder::List(b) => b.finish(),
         }
     }
 }

@@ -8,7 +8,7 @@ mod parse;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
-use freshet_config::definitions::{Column, Source, arrow_schema};
+use freshet_config::definitions::{Column, Source, record_schema};
 use freshet_config::time::EventTime;
 use freshet_config::value::MAX_KEY_STRING_BYTES;
 
@@ -45,6 +45,11 @@ pub(crate) enum Cell {
         start: usize,
         end: usize,
     },
+    /// A range of the row's items.
+    List {
+        start: usize,
+        end: usize,
+    },
     Time {
         at: EventTime,
         /// Written as a bare number, whose unit the sender may have mistaken.
@@ -62,6 +67,8 @@ pub(crate) struct Rules {
     pub bounds: TimeBounds,
     /// Columns from here on may be missing in files.
     pub optional_from: usize,
+    /// A column that holds lists of its type.
+    pub list: Option<usize>,
     /// Set when records say how rows change.
     pub changes: Option<ChangeRules>,
 }
@@ -71,7 +78,12 @@ impl Rules {
         let mut columns = source.schema.clone();
         let optional_from = columns.len();
         let changes = ChangeRules::of_source(source, &mut columns);
-        Rules { columns, event_time: Some(source.event_time), optional_from, changes, ..Rules::default() }
+        let list = source.explode.as_ref().map(|explode| explode.column);
+        Rules { columns, event_time: Some(source.event_time), optional_from, list, changes, ..Rules::default() }
+    }
+
+    pub fn schema(&self) -> SchemaRef {
+        record_schema(&self.columns, self.list)
     }
 
     pub fn of_columns(columns: &[Column]) -> Rules {
@@ -104,6 +116,8 @@ impl Rules {
 pub(crate) struct Row {
     pub cells: Vec<Cell>,
     pub text: String,
+    /// Elements of its list.
+    pub items: Vec<Cell>,
 }
 
 impl Row {
@@ -111,6 +125,7 @@ impl Row {
         self.cells.clear();
         self.cells.resize(columns, Cell::Absent);
         self.text.clear();
+        self.items.clear();
     }
 
     /// Keeps a string and returns its cell.
@@ -132,8 +147,12 @@ pub(crate) struct Rows {
 
 impl Rows {
     pub fn new(rules: Rules) -> Rows {
-        let schema = arrow_schema(&rules.columns);
-        let builders = rules.columns.iter().map(|c| ColumnBuilder::new(c.data_type)).collect();
+        let schema = rules.schema();
+        let builder = |(index, column): (usize, &Column)| match rules.list == Some(index) {
+            true => ColumnBuilder::list_of(column.data_type),
+            false => ColumnBuilder::new(column.data_type),
+        };
+        let builders = rules.columns.iter().enumerate().map(builder).collect();
         Rows { rules, schema, builders, count: 0 }
     }
 
@@ -149,7 +168,7 @@ impl Rows {
     pub fn accept(&mut self, row: &Row, record_time: Option<EventTime>) -> Result<(), Refusal> {
         self.check(row, record_time)?;
         for (builder, cell) in self.builders.iter_mut().zip(&row.cells) {
-            builder.append(*cell, &row.text);
+            builder.append(*cell, row);
         }
         self.count += 1;
         Ok(())

@@ -8,7 +8,8 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{Int32Type, Int64Type};
 use freshet_config::definitions::Source;
 use freshet_config::value::encode_key;
-use freshet_connectors::events::Rejection;
+use freshet_connectors::events::{EventBatch, Rejection};
+use freshet_connectors::explode::Exploder;
 use freshet_connectors::files::EventFiles;
 use freshet_operators::batch::{BatchShape, KeyedBatch, heap_bytes};
 use freshet_operators::project::{Projection, SourceBatch, project};
@@ -132,6 +133,7 @@ struct History<'p> {
     tables: Vec<Table>,
     projections: Vec<Projection>,
     shapes: Vec<BatchShape>,
+    exploder: Option<Exploder>,
     /// Encoded `dedup_key`s that were seen.
     seen: HashSet<Vec<u8>>,
     taker: &'p mut dyn Taker,
@@ -153,12 +155,20 @@ impl<'p> History<'p> {
         let ordered = |group: &&Group| Projection { keep_positions: true, ..group.projection.clone() };
         let projections: Vec<Projection> = groups.iter().map(ordered).collect();
         let shapes: Vec<BatchShape> = projections.iter().map(Projection::shape).collect();
-        Ok(History { source, pipeline, tables, projections, shapes, seen: HashSet::new(), taker })
+        let (exploder, seen) = (Exploder::of_source(source), HashSet::new());
+        Ok(History { source, pipeline, tables, projections, shapes, exploder, seen, taker })
     }
 
     fn take(&mut self, read: RecordBatch, positions: Vec<u64>, report: &mut DatasetReport) -> Result<(), DatasetError> {
         let (read, positions) = self.without_duplicates(read, positions, report)?;
         let positions = self.ordered(&read, positions);
+        let (read, positions) = match &self.exploder {
+            Some(exploder) => {
+                let events = exploder.explode(EventBatch { batch: read, positions, record_times: Vec::new() })?.events;
+                (events.batch, events.positions)
+            }
+            None => (read, positions),
+        };
         let events = self.computed(read, report)?;
         self.project(SourceBatch { events, positions, signs: Vec::new() }, report)
     }

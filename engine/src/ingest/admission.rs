@@ -51,7 +51,7 @@ impl Admission {
         // An event may be ahead of the others by as much as decoding lets it be ahead of its record.
         let ahead = TimeBounds::DEFAULT.future.micros();
         let retention = Span::from_micros(memory.micros().saturating_add(ahead));
-        let identities = source.dedup_key.map(|key| Identities::new(&source.schema, key, retention)).transpose()?;
+        let identities = source.dedup_key.map(|key| Identities::new(source, key, retention)).transpose()?;
         Ok(Admission {
             time: source.event_time,
             tie_breaker: source.tie_breaker,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use freshet_config::definitions::{FileFormat, Files, Source, column_type};
 use freshet_config::value::Value;
 use freshet_connectors::events::Rejection;
@@ -60,16 +60,7 @@ fn record(batch: &RecordBatch, row: usize) -> String {
     let mut text = String::from("{");
     let schema = batch.schema();
     for (column, array) in schema.fields().iter().zip(batch.columns()) {
-        let value = column_type(array.data_type()).map_or(Value::Null, |t| cells::value(array, t, row));
-        let value = match value {
-            Value::Null => continue,
-            Value::String(text) => serde_json::Value::from(text).to_string(),
-            // No column of a source is one.
-            Value::List(_) | Value::Map(_) => continue,
-            Value::Timestamp(at) => format!("\"{at}\""),
-            // Rust prints the shortest digits that read back as the same number, of the same width.
-            number => number.to_string(),
-        };
+        let Some(value) = json(array, row) else { continue };
         if text.len() > 1 {
             text.push(',');
         }
@@ -79,4 +70,20 @@ fn record(batch: &RecordBatch, row: usize) -> String {
     }
     text.push('}');
     text
+}
+
+/// One value; `None` for null.
+fn json(array: &ArrayRef, row: usize) -> Option<String> {
+    if let Some(lists) = array.as_list_opt::<i32>() {
+        let elements = lists.is_valid(row).then(|| lists.value(row))?;
+        let texts = (0..elements.len()).map(|element| json(&elements, element).unwrap_or_else(|| "null".to_string()));
+        return Some(format!("[{}]", texts.collect::<Vec<_>>().join(",")));
+    }
+    match cells::value(array, column_type(array.data_type())?, row) {
+        Value::Null | Value::List(_) | Value::Map(_) => None,
+        Value::String(text) => Some(serde_json::Value::from(text).to_string()),
+        Value::Timestamp(at) => Some(format!("\"{at}\"")),
+        // Rust prints the shortest digits that read back as the same number, of the same width.
+        number => Some(number.to_string()),
+    }
 }

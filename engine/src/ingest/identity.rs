@@ -12,7 +12,7 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
-use freshet_config::definitions::{Column, arrow_type};
+use freshet_config::definitions::{Column, Source, record_schema};
 use freshet_config::time::{EventTime, Span};
 use freshet_config::value::DataType;
 use hashbrown::HashMap;
@@ -59,12 +59,23 @@ pub(super) struct Identified {
 }
 
 impl Identities {
-    /// `column` of `schema` is the dedup key.
-    pub fn new(schema: &[Column], column: usize, retention: Span) -> Result<Identities, ArrowError> {
-        let fields = schema.iter().map(|column| SortField::new(arrow_type(column.data_type)));
+    /// `column` of the source's schema is the dedup key.
+    pub fn new(source: &Source, column: usize, retention: Span) -> Result<Identities, ArrowError> {
+        let list = source.explode.as_ref().map(|explode| explode.column);
+        Identities::of_columns(&source.schema, list, column, retention)
+    }
+
+    fn of_columns(
+        columns: &[Column],
+        list: Option<usize>,
+        column: usize,
+        retention: Span,
+    ) -> Result<Identities, ArrowError> {
+        let schema = record_schema(columns, list);
+        let fields = schema.fields().iter().map(|field| SortField::new(field.data_type().clone()));
         Ok(Identities {
             column,
-            data_type: schema[column].data_type,
+            data_type: columns[column].data_type,
             rows: RowConverter::new(fields.collect())?,
             retention,
             latest: EventTime::MIN,
@@ -171,7 +182,7 @@ mod tests {
 
     #[test]
     fn the_first_of_a_key_stands() {
-        let mut identities = Identities::new(&columns(), 0, Span::from_micros(1_000)).unwrap();
+        let mut identities = Identities::of_columns(&columns(), None, 0, Span::from_micros(1_000)).unwrap();
         assert_eq!(judge(&mut identities, Some("a"), 1, 10), Verdict::New);
         assert_eq!(judge(&mut identities, Some("a"), 1, 10), Verdict::Duplicate);
         assert_eq!(judge(&mut identities, Some("a"), 2, 10), Verdict::Conflict);
@@ -183,7 +194,7 @@ mod tests {
 
     #[test]
     fn identities_are_kept_for_exactly_the_retention_and_memory_follows() {
-        let mut identities = Identities::new(&columns(), 0, Span::from_micros(1_000)).unwrap();
+        let mut identities = Identities::of_columns(&columns(), None, 0, Span::from_micros(1_000)).unwrap();
         assert_eq!(judge(&mut identities, Some("a"), 1, 7), Verdict::New);
         assert_eq!(judge(&mut identities, Some("x"), 1, 1_007), Verdict::New);
         assert_eq!(judge(&mut identities, Some("a"), 1, 7), Verdict::Duplicate, "on the edge");

@@ -7,7 +7,8 @@ use std::time::Duration;
 use arrow::error::ArrowError;
 use freshet_config::definitions::Source;
 use freshet_config::time::{EventTime, Span};
-use freshet_connectors::events::{EventBatch, Rejection, TimeBounds, excerpt};
+use freshet_connectors::events::{Code, EventBatch, Rejection, TimeBounds, excerpt};
+use freshet_connectors::explode::Exploder;
 use freshet_connectors::files::{EventFiles, FileError};
 use freshet_connectors::json::JsonDecoder;
 use freshet_connectors::ledger::Ledger;
@@ -16,7 +17,7 @@ use freshet_connectors::positions::SourcePosition;
 
 use super::admission::{Admission, Judged, Origin};
 use super::changelog::Changelog;
-use super::positions::history_name;
+use super::positions::{Consumed, history_name};
 use super::stream::{Record, StreamReader};
 use super::{Connections, Delivery, IntakeCounts, IntakeError, SavedPositions, history, required_keys};
 use crate::clock::Clock;
@@ -38,6 +39,9 @@ pub struct Intake {
     stream: Option<StreamReader>,
     decoder: JsonDecoder,
     door: Door,
+    exploder: Option<Exploder>,
+    /// What the ledger knows of events without an element.
+    consumed: Consumed,
     ledger: Arc<Ledger>,
     positions: Arc<SavedPositions>,
     clock: Arc<Clock>,
@@ -107,6 +111,12 @@ impl Intake {
             stream,
             decoder: JsonDecoder::new(&source).keys(keys).bounds(bounds(judged, reach)),
             door,
+            exploder: Exploder::of_source(&source),
+            // A tie breaker takes the place of positions: nobody can tell what was seen before.
+            consumed: match source.tie_breaker {
+                None => connections.positions.consumed(&source.name),
+                Some(_) => Consumed::default(),
+            },
             ledger: connections.ledger.clone(),
             positions: connections.positions.clone(),
             clock: connections.clock.clone(),
@@ -157,7 +167,7 @@ impl Intake {
             .door
             .judge(events, self.expired_before, &origin)
             .map_err(|error| IntakeError::Columns { input: self.name.clone(), error })?;
-        Ok(self.settle(judged, |_| known))
+        self.settle(judged, |_| known)
     }
 
     /// The next events of the stream: waits up to `wait` for a record, and decodes at most `max_records` of them.
@@ -199,16 +209,40 @@ impl Intake {
         let known: Vec<bool> =
             judged.rejected_rows.iter().map(|row| stream.was_consumed(origin.position(*row))).collect();
         self.reject(refused, |index| refused_known[index]);
-        Ok(self.settle(judged, |index| known[index]))
+        self.settle(judged, |index| known[index])
     }
 
     /// Counts a judged batch; `known` says which of its rejections the ledger has.
-    fn settle(&mut self, judged: Judged, known: impl Fn(usize) -> bool) -> Option<Delivery> {
+    fn settle(&mut self, judged: Judged, known: impl Fn(usize) -> bool) -> Result<Option<Delivery>, IntakeError> {
         self.reject(judged.rejections, known);
         self.counts.expired += judged.expired;
         self.counts.delivered += judged.removed;
-        self.counts.delivered += judged.delivery.as_ref().map_or(0, |delivery| delivery.events.len() as u64);
-        judged.delivery
+        let delivery = match (judged.delivery, &self.exploder) {
+            (Some(delivery), Some(exploder)) => {
+                let records = delivery.events.len() as u64;
+                let exploded = exploder
+                    .explode(delivery.events)
+                    .map_err(|error| IntakeError::Columns { input: self.name.clone(), error })?;
+                // Each element is an event of its own; an event without one counts as filtered.
+                let (elements, empty) = (exploded.events.len() as u64, exploded.empty.len() as u64);
+                self.counts.consumed += elements + empty - records;
+                self.counts.filtered += empty;
+                self.counts.rejected += empty;
+                let news = exploded.empty.iter().filter(|at| !self.consumed.contains_record(**at)).count() as u64;
+                if news > 0
+                    && let Err(error) = self.ledger.count(&self.name, Code::Filtered, news)
+                {
+                    tracing::warn!(source = self.name, %error, "cannot count what was left out");
+                    self.ledger_trouble = Some(error.to_string());
+                }
+                let retracted = delivery.retracted;
+                let some = elements > 0 || retracted.is_some();
+                some.then_some(Delivery { events: exploded.events, retracted, latest: delivery.latest })
+            }
+            (delivery, _) => delivery,
+        };
+        self.counts.delivered += delivery.as_ref().map_or(0, |delivery| delivery.events.len() as u64);
+        Ok(delivery)
     }
 
     fn reject(&mut self, rejections: Vec<Rejection>, known: impl Fn(usize) -> bool) {

@@ -81,6 +81,8 @@ pub struct IntakeCounts {
     pub late: u64,
     pub duplicate: u64,
     pub future: u64,
+    /// Events without an element, of those that are taken apart.
+    pub filtered: u64,
 }
 
 impl IntakeCounts {
@@ -90,13 +92,14 @@ impl IntakeCounts {
             Reason::Late => self.late += 1,
             Reason::Duplicate => self.duplicate += 1,
             Reason::Future => self.future += 1,
-            // Filters and erasures are not an intake's affair.
-            Reason::Unparsable | Reason::Filtered | Reason::Erased => {}
+            Reason::Filtered => self.filtered += 1,
+            // Erasures are not an intake's affair.
+            Reason::Unparsable | Reason::Erased => {}
         }
     }
 
     pub fn unparsable(&self) -> u64 {
-        self.rejected - self.late - self.duplicate - self.future
+        self.rejected - self.late - self.duplicate - self.future - self.filtered
     }
 }
 
@@ -104,6 +107,7 @@ impl IntakeCounts {
 fn required_keys(plan: &Plan, source: usize) -> Vec<usize> {
     let views: Vec<&View> = plan.definitions.views.iter().filter(|view| view.source == source).collect();
     let schema = &plan.definitions.sources[source].schema;
+    let list = plan.definitions.sources[source].explode.as_ref().map(|explode| explode.column);
     let everywhere = |name: &String| !views.is_empty() && views.iter().all(|view| view.key_columns.contains(name));
-    (0..schema.len()).filter(|column| everywhere(&schema[*column].name)).collect()
+    (0..schema.len()).filter(|column| Some(*column) != list && everywhere(&schema[*column].name)).collect()
 }

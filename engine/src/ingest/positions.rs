@@ -37,10 +37,25 @@ pub struct Consumed {
     /// `(file, row)` of the first record of the history that was not read.
     history: (usize, u64),
     stream: Option<SourcePosition>,
+    /// Positions are those of elements, which are of records here.
+    exploded: bool,
 }
 
 impl Consumed {
+    /// For a source whose events are taken apart.
+    pub fn of_elements(self) -> Consumed {
+        Consumed { exploded: true, ..self }
+    }
+
     pub fn contains(&self, position: u64) -> bool {
+        if self.exploded {
+            let kafka = matches!(self.stream, Some(SourcePosition::Kafka { .. }));
+            return self.contains_record(position::record_of(position, kafka));
+        }
+        self.contains_record(position)
+    }
+
+    pub fn contains_record(&self, position: u64) -> bool {
         if !position::is_stream(position) {
             return position::split_history(position) < self.history;
         }
@@ -81,7 +96,7 @@ impl SavedPositions {
             Some(SourcePosition::Files { file, row }) => (*file, *row),
             _ => (0, 0),
         };
-        Consumed { history, stream: self.before(source).cloned() }
+        Consumed { history, stream: self.before(source).cloned(), exploded: false }
     }
 
     /// Notes a position, and writes the file when the last time was more than a second ago.

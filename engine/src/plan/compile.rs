@@ -64,7 +64,10 @@ impl<'a> Compiler<'a> {
             (0..self.definitions.views.len()).filter(|v| self.definitions.views[*v].source == source).collect();
         let (first, mut fields) = match &definition.changes_of {
             Some(changes) => changes::node(self.definitions, changes, plans, earlier)?,
-            None => (Node::Read, arrow_schema(&definition.schema).fields().iter().map(|f| (**f).clone()).collect()),
+            None => {
+                let columns = arrow_schema(&definition.event_columns());
+                (Node::Read, columns.fields().iter().map(|f| (**f).clone()).collect())
+            }
         };
         let mut nodes = vec![first];
         for (e, enrich) in definition.enrich.iter().enumerate() {

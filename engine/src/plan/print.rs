@@ -87,6 +87,9 @@ impl Plan {
         if let Some(tie) = source.tie_breaker {
             write!(f, ", ties by {}", named(tie))?;
         }
+        if let Some(explode) = &source.explode {
+            write!(f, ", an event per element of {} as {}", named(explode.column), explode.name)?;
+        }
         writeln!(f)
     }
 

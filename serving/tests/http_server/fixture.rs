@@ -171,6 +171,7 @@ fn source(name: &str, stream: Option<Stream>) -> Source {
         tie_breaker: None,
         lateness: Span::ZERO,
         changelog: None,
+        explode: None,
         enrich: Vec::new(),
         select: Vec::new(),
         place: Place::default(),

@@ -1,0 +1,277 @@
+//! Events with a list: each element counts as an event of its own, live, from history and in datasets.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray};
+use arrow::array::{LargeListBuilder, StringBuilder};
+use freshet_config::arrays::feature_array;
+use freshet_config::time::EventTime;
+use freshet_config::value::{Value, encode_key};
+use freshet_connectors::ledger::Ledger;
+use freshet_connectors::store::{MemoryStore, OnlineStore};
+use freshet_engine::clock::Clock;
+use freshet_engine::dataset::Dataset;
+use freshet_engine::plan::Plan;
+use freshet_engine::{Engine, EngineOptions};
+use freshet_operators::lookup::ServedValue;
+use freshet_operators::row::Reader;
+use parquet::arrow::ArrowWriter;
+
+const DEFINITIONS: &str = r#"
+sources:
+  - name: orders
+    stream: {log: {}}
+    HISTORY
+    schema: {id: string, user: int64, items: array<string>, ts: timestamp}
+    event_time: ts
+    dedup_key: id
+    explode: {column: items, as: item}
+    enrich:
+      - {dimension: products, on: {product: item}, columns: [price]}
+    select:
+      - {name: label, sql: "upper(item)"}
+dimensions:
+  - name: products
+    key: product
+    schema: {product: string, price: int64}
+    table: {csv: {path: products.csv}}
+entities:
+  - {name: user, keys: {user: int64}}
+views:
+  - name: bought
+    source: orders
+    entity: user
+    aggregates:
+      - {name: n, fn: count, windows: [1h]}
+      - {name: label, fn: last, of: label, windows: [1h]}
+      - {name: labels, fn: last, n: 4, of: label, windows: [1h]}
+      - {name: spent, fn: sum, of: price, windows: [1h]}
+      - {name: per, fn: count, by: item, windows: [1h]}
+services:
+  - {name: s, features: [bought]}
+"#;
+
+const SECOND: i64 = 1_000_000;
+const START: i64 = 1_767_225_600 * SECOND;
+const ITEMS: [&str; 4] = ["b", "a", "d", "c"];
+
+struct Order {
+    id: String,
+    user: i64,
+    items: Option<Vec<Option<&'static str>>>,
+    at: i64,
+}
+
+fn orders() -> Vec<Order> {
+    let mut seed = 3u64;
+    let mut below = move |n: u64| {
+        seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (seed >> 33) % n
+    };
+    (0..400)
+        .map(|i| Order {
+            // Some come twice.
+            id: format!("o{}", i - i64::from(below(10) == 0)),
+            user: below(3) as i64,
+            items: (below(8) > 0).then(|| {
+                let items = (0..below(5)).map(|_| (below(9) > 0).then(|| ITEMS[below(4) as usize]));
+                items.collect()
+            }),
+            // Several of one instant.
+            at: START + i / 4 * 60 * SECOND,
+        })
+        .collect()
+}
+
+fn line(order: &Order) -> String {
+    let item = |item: &Option<&str>| item.map_or("null".to_string(), |item| format!("\"{item}\""));
+    let items = match &order.items {
+        Some(items) => format!("[{}]", items.iter().map(item).collect::<Vec<_>>().join(", ")),
+        None => "null".to_string(),
+    };
+    format!(r#"{{"id":"{}","user":{},"items":{items},"ts":{}}}"#, order.id, order.user, order.at)
+}
+
+/// Count, last label, last labels, spent, count per item.
+fn expected(orders: &[Order], user: i64, at: i64) -> Vec<Value> {
+    let mut seen = std::collections::HashSet::new();
+    let first = orders.iter().filter(|order| seen.insert(order.id.clone()));
+    let mine = first.filter(|order| order.user == user && order.at > at - 3600 * SECOND && order.at <= at);
+    let items: Vec<Option<&str>> = mine.flat_map(|order| order.items.iter().flatten().copied()).collect();
+    let known: Vec<&str> = items.iter().copied().flatten().collect();
+    let label = |item: &&str| Value::String(item.to_uppercase());
+    let newest = known.len().saturating_sub(4);
+    // `d` has no price.
+    let spent: Vec<i64> =
+        known.iter().filter_map(|item| ["b", "a", "c"].iter().position(|p| p == item)).map(|p| p as i64 + 1).collect();
+    let mut per: Vec<(Value, Value)> = Vec::new();
+    for item in ["a", "b", "c", "d"] {
+        let count = known.iter().filter(|known| **known == item).count() as i64;
+        per.extend((count > 0).then(|| (Value::String(item.to_string()), Value::Int64(count))));
+    }
+    vec![
+        Value::Int64(items.len() as i64),
+        known.last().map_or(Value::Null, label),
+        Value::List(known[newest..].iter().map(label).collect()),
+        if spent.is_empty() { Value::Null } else { Value::Int64(spent.iter().sum()) },
+        Value::Map(per),
+    ]
+}
+
+fn plan(directory: &Path, history: &str) -> Arc<Plan> {
+    std::fs::write(directory.join("products.csv"), "product,price\nb,1\na,2\nc,3\n").unwrap();
+    let text = DEFINITIONS.replace("HISTORY", history);
+    let definitions = freshet_config::parse(&[("d.yaml".to_string(), text)]).unwrap_or_else(|e| panic!("{e}"));
+    Arc::new(Plan::compile(definitions, directory).unwrap_or_else(|e| panic!("{e}")))
+}
+
+struct Running {
+    engine: Engine,
+    store: Arc<OnlineStore>,
+    ledger: Arc<Ledger>,
+    plan: Arc<Plan>,
+}
+
+fn start(directory: &Path, plan: &Arc<Plan>, workers: usize) -> Running {
+    let store = Arc::new(OnlineStore::Memory(MemoryStore::new(plan.views.len())));
+    let ledger = Arc::new(Ledger::open(&directory.join("ledger")).unwrap());
+    let options = EngineOptions {
+        workers,
+        epoch: Duration::from_millis(1),
+        data_dir: directory.to_path_buf(),
+        kafka: None,
+        offline: directory.join("offline"),
+        clock: Arc::new(Clock::event()),
+    };
+    let engine = Engine::start(plan.clone(), options, store.clone(), ledger.clone()).unwrap_or_else(|e| panic!("{e}"));
+    assert!(engine.settle());
+    Running { engine, store, ledger, plan: plan.clone() }
+}
+
+impl Running {
+    fn values(&self, user: i64, at: EventTime) -> Vec<Value> {
+        let mut key = Vec::new();
+        encode_key(&[Value::Int64(user)], &mut key).unwrap();
+        let service = &self.plan.services[0];
+        let OnlineStore::Memory(store) = &*self.store else { panic!("a memory store") };
+        let read = service.views.iter().map(|view| {
+            let mut out = Vec::new();
+            let mut reader = Reader::new(&view.plan);
+            if store.get(view.view, &key, |row| reader.read(&view.plan, Some(row), at, &mut out)).is_none() {
+                reader.read(&view.plan, None, at, &mut out);
+            }
+            out
+        });
+        let views: Vec<_> = read.collect();
+        let value = |value: &ServedValue| match value {
+            ServedValue::View(of) => views[of.view][of.feature].value.clone(),
+            ServedValue::Derived(_) => panic!("nothing is derived"),
+        };
+        service.features.iter().map(|feature| value(&feature.value)).collect()
+    }
+
+    fn check(&self, orders: &[Order]) {
+        let now = self.engine.clock().now();
+        for user in 0..4 {
+            assert_eq!(self.values(user, now), expected(orders, user, now.micros()), "user {user}");
+        }
+        assert_eq!(self.engine.figures().failed, None);
+    }
+
+    fn filtered(&self) -> u64 {
+        self.ledger.summary().iter().filter(|c| c.code.name() == "EV-FILTERED").map(|c| c.count).sum()
+    }
+}
+
+#[test]
+fn every_element_counts_live_and_after_a_restart() {
+    let orders = orders();
+    for workers in [1, 2] {
+        let directory = tempfile::tempdir().unwrap();
+        let plan = plan(directory.path(), "");
+        let running = start(directory.path(), &plan, workers);
+        let lines: Vec<String> = orders.iter().map(line).collect();
+        for part in lines.chunks(37) {
+            let part: Vec<&str> = part.iter().map(String::as_str).collect();
+            assert_eq!(running.engine.push("orders", &part).unwrap().rejected, []);
+        }
+        assert!(running.engine.settle());
+        running.check(&orders);
+        let figures = running.engine.figures();
+        let source = &figures.sources[0];
+        assert_eq!(source.consumed, source.admitted + source.duplicate + source.filtered);
+        assert!(source.duplicate > 10 && source.filtered > 30, "{source:?}");
+        let filtered = running.filtered();
+        assert_eq!(filtered, source.filtered);
+        running.engine.stop().unwrap();
+        let again = start(directory.path(), &plan, 3 - workers);
+        again.check(&orders);
+        assert_eq!(again.filtered(), filtered, "what was left out is not counted twice");
+        again.engine.stop().unwrap();
+    }
+}
+
+fn parquet(orders: &[Order], path: &Path) {
+    let mut lists = LargeListBuilder::new(StringBuilder::new());
+    for order in orders {
+        order.items.iter().flatten().for_each(|item| lists.values().append_option(*item));
+        lists.append(order.items.is_some());
+    }
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("user", Arc::new(orders.iter().map(|o| o.user).collect::<Int64Array>())),
+        ("items", Arc::new(lists.finish())),
+        ("id", Arc::new(orders.iter().map(|o| Some(o.id.as_str())).collect::<StringArray>())),
+        ("ts", Arc::new(orders.iter().map(|o| Some(o.at / 1000)).collect::<TimestampMillisecondArray>())),
+    ];
+    let batch = RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(n, c)| (n, c, true))).unwrap();
+    let mut writer = ArrowWriter::try_new(std::fs::File::create(path).unwrap(), batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+}
+
+#[test]
+fn histories_and_datasets_count_the_same() {
+    let orders = orders();
+    for format in ["ndjson", "parquet"] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(format!("orders.{format}"));
+        match format {
+            "parquet" => parquet(&orders, &path),
+            _ => std::fs::write(&path, orders.iter().map(|o| line(o) + "\n").collect::<String>()).unwrap(),
+        }
+        let plan = plan(directory.path(), &format!("history: {{{format}: {{path: orders.{format}}}}}"));
+        let running = start(directory.path(), &plan, 2);
+        running.check(&orders);
+        running.engine.stop().unwrap();
+        let asked: Vec<(i64, i64)> = (0..40).map(|i| (i % 4, orders[i as usize * 9].at + (i % 2) * SECOND)).collect();
+        let rows: String = asked.iter().map(|(user, at)| format!("{user},{}\n", EventTime::from_micros(*at))).collect();
+        let spine = directory.path().join("spine.csv");
+        std::fs::write(&spine, format!("user,at\n{rows}")).unwrap();
+        let dataset = Dataset::build(&plan, "s", &spine, None).unwrap();
+        assert_eq!(dataset.report.rejected, 0);
+        for (row, (user, at)) in asked.iter().enumerate() {
+            for (feature, wanted) in plan.services[0].features.iter().zip(&expected(&orders, *user, *at)) {
+                let array = dataset.batches[0].column_by_name(&feature.name.replace('.', "__")).unwrap();
+                let same = feature_array(&feature.data_type, [wanted]).unwrap();
+                assert_eq!(&array.slice(row, 1), &same, "{} in row {row} from {format}", feature.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_no_list_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let plan = plan(directory.path(), "");
+    let running = start(directory.path(), &plan, 1);
+    let order = |items: &str| format!(r#"{{"id":"a","user":1,"items":{items},"ts":{START}}}"#);
+    let long = format!("[{}]", vec!["\"a\""; 4097].join(","));
+    let lines = [order("\"a\""), order("[1]"), order("[[\"a\"]]"), order("{}"), order(&long), order("[]")];
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let refused = running.engine.push("orders", &lines).unwrap().rejected;
+    let codes: Vec<&str> = refused.iter().map(|r| r.code.name()).collect();
+    assert_eq!(codes, ["EV-TYPE", "EV-TYPE", "EV-TYPE", "EV-TYPE", "EV-SIZE"]);
+    running.engine.stop().unwrap();
+}
