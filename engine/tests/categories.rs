@@ -150,7 +150,10 @@ struct Running {
 }
 
 fn start(directory: &Path, workers: usize) -> Running {
-    let plan = Arc::new(Plan::compile(definitions(), directory).unwrap_or_else(|e| panic!("{e}")));
+    let mut definitions = definitions();
+    // A clock of events stands still over a restart, and offline files of one instant are there already.
+    definitions.views[0].offline = !directory.join("offline").exists();
+    let plan = Arc::new(Plan::compile(definitions, directory).unwrap_or_else(|e| panic!("{e}")));
     let store = Arc::new(OnlineStore::Memory(MemoryStore::new(plan.views.len())));
     let ledger = Arc::new(Ledger::open(&directory.join("ledger")).unwrap());
     let options = EngineOptions {

@@ -6,7 +6,7 @@ mod plans;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use freshet_config::definitions::{Aggregate, Feature, Function, Group, GroupShape, Mode, PlanId, Sql, View};
+use freshet_config::definitions::{Aggregate, Feature, Function, Group, GroupShape, Mode, PlanId, Sql, View, Window};
 use freshet_config::diagnostic::Place;
 use freshet_config::rows::RowBatch;
 use freshet_config::time::{Epoch, EventTime, Span};
@@ -96,8 +96,13 @@ fn plans(mode: Mode, wanted: &[Wanted], shape: GroupShape, numbers: bool, limit:
     categories.limit = limit;
     plan.categories = Some(Arc::new(categories));
     let mut alone = wanted.to_vec();
-    alone.push(Wanted { function: Function::Count, of: None, filter: None, order: None, series: false, windows });
+    alone.push(rows(windows));
     (plan, plans::plan(mode, &alone))
+}
+
+/// The count of rows over windows.
+fn rows(windows: Vec<Window>) -> Wanted {
+    Wanted { function: Function::Count, of: None, order: None, filter: None, windows, series: false }
 }
 
 fn case(events: usize, categories: usize, limit: usize) -> impl Strategy<Value = Case> {
@@ -108,21 +113,29 @@ fn case(events: usize, categories: usize, limit: usize) -> impl Strategy<Value =
     let size = select(vec![10 * SECOND, MINUTE, 10 * MINUTE, 60 * MINUTE]);
     let offset = prop_oneof![3 => Just(0), 1 => select(vec![-MINUTE, -20 * MINUTE])];
     let windows = proptest::collection::vec((size, offset).prop_map(|(s, o)| window(s, o)), 1..=3);
-    let functions = [Function::Count, Function::Sum, Function::Mean, Function::Min, Function::Max, Function::Last];
-    let wanted = (subsequence(functions.to_vec(), 0..=4), windows).prop_map(|(functions, mut windows)| {
+    let functions = [
+        Function::Count,
+        Function::Sum,
+        Function::Mean,
+        Function::Min,
+        Function::Max,
+        Function::Last,
+        Function::FirstN(2),
+        Function::LastDistinct(3),
+        // Small enough to be too small.
+        Function::CountDistinct { limit: 4 },
+    ];
+    let wanted = (subsequence(functions.to_vec(), 0..=5), windows, any::<bool>());
+    let wanted = wanted.prop_map(|(functions, mut windows, series)| {
         windows.sort_by_key(|w| (w.size, w.offset));
         windows.dedup();
         let amount = ("amount".to_string(), DataType::Float64);
-        let of = |function| Wanted {
-            function,
-            of: Some(amount.clone()),
-            filter: None,
-            order: None,
-            series: false,
-            windows: windows.clone(),
-        };
+        let of = |function| Wanted { function, of: Some(amount.clone()), ..rows(windows.clone()) };
         let mut wanted: Vec<Wanted> = functions.into_iter().map(of).collect();
-        wanted.push(Wanted { function: Function::Count, of: None, filter: None, order: None, series: false, windows });
+        if let Some(first) = wanted.first_mut() {
+            first.series = series;
+        }
+        wanted.push(rows(windows));
         wanted
     });
     let amount = proptest::option::weighted(
@@ -257,8 +270,32 @@ fn expected(case: &Case, events: &[&Event], at: EventTime) -> Vec<(Value, bool)>
     let mut plain = 0;
     let mut features = Vec::new();
     for feature in &case.plan.features {
-        let window = case.plan.windows[feature.window];
-        let w = case.alone.windows.iter().position(|known| *known == window).unwrap();
+        let place = |w: usize| case.alone.windows.iter().position(|known| *known == case.plan.windows[w]).unwrap();
+        if !feature.series.is_empty() {
+            let mut failed = false;
+            let one = |(i, w): (usize, &usize)| {
+                let entries: Vec<(Value, Value)> = rows_of(place(*w))
+                    .map(|(c, values)| {
+                        failed |= values[plain].1;
+                        // A series of which one value cannot be given is null.
+                        let value = match &values[plain].0 {
+                            Value::List(series) => series[i].clone(),
+                            _ => Value::Null,
+                        };
+                        (category(case, *c), value)
+                    })
+                    .collect();
+                match case.shape {
+                    GroupShape::Map => Value::Map(entries),
+                    GroupShape::Aligned => Value::List(entries.into_iter().map(|(_, value)| value).collect()),
+                }
+            };
+            let value = Value::List(feature.series.iter().enumerate().map(one).collect());
+            features.push((value, failed));
+            plain += 1;
+            continue;
+        }
+        let w = place(feature.window);
         if feature.function == Function::GroupKeys {
             features.push((Value::List(rows_of(w).map(|(c, _)| category(case, *c)).collect()), false));
             continue;
@@ -302,8 +339,15 @@ fn check(case: &Case, reader: &mut Reader, events: &[&Event], row: Option<&[u8]>
                 "{} at {at}, clock {clock}, {coverage:?}",
                 feature.name
             );
-            let empty =
-                matches!(&value, Value::List(v) if v.is_empty()) || matches!(&value, Value::Map(v) if v.is_empty());
+            let nothing = |value: &Value| match value {
+                Value::List(values) => values.is_empty(),
+                Value::Map(entries) => entries.is_empty(),
+                _ => false,
+            };
+            let empty = match &value {
+                Value::List(windows) if !feature.series.is_empty() => windows.iter().all(nothing),
+                one => nothing(one),
+            };
             assert_eq!(read.status == Status::MissingData, empty, "{read:?}");
         }
     }
@@ -407,14 +451,7 @@ proptest! {
 
 #[test]
 fn keys_with_too_many_categories_are_counted() {
-    let wanted = Wanted {
-        function: Function::Count,
-        of: None,
-        filter: None,
-        order: None,
-        series: false,
-        windows: vec![window(MINUTE, 0)],
-    };
+    let wanted = rows(vec![window(MINUTE, 0)]);
     let (plan, alone) = plans(Mode::Continuous, &[wanted], GroupShape::Map, false, 2);
     let (shape, tuning) = (GroupShape::Map, Tuning::default());
     let case = Case { plan, alone, shape, numbers: false, tuning, epochs: Vec::new(), instants: Vec::new() };
@@ -441,14 +478,7 @@ fn keys_with_too_many_categories_are_counted() {
 /// Keys that fall silent take no memory for ever.
 #[test]
 fn silent_keys_are_dropped() {
-    let wanted = Wanted {
-        function: Function::Count,
-        of: None,
-        filter: None,
-        order: None,
-        series: false,
-        windows: vec![window(MINUTE, 0)],
-    };
+    let wanted = rows(vec![window(MINUTE, 0)]);
     let (plan, alone) = plans(Mode::Continuous, &[wanted], GroupShape::Map, false, 1000);
     let case = Case {
         plan,

@@ -9,13 +9,17 @@ pub const CASES: &[Case] = &[
         "7:16: source `transactions` has a `changelog`, of whose records the last counts, and a `dedup_key` [DEF-ARG]; remove it; what names a row is the changelog's key, in line 8",
     ]),
     ("dedup_key: txn_id", "changelog: {key: [txn, amount, card_id, card_id], format: avro, version: country}", &[
-        "?",
+        "7:23: no column `txn` for the key of the changelog of source `transactions` [DEF-COL]; the columns are txn_id, card_id, merchant_id, amount, country, tailnum, ts, seq",
+        "7:28: the key `amount` of the changelog of source `transactions` is float64, and a float cannot be a key [DEF-TYPE]; use an integer, string, bool or timestamp",
+        "7:45: the key of the changelog of source `transactions` names `card_id` twice [DEF-DUP]; name it once",
+        "7:63: unknown format `avro` of the changelog of source `transactions` [DEF-ARG]; there is debezium, upsert",
+        "7:78: the version `country` of the changelog of source `transactions` is string [DEF-TYPE]; name an integer or timestamp column that grows with every change of a row",
     ]),
     ("dedup_key: txn_id", "changelog: {key: []}", &[
-        "?",
+        "7:16: the changelog of source `transactions` has 0 key columns, and 1 to 16 are allowed [DEF-ARG]; name the columns that name a row",
     ]),
     ("dedup_key: txn_id", "changelog: {keys: txn_id}", &[
-        "?",
+        "7:17: unknown field `keys` in a changelog [DEF-YAML]; did you mean `key`?",
     ]),
     ("source: transactions", "source: transactons", &[
         "30:13: unknown source `transactons` in view `card_txn` [DEF-REF]; did you mean `transactions`?",

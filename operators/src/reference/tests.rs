@@ -39,8 +39,8 @@ fn plan(mode: Mode, data_type: DataType, windows: &[(i64, i64)], functions: &[Fu
         feature_start: None,
         lifetime_start: None,
         retracts: false,
-        plan_id: PlanId(0),
         categories: None,
+        plan_id: PlanId(0),
     }
 }
 

@@ -144,6 +144,8 @@ impl CategoryStore {
             if !key.changed {
                 key.changed = true;
                 self.changed.push(place);
+                // Now, before a new row hides that an old one expired: the sweep may have been here, or not.
+                self.row_bytes -= key.drop_expired(self.members.reach);
                 // It may be an old key whose categories are gone.
                 key.trimmed |= forgetful && key.members.is_empty();
             }
