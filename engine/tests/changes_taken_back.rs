@@ -12,7 +12,7 @@ use freshet_connectors::store::{MemoryStore, OnlineStore};
 use freshet_engine::clock::Clock;
 use freshet_engine::plan::Plan;
 use freshet_engine::{Engine, EngineOptions};
-use freshet_operators::row::Reader;
+use freshet_operators::row::{Reader, Status};
 
 const DEFINITIONS: &str = r#"
 sources:
@@ -52,7 +52,7 @@ views:
     source: user_states
     entity: product
     aggregates:
-      - {name: newest, fn: last, of: user, windows: [2h]}
+      - {name: newest, fn: last, of: '"user"', windows: [2h]}
       - {name: changes, fn: count, windows: [30m, 2h]}
   - name: product_now
     source: user_states
@@ -116,8 +116,8 @@ impl Running {
         assert!(self.engine.settle());
     }
 
-    /// Every value of every key, now and at some instants ahead.
-    fn values(&self) -> Vec<(String, Vec<Value>)> {
+    /// Every value of every key, now and at some instants ahead; `None` where the row does not reach so far.
+    fn values(&self) -> Vec<(String, Option<Vec<Value>>)> {
         let now = START + 3_600 * SECOND;
         assert_eq!(self.engine.clock().now().micros(), now);
         let users = (0..4).map(|user| ("bursts", Value::Int64(user)));
@@ -137,8 +137,9 @@ impl Running {
                 if store.get(view, &bytes, |row| reader.read(plan, Some(row), at, &mut out)).is_none() {
                     reader.read(plan, None, at, &mut out);
                 }
+                let stale = minutes > 0 && out.iter().any(|v| v.status == Status::Stale);
                 let values = out.into_iter().map(|v| v.value).collect();
-                all.push((format!("{name} of {key} {minutes} min ahead"), values));
+                all.push((format!("{name} of {key} {minutes} min ahead"), (!stale).then_some(values)));
             }
         }
         all
@@ -178,11 +179,14 @@ fn what_was_taken_back_has_never_been() {
         plain.push("products", &[product("a", 0.5), product("c", 4.0)]);
         plain.push("orders", &finals.into_iter().flatten().collect::<Vec<String>>());
         let (found, expected) = (changed.values(), plain.values());
-        for (found, expected) in found.iter().zip(&expected) {
+        let mut compared = 0;
+        for (found, expected) in found.iter().zip(&expected).filter(|(a, b)| a.1.is_some() && b.1.is_some()) {
             assert_eq!(found, expected, "seed {seed}");
+            compared += 1;
         }
+        assert!(compared > 30, "only {compared} rows are compared");
         assert_ne!(before, found);
-        let there = expected.iter().flat_map(|(_, values)| values).filter(|value| !value.is_null()).count();
+        let there = expected.iter().flat_map(|(_, values)| values).flatten().filter(|value| !value.is_null()).count();
         assert!(there > 60, "only {there} values are there");
         assert_eq!(changed.engine.figures().failed, None);
         changed.engine.stop().unwrap();
