@@ -379,12 +379,13 @@ impl Reader {
     /// `false` when nobody listens any more.
     fn deliver(&mut self, delivery: Delivery) -> bool {
         let Delivery { events, latest } = delivery;
+        let record_times = self.intake.first_seen(&events);
         let batch = SourceBatch { events: events.batch, positions: events.positions, signs: Vec::new() };
         let sent = self.stop.load(Ordering::Acquire)
             || batch.events.num_rows() == 0
             || self
                 .arrivals
-                .send(Arrival::Events { pipeline: self.pipeline, batch, record_times: events.record_times, latest })
+                .send(Arrival::Events { pipeline: self.pipeline, batch, record_times, latest })
                 .is_ok();
         self.publish();
         sent

@@ -23,7 +23,7 @@ pub enum Arrival {
     Events {
         pipeline: usize,
         batch: SourceBatch,
-        /// When each record was taken in; empty for history.
+        /// When records were taken in that are read for the first time.
         record_times: Vec<EventTime>,
         latest: EventTime,
     },

@@ -102,7 +102,6 @@ fn view_stats(view: &ViewFigures) -> ViewStats {
         keys: Some(view.keys),
         rows_written: Some(view.rows_written),
         state_bytes: Some(view.state_bytes),
-        freshness_seconds: None,
     }
 }
 

@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
+use freshet_config::diagnostic::Diagnostics;
 use freshet_engine::plan::Plan;
 
 use crate::exit::{Failure, Status};
@@ -87,9 +88,12 @@ fn one_line(error: &str) -> String {
 
 /// Reads and compiles a directory of definitions: everything wrong with them, or a plan.
 fn compile(directory: &Path) -> Result<Arc<Plan>, Failure> {
-    let definitions = freshet_config::load(directory).map_err(|errors| Failure::definitions(&errors))?;
-    let plan = Plan::compile(definitions, directory).map_err(|errors| Failure::definitions(&errors))?;
-    Ok(Arc::new(plan))
+    diagnose(directory).map_err(|errors| Failure::definitions(&errors))
+}
+
+/// As [`compile`], with every error as it was found.
+fn diagnose(directory: &Path) -> Result<Arc<Plan>, Diagnostics> {
+    Plan::compile(freshet_config::load(directory)?, directory).map(Arc::new)
 }
 
 /// Log lines go to stderr; `FRESHET_LOG` chooses them (`warn`, `info`, `freshet_engine=debug`).

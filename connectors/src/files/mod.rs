@@ -20,6 +20,7 @@ use freshet_config::definitions::{Column, FileFormat, Files};
 
 use crate::events::{Rejection, excerpt};
 use crate::row::{Refusal, Rows, Rules};
+pub use convert::is_exact_for_some_column;
 pub use events::{EventFiles, FileEvents};
 pub use list::{FileList, list};
 pub use parquet::read_all as read_parquet;
@@ -142,6 +143,12 @@ pub fn read_table(files: &Files, columns: &[Column], base_dir: &Path) -> Result<
         }
     }
     Ok(batches)
+}
+
+/// Whether a Parquet file has the columns, in types that convert exactly: what is asked of every file of a history.
+pub fn check_parquet(path: &Path, columns: &[Column]) -> Result<(), FileError> {
+    let problems = parquet::check(path, columns)?;
+    if problems.is_empty() { Ok(()) } else { Err(FileError::Unusable(problems)) }
 }
 
 /// A file's name as it stands in places of rejections.

@@ -7,11 +7,12 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{Int32Type, Int64Type};
 use freshet_config::definitions::Source;
 use freshet_config::value::encode_key;
+use freshet_connectors::events::Rejection;
 use freshet_connectors::files::EventFiles;
 use freshet_operators::batch::{BatchShape, KeyedBatch, heap_bytes};
 use freshet_operators::project::{Projection, SourceBatch, project};
 
-use super::DatasetReport;
+use super::{DatasetReport, RefusedEvents};
 use super::error::DatasetError;
 use super::evaluate::Request;
 use super::retained::Retained;
@@ -36,6 +37,9 @@ pub(super) fn read(
         report.rejected += read.rejections.len() as u64;
         if report.first_rejection.is_none() {
             report.first_rejection = read.rejections.first().map(|rejection| rejection.to_string());
+        }
+        for rejection in &read.rejections {
+            report.note_rejection(&source.name, rejection);
         }
         history.take(read.events.batch, read.events.positions, report)?;
     }
@@ -190,6 +194,19 @@ impl<'p> History<'p> {
 }
 
 impl DatasetReport {
+    fn note_rejection(&mut self, source: &str, rejection: &Rejection) {
+        let code = rejection.code.name();
+        match self.refused.iter_mut().find(|known| known.source == source && known.code == code) {
+            Some(known) => known.count += 1,
+            None => self.refused.push(RefusedEvents {
+                source: source.to_string(),
+                code,
+                count: 1,
+                first: rejection.to_string(),
+            }),
+        }
+    }
+
     fn note_failures(&mut self, failed: u64, why: Option<String>) {
         self.failed_expressions += failed;
         if self.first_failure.is_none() {

@@ -9,8 +9,11 @@ mod check;
 mod error;
 mod evaluate;
 mod functions;
+mod growth;
 mod limits;
 mod parse;
+mod patterns;
+mod place;
 mod plan;
 mod types;
 
@@ -18,7 +21,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::prep_null_mask_filter;
-use arrow::datatypes::{DataType as ArrowType, Schema};
+use arrow::datatypes::{DataType as ArrowType, Field, Schema};
 use datafusion_physical_expr::PhysicalExpr;
 use datafusion_physical_expr::utils::collect_columns;
 use freshet_config::definitions::arrow_type;
@@ -26,6 +29,7 @@ use freshet_config::value::DataType;
 
 pub use error::{SqlError, SqlErrorKind};
 pub use evaluate::Evaluated;
+pub use growth::{MOST_FIXED_BYTES, MOST_FOLD};
 pub use limits::{MAX_DEPTH, MAX_TEXT_BYTES};
 
 /// A compiled expression; cheap to clone and to share between threads.
@@ -39,14 +43,15 @@ pub struct Expression {
     columns: Vec<usize>,
     /// Name and type of each of `columns`, to refuse a batch of another shape.
     inputs: Vec<(String, ArrowType)>,
+    text_bound: growth::Bound,
 }
 
 impl Expression {
     /// Compiles `text` over the columns of `schema`, with the type SQL gives it.
     pub fn compile(text: &str, schema: &Schema) -> Result<Expression, SqlError> {
-        let (physical, sql_type) = plan_text(text, schema)?;
+        let Planned { physical, sql_type, text_bound } = plan_text(text, schema)?;
         match types::canonical(&sql_type) {
-            Some(target) => Expression::assemble(physical, target, schema),
+            Some(target) => Expression::assemble(physical, target, text_bound, schema),
             None if sql_type == ArrowType::Null => {
                 Err(SqlError::new(SqlErrorKind::Type, "the expression is always null and has no type")
                     .hint("write `cast(null as double)` or another type"))
@@ -62,9 +67,9 @@ impl Expression {
     /// Compiles `text` as a column of type `target`. SQL's type must fit it without loss: a narrower number into a
     /// wider one, a written number into any type that holds it exactly.
     pub fn compile_typed(text: &str, schema: &Schema, target: DataType) -> Result<Expression, SqlError> {
-        let (physical, sql_type) = plan_text(text, schema)?;
+        let Planned { physical, sql_type, text_bound } = plan_text(text, schema)?;
         if types::fits(&physical, &sql_type, target) {
-            return Expression::assemble(physical, target, schema);
+            return Expression::assemble(physical, target, text_bound, schema);
         }
         let message = format!("the expression gives {}, not {target}", plan::type_name(&sql_type));
         let error = SqlError::new(SqlErrorKind::Type, message);
@@ -74,7 +79,12 @@ impl Expression {
         })
     }
 
-    fn assemble(physical: Arc<dyn PhysicalExpr>, target: DataType, schema: &Schema) -> Result<Expression, SqlError> {
+    fn assemble(
+        physical: Arc<dyn PhysicalExpr>,
+        target: DataType,
+        text_bound: growth::Bound,
+        schema: &Schema,
+    ) -> Result<Expression, SqlError> {
         let nullable = physical.nullable(schema)?;
         let mut columns: Vec<usize> = collect_columns(&physical).iter().map(|column| column.index()).collect();
         columns.sort_unstable();
@@ -83,7 +93,17 @@ impl Expression {
             (field.name().clone(), field.data_type().clone())
         });
         let inputs = inputs.collect();
-        Ok(Expression { physical, data_type: arrow_type(target), nullable, columns, inputs })
+        Ok(Expression { physical, data_type: arrow_type(target), nullable, columns, inputs, text_bound })
+    }
+
+    /// The column it computes, as later expressions see it: nullable, with a bound on the length of its texts.
+    pub fn field(&self, name: &str) -> Field {
+        Field::new(name, self.data_type.clone(), true).with_metadata(self.text_bound.metadata())
+    }
+
+    #[cfg(test)]
+    fn text_bound(&self) -> growth::Bound {
+        self.text_bound
     }
 
     /// The type of every evaluated array: the Arrow form of one of our seven types.
@@ -141,12 +161,12 @@ pub struct Selection {
 
 /// Compiles a condition over the columns of `schema`; it must be boolean.
 pub fn predicate(text: &str, schema: &Schema) -> Result<Predicate, SqlError> {
-    let (physical, sql_type) = plan_text(text, schema)?;
+    let Planned { physical, sql_type, text_bound } = plan_text(text, schema)?;
     if sql_type != ArrowType::Boolean {
         let message = format!("a filter must be true or false, this gives {}", plan::type_name(&sql_type));
         return Err(SqlError::new(SqlErrorKind::Type, message).hint("compare it, such as `... > 0`"));
     }
-    Ok(Predicate { expression: Expression::assemble(physical, DataType::Bool, schema)? })
+    Ok(Predicate { expression: Expression::assemble(physical, DataType::Bool, text_bound, schema)? })
 }
 
 impl Predicate {
@@ -164,11 +184,18 @@ impl Predicate {
     }
 }
 
-/// The executable expression and the type SQL gives it.
+/// An executable expression, the type SQL gives it, and how long its texts can get.
+struct Planned {
+    physical: Arc<dyn PhysicalExpr>,
+    sql_type: ArrowType,
+    text_bound: growth::Bound,
+}
+
+/// Text to an executable expression.
 ///
 /// Planned on a thread of its own: parser and planner spend tens of kilobytes of stack on each level of an expression,
 /// more than the caller's thread may have left for [`MAX_DEPTH`] of them.
-fn plan_text(text: &str, schema: &Schema) -> Result<(Arc<dyn PhysicalExpr>, ArrowType), SqlError> {
+fn plan_text(text: &str, schema: &Schema) -> Result<Planned, SqlError> {
     let internal = |what: &str| SqlError::new(SqlErrorKind::Unsupported, format!("the expression {what}"));
     std::thread::scope(|scope| {
         std::thread::Builder::new()
@@ -184,12 +211,12 @@ fn plan_text(text: &str, schema: &Schema) -> Result<(Arc<dyn PhysicalExpr>, Arro
 /// Address space, not memory: only what a deep expression touches is ever backed.
 const PLANNER_STACK_BYTES: usize = 64 << 20;
 
-fn plan_here(text: &str, schema: &Schema) -> Result<(Arc<dyn PhysicalExpr>, ArrowType), SqlError> {
+fn plan_here(text: &str, schema: &Schema) -> Result<Planned, SqlError> {
     let parsed = parse::parse(text)?;
     check::check(&parsed, schema)?;
-    let physical = plan::plan(parsed, schema)?;
+    let (physical, text_bound) = plan::plan(parsed, schema)?;
     let sql_type = physical.data_type(schema)?;
-    Ok((physical, sql_type))
+    Ok(Planned { physical, sql_type, text_bound })
 }
 
 /// What SQL calls our type in a cast.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use freshet_config::definitions::Column;
 use freshet_config::diagnostic::suggestion;
 use freshet_config::value::DataType;
+use freshet_connectors::files::check_parquet;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use serde_json::value::RawValue;
 
@@ -33,6 +34,7 @@ pub struct FileRows {
 
 enum Reader {
     Lines(Box<dyn BufRead>),
+    /// With the columns of its header; `None` where the source has none of that name.
     Csv(Box<csv::Reader<File>>, Vec<Option<Column>>),
     Parquet(ParquetRecordBatchReader, std::vec::IntoIter<String>),
 }
@@ -53,6 +55,10 @@ impl FileRows {
             Some("ndjson" | "jsonl" | "json") => Reader::Lines(Box::new(BufReader::new(file))),
             Some("csv") => open_csv(&name, file, source, definitions)?,
             Some("parquet") => {
+                if let Some(directory) = definitions {
+                    let columns = source_columns(source, directory)?;
+                    check_parquet(path, &columns).map_err(|error| Failure::data(error.to_string()))?;
+                }
                 let opened = ParquetRecordBatchReaderBuilder::try_new(file).and_then(|builder| builder.build());
                 let reader = opened.map_err(|error| Failure::data(format!("{name} is no Parquet file: {error}")))?;
                 Reader::Parquet(reader, Vec::new().into_iter())
@@ -87,15 +93,16 @@ impl FileRows {
                 }
             },
             Reader::Csv(reader, columns) => {
-                let mut row = csv::StringRecord::new();
-                match reader.read_record(&mut row) {
-                    Ok(false) => Ok(None),
-                    Ok(true) => {
+                let mut row = csv::ByteRecord::new();
+                // Only what keeps the file from being read at all is an error here: rows are checked below.
+                let read = reader.read_byte_record(&mut row);
+                match read.map_err(|error| Failure::data(format!("cannot read {}: {error}", self.name)))? {
+                    false => Ok(None),
+                    true => {
                         let line = row.position().map_or(0, csv::Position::line);
                         let place = format!("{}:{line}", self.name);
-                        Ok(Some(FileRow { place, record: Ok(csv_record(columns, &row)) }))
+                        Ok(Some(FileRow { place, record: csv_record(columns, &row) }))
                     }
-                    Err(error) => Err(Failure::data(format!("cannot read {}: {error}", self.name))),
                 }
             }
             Reader::Parquet(batches, rows) => {
@@ -131,24 +138,43 @@ fn open_csv(name: &str, file: File, source: &str, definitions: Option<&Path>) ->
     let Some(directory) = definitions else {
         return Err(Failure::usage(format!("{name} does not say its types; add --definitions DIR")));
     };
-    let definitions = freshet_config::load(directory).map_err(|errors| Failure::definitions(&errors))?;
+    let schema = source_columns(source, directory)?;
+    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(file);
+    let header = reader.byte_headers().map_err(|error| Failure::data(format!("cannot read {name}: {error}")))?;
+    if header.is_empty() {
+        return Err(Failure::data(format!("{name} is empty: its first row must name the columns")));
+    }
+    let column = |title: &[u8]| schema.iter().find(|column| column.name.as_bytes() == title).cloned();
+    let columns: Vec<Option<Column>> = header.iter().map(column).collect();
+    if columns.iter().all(Option::is_none) {
+        let known = schema.iter().map(|column| column.name.as_str()).collect::<Vec<_>>().join(", ");
+        return Err(Failure::data(format!(
+            "the first row of {name} names no column of source `{source}`: it must be a header; the columns are {known}"
+        )));
+    }
+    Ok(Reader::Csv(Box::new(reader), columns))
+}
+
+/// The columns of a source of the definitions in `directory`.
+fn source_columns(source: &str, directory: &Path) -> Result<Vec<Column>, Failure> {
+    let mut definitions = freshet_config::load(directory).map_err(|errors| Failure::definitions(&errors))?;
     let Some(index) = definitions.source(source) else {
         let hint = suggestion(source, definitions.sources.iter().map(|source| source.name.as_str()));
         return Err(Failure::data(format!("unknown source `{source}`; {hint}")));
     };
-    let schema = &definitions.sources[index].schema;
-    let mut reader = csv::Reader::from_reader(file);
-    let header = reader.headers().map_err(|error| Failure::data(format!("cannot read {name}: {error}")))?;
-    let columns = header.iter().map(|title| schema.iter().find(|column| column.name == title).cloned()).collect();
-    Ok(Reader::Csv(Box::new(reader), columns))
+    Ok(definitions.sources.swap_remove(index).schema)
 }
 
 /// Fields of columns the source has, in the form of their types; empty ones are null. What does not look like its
 /// type goes as text, for the server to say so.
-fn csv_record(columns: &[Option<Column>], row: &csv::StringRecord) -> String {
+fn csv_record(columns: &[Option<Column>], row: &csv::ByteRecord) -> Result<String, String> {
+    if row.len() != columns.len() {
+        return Err(format!("the row has {} fields, the header has {}", row.len(), columns.len()));
+    }
     let mut record: BTreeMap<&str, Box<RawValue>> = BTreeMap::new();
     for (column, field) in columns.iter().zip(row) {
         let Some(column) = column else { continue };
+        let field = std::str::from_utf8(field).map_err(|_| format!("`{}` is not UTF-8", column.name))?;
         let bare = !matches!(column.data_type, DataType::String | DataType::Timestamp);
         let value = match serde_json::from_str::<Box<RawValue>>(field) {
             _ if field.is_empty() => continue,
@@ -159,7 +185,7 @@ fn csv_record(columns: &[Option<Column>], row: &csv::StringRecord) -> String {
         // Text always serialises.
         record.extend(value.ok().map(|value| (column.name.as_str(), value)));
     }
-    serde_json::to_string(&record).unwrap_or_default()
+    serde_json::to_string(&record).map_err(|error| error.to_string())
 }
 
 /// Of a JSON value, by how it begins.
@@ -223,6 +249,26 @@ mod tests {
         assert_eq!(found[1].1, Ok(r#"{"id":"8","n":"seven"}"#.to_string()));
         let refused = FileRows::open(&path, "s", None).unwrap_err();
         assert!(refused.message.ends_with("does not say its types; add --definitions DIR"), "{}", refused.message);
+    }
+
+    #[test]
+    fn a_bad_row_of_csv_does_not_hide_the_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let definitions = "sources:\n  - {name: s, stream: {log: {}}, schema: {id: string, n: int64, at: timestamp}, \
+                           event_time: at}\n";
+        std::fs::write(dir.path().join("d.yaml"), definitions).unwrap();
+        let path = dir.path().join("x.csv");
+        std::fs::write(&path, b"id,n,at\na,1,\nb,2\n\xff,3,\nd,4,\n").unwrap();
+        let found = all(&path, Some(dir.path()));
+        assert_eq!(found[0].1, Ok(r#"{"id":"a","n":1}"#.to_string()));
+        assert_eq!(found[1], ("x.csv:3".to_string(), Err("the row has 2 fields, the header has 3".to_string())));
+        assert_eq!(found[2], ("x.csv:4".to_string(), Err("`id` is not UTF-8".to_string())));
+        assert_eq!(found[3].1, Ok(r#"{"id":"d","n":4}"#.to_string()));
+        for (content, part) in [("", "is empty: its first row must name the columns"), ("a,1,\n", "must be a header")] {
+            std::fs::write(&path, content).unwrap();
+            let refused = FileRows::open(&path, "s", Some(dir.path())).unwrap_err();
+            assert!(refused.message.contains(part), "{}", refused.message);
+        }
     }
 
     #[test]
