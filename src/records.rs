@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, FixedSizeListArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, FixedSizeListArray, PrimitiveArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, Schema};
 use arrow::error::ArrowError;
@@ -62,7 +62,19 @@ fn plain(data_type: &DataType) -> &DataType {
 fn zoned(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
     let (mut fields, mut columns): (Vec<Field>, Vec<ArrayRef>) = (Vec::new(), Vec::new());
     for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
-        let wanted = match field.data_type() {
+        let column = &cast(column, plain(field.data_type()))?;
+        let wanted = match plain(field.data_type()) {
+            // What the writer would call null is left out, to be named afterwards.
+            DataType::Float32 => {
+                fields.push(Field::new(field.name(), DataType::Float32, true));
+                columns.push(Arc::new(finite::<Float32Type>(column, f32::is_finite)));
+                continue;
+            }
+            DataType::Float64 => {
+                fields.push(Field::new(field.name(), DataType::Float64, true));
+                columns.push(Arc::new(finite::<Float64Type>(column, f64::is_finite)));
+                continue;
+            }
             DataType::Timestamp(unit, _) => DataType::Timestamp(*unit, Some("+00:00".into())),
             foreign if !is_exact_for_some_column(foreign) => {
                 let element = Arc::new(Field::new_list_field(foreign.clone(), true));
@@ -73,10 +85,14 @@ fn zoned(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
             }
             other => other.clone(),
         };
-        columns.push(if wanted == *field.data_type() { column.clone() } else { cast(column, &wanted)? });
+        columns.push(cast(column, &wanted)?);
         fields.push(Field::new(field.name(), wanted, true));
     }
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
+}
+
+fn finite<T: ArrowPrimitiveType>(column: &ArrayRef, is_finite: fn(T::Native) -> bool) -> PrimitiveArray<T> {
+    column.as_primitive::<T>().iter().map(|value| value.filter(|value| is_finite(*value))).collect()
 }
 
 #[cfg(test)]

@@ -383,10 +383,7 @@ impl Reader {
         let batch = SourceBatch { events: events.batch, positions: events.positions, signs: Vec::new() };
         let sent = self.stop.load(Ordering::Acquire)
             || batch.events.num_rows() == 0
-            || self
-                .arrivals
-                .send(Arrival::Events { pipeline: self.pipeline, batch, record_times, latest })
-                .is_ok();
+            || self.arrivals.send(Arrival::Events { pipeline: self.pipeline, batch, record_times, latest }).is_ok();
         self.publish();
         sent
     }

@@ -128,7 +128,12 @@ impl MetricsSource for EngineFigures {
         let families: [(&str, &str, &str, Samples); 16] = [
             ("freshet_events_consumed_total", "counter", "Events read.", by_source(|s| s.consumed)),
             ("freshet_events_admitted_total", "counter", "Events that count.", by_source(|s| s.admitted)),
-            ("freshet_ledger_records_total", "counter", "Records not admitted, and why.", ledger.collect()),
+            (
+                "freshet_ledger_records_total",
+                "counter",
+                "Records not admitted since the start, and why.",
+                ledger.collect(),
+            ),
             (
                 "freshet_events_passed_over_total",
                 "counter",

@@ -21,6 +21,7 @@ use freshet_config::definitions::{Column, FileFormat, Files};
 use crate::events::{Rejection, excerpt};
 use crate::row::{Refusal, Rows, Rules};
 pub use convert::is_exact_for_some_column;
+pub use csv::CsvRows;
 pub use events::{EventFiles, FileEvents};
 pub use list::{FileList, list};
 pub use parquet::read_all as read_parquet;

@@ -12,11 +12,11 @@ use freshet_connectors::files::EventFiles;
 use freshet_operators::batch::{BatchShape, KeyedBatch, heap_bytes};
 use freshet_operators::project::{Projection, SourceBatch, project};
 
-use super::{DatasetReport, RefusedEvents};
 use super::error::DatasetError;
 use super::evaluate::Request;
 use super::retained::Retained;
 use super::table::{Table, value};
+use super::{DatasetReport, RefusedEvents};
 use crate::plan::{Node, Pipeline, Plan};
 
 /// A batch of fewer bytes than this, in each of its projected columns, cannot outgrow the offsets of one heap.

@@ -107,9 +107,8 @@ pub(super) fn check(expression: &Expr, columns: &DFSchema) -> Result<Bound, TooL
     };
     let function = name(expression);
     let maker = function.as_ref().map_or("a text".to_string(), |name| format!("the text of `{name}`"));
-    let message = format!(
-        "{maker} could grow to {what}: at most {MOST_FOLD}-fold and {MOST_FIXED_BYTES} bytes more are allowed"
-    );
+    let message =
+        format!("{maker} could grow to {what}: at most {MOST_FOLD}-fold and {MOST_FIXED_BYTES} bytes more are allowed");
     Err(too_long(function, message, "replace by shorter texts, nest fewer of them, or cut with `left` before"))
 }
 
@@ -229,7 +228,8 @@ fn replacement(call: &ScalarFunction, by: Bound) -> Result<u64, TooLong> {
         return Ok(by.fixed);
     }
     let name = call.func.name().to_string();
-    let message = format!("the replacement in `{name}` comes from the event, so that the text could grow without bound");
+    let message =
+        format!("the replacement in `{name}` comes from the event, so that the text could grow without bound");
     Err(too_long(Some(name), message, "write the replacement as a text"))
 }
 

@@ -75,7 +75,8 @@ pub fn check_body(headers: &HeaderMap) -> Result<(), ApiError> {
     for value in headers.get_all(header::CONTENT_ENCODING) {
         let text = String::from_utf8_lossy(value.as_bytes());
         if !text.trim().eq_ignore_ascii_case("identity") {
-            let message = format!("the body is encoded as `{}`; send it as it is, without content-encoding", quote(&text));
+            let message =
+                format!("the body is encoded as `{}`; send it as it is, without content-encoding", quote(&text));
             return Err(ApiError::new(ErrorKind::MediaType, message));
         }
     }
@@ -149,7 +150,15 @@ mod tests {
         ] {
             assert_eq!(check(good), Ok(()));
         }
-        for bad in ["application/json; charset=utf-16", "application/json;charset=latin1", "text/xml", "application/x-www-form-urlencoded", "json", "", "text/plain+json"] {
+        for bad in [
+            "application/json; charset=utf-16",
+            "application/json;charset=latin1",
+            "text/xml",
+            "application/x-www-form-urlencoded",
+            "json",
+            "",
+            "text/plain+json",
+        ] {
             assert_eq!(check(bad).unwrap_err().kind, ErrorKind::MediaType);
         }
         assert_eq!(check_content_type(&HeaderMap::new()), Ok(()));

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use freshet_config::definitions::Column;
 use freshet_config::diagnostic::suggestion;
 use freshet_config::value::DataType;
-use freshet_connectors::files::check_parquet;
+use freshet_connectors::files::{CsvRows, FileError, check_parquet};
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use serde_json::value::RawValue;
 
@@ -35,7 +35,7 @@ pub struct FileRows {
 enum Reader {
     Lines(Box<dyn BufRead>),
     /// With the columns of its header; `None` where the source has none of that name.
-    Csv(Box<csv::Reader<File>>, Vec<Option<Column>>),
+    Csv(Box<CsvRows>, Vec<Option<Column>>),
     Parquet(ParquetRecordBatchReader, std::vec::IntoIter<String>),
 }
 
@@ -53,11 +53,11 @@ impl FileRows {
         let file = File::open(path).map_err(|error| Failure::data(format!("cannot open {name}: {error}")))?;
         let reader = match path.extension().and_then(|ending| ending.to_str()) {
             Some("ndjson" | "jsonl" | "json") => Reader::Lines(Box::new(BufReader::new(file))),
-            Some("csv") => open_csv(&name, file, source, definitions)?,
+            Some("csv") => open_csv(path, source, definitions)?,
             Some("parquet") => {
                 if let Some(directory) = definitions {
                     let columns = source_columns(source, directory)?;
-                    check_parquet(path, &columns).map_err(|error| Failure::data(error.to_string()))?;
+                    check_parquet(path, &columns).map_err(unreadable)?;
                 }
                 let opened = ParquetRecordBatchReaderBuilder::try_new(file).and_then(|builder| builder.build());
                 let reader = opened.map_err(|error| Failure::data(format!("{name} is no Parquet file: {error}")))?;
@@ -92,18 +92,11 @@ impl FileRows {
                     return Ok(Some(FileRow { place, record: object(&line) }));
                 }
             },
-            Reader::Csv(reader, columns) => {
-                let mut row = csv::ByteRecord::new();
-                // Only what keeps the file from being read at all is an error here: rows are checked below.
-                let read = reader.read_byte_record(&mut row);
-                match read.map_err(|error| Failure::data(format!("cannot read {}: {error}", self.name)))? {
-                    false => Ok(None),
-                    true => {
-                        let line = row.position().map_or(0, csv::Position::line);
-                        let place = format!("{}:{line}", self.name);
-                        Ok(Some(FileRow { place, record: csv_record(columns, &row) }))
-                    }
-                }
+            Reader::Csv(rows, columns) => {
+                // Only what keeps the file from being read on is an error here: rows are checked one by one.
+                let Some((line, row)) = rows.next_row().map_err(unreadable)? else { return Ok(None) };
+                let place = format!("{}:{line}", self.name);
+                Ok(Some(FileRow { place, record: csv_record(columns, row) }))
             }
             Reader::Parquet(batches, rows) => {
                 let failed = |error| Failure::data(format!("cannot read {}: {error}", self.name));
@@ -134,13 +127,14 @@ fn object(line: &[u8]) -> Result<String, String> {
 }
 
 /// Finds the types of a CSV file's columns in the definitions.
-fn open_csv(name: &str, file: File, source: &str, definitions: Option<&Path>) -> Result<Reader, Failure> {
+fn open_csv(path: &Path, source: &str, definitions: Option<&Path>) -> Result<Reader, Failure> {
+    let name = path.display();
     let Some(directory) = definitions else {
         return Err(Failure::usage(format!("{name} does not say its types; add --definitions DIR")));
     };
     let schema = source_columns(source, directory)?;
-    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(file);
-    let header = reader.byte_headers().map_err(|error| Failure::data(format!("cannot read {name}: {error}")))?;
+    let mut rows = CsvRows::open(path).map_err(unreadable)?;
+    let header = rows.header().map_err(unreadable)?;
     if header.is_empty() {
         return Err(Failure::data(format!("{name} is empty: its first row must name the columns")));
     }
@@ -152,7 +146,11 @@ fn open_csv(name: &str, file: File, source: &str, definitions: Option<&Path>) ->
             "the first row of {name} names no column of source `{source}`: it must be a header; the columns are {known}"
         )));
     }
-    Ok(Reader::Csv(Box::new(reader), columns))
+    Ok(Reader::Csv(Box::new(rows), columns))
+}
+
+fn unreadable(error: FileError) -> Failure {
+    Failure::data(error.to_string())
 }
 
 /// The columns of a source of the definitions in `directory`.
@@ -269,6 +267,39 @@ mod tests {
             let refused = FileRows::open(&path, "s", Some(dir.path())).unwrap_err();
             assert!(refused.message.contains(part), "{}", refused.message);
         }
+    }
+
+    #[test]
+    fn parquet_is_checked_like_a_history_where_the_types_are_known() {
+        use std::sync::Arc;
+
+        use arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt64Array};
+
+        let dir = tempfile::tempdir().unwrap();
+        let definitions = "sources:\n  - {name: s, stream: {log: {}}, schema: {n: int64, x: float64, at: timestamp}, \
+                           event_time: at}\n";
+        std::fs::write(dir.path().join("d.yaml"), definitions).unwrap();
+        let path = dir.path().join("x.parquet");
+        let write = |n: ArrayRef, at: ArrayRef| {
+            let x: ArrayRef = Arc::new(Float64Array::from(vec![0.5, f64::NAN]));
+            let batch = RecordBatch::try_from_iter([("n", n), ("x", x), ("at", at)]).unwrap();
+            let file = File::create(&path).unwrap();
+            let mut writer = parquet::arrow::ArrowWriter::try_new(file, batch.schema(), None).unwrap();
+            writer.write(&batch).unwrap();
+            writer.close().unwrap();
+        };
+        let text: ArrayRef = Arc::new(StringArray::from(vec!["2026-01-01T00:00:00Z"; 2]));
+        write(Arc::new(UInt64Array::from(vec![1, 2])), text);
+        let refused = FileRows::open(&path, "s", Some(dir.path())).unwrap_err().message;
+        assert!(refused.contains("`n` as UInt64, which does not convert to int64 exactly"), "{refused}");
+        assert!(refused.contains("`at` as Utf8, which does not convert to timestamp exactly"), "{refused}");
+        // Without types the source itself refuses what it cannot hold.
+        assert_eq!(all(&path, None)[0].1, Ok(r#"{"n":[1],"x":0.5,"at":"2026-01-01T00:00:00Z"}"#.to_string()));
+        let at: ArrayRef = Arc::new(TimestampMicrosecondArray::from(vec![0, 1]));
+        write(Arc::new(arrow::array::Int64Array::from(vec![1, 2])), at);
+        let found = all(&path, Some(dir.path()));
+        let record = r#"{"n":2,"at":"1970-01-01T00:00:00.000001Z","x":"NaN"}"#.to_string();
+        assert_eq!(found[1], ("x.parquet row 2".to_string(), Ok(record)));
     }
 
     #[test]
