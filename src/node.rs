@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use freshet_config::settings::{KafkaSettings, StoreSettings};
 use freshet_config::time::Span;
-use freshet_connectors::ledger::Ledger;
+use freshet_connectors::ledger::{Ledger, LedgerError};
+use freshet_connectors::log::LogError;
+use freshet_connectors::positions::PositionsError;
 use freshet_connectors::store::{MemoryStore, OnlineStore, Replication, ScyllaSettings, ScyllaStore};
 use freshet_engine::clock::Clock;
 use freshet_engine::plan::Plan;
@@ -50,7 +52,7 @@ impl Node {
     /// Starts everything; lookups are answered once [`Node::await_ready`] returns.
     pub fn start(plan: Arc<Plan>, data_dir: DataDir, options: NodeOptions) -> Result<Node, Failure> {
         let store = Arc::new(open_store(&plan, &options)?);
-        let ledger = Ledger::open(&data_dir.ledger()).map_err(|error| Failure::cannot_write(error.to_string()))?;
+        let ledger = Ledger::open(&data_dir.ledger()).map_err(ledger_failed)?;
         let ledger = Arc::new(ledger);
         let clock = options.clock.clone();
         let engine_options = EngineOptions {
@@ -160,6 +162,14 @@ fn open_store(plan: &Plan, options: &NodeOptions) -> Result<OnlineStore, Failure
     }
 }
 
+fn ledger_failed(error: LedgerError) -> Failure {
+    let status = match &error {
+        LedgerError::Damaged { .. } | LedgerError::Name(_) => Status::Data,
+        LedgerError::Io { .. } => Status::CannotWrite,
+    };
+    Failure::new(status, error.to_string())
+}
+
 /// What to end with depends on who has to do something about it.
 fn engine_failed(error: EngineError) -> Failure {
     let status = match &error {
@@ -169,6 +179,9 @@ fn engine_failed(error: EngineError) -> Failure {
             IntakeError::NoKafka(_) => Status::Config,
             IntakeError::Kafka { .. } => Status::Unavailable,
             IntakeError::Log { error, .. } if error.is_locked() => Status::Busy,
+            // What is there is wrong; that it cannot be written is another matter.
+            IntakeError::Log { error: LogError::Damaged { .. } | LogError::Foreign { .. }, .. }
+            | IntakeError::Positions(PositionsError::Damaged { .. }) => Status::Data,
             IntakeError::Log { .. } | IntakeError::Positions(_) => Status::CannotWrite,
             _ => Status::Internal,
         },

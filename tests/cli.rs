@@ -130,6 +130,53 @@ fn errors_in_sql_are_found_by_check() {
 }
 
 #[test]
+fn check_prints_errors_as_json_too() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    write(
+        dir.path(),
+        "views.yaml",
+        "sources:\n  - {name: txn, stream: {log: {}}, schema: {card: int64, at: timestamp}, event_time: at}\n\
+         entities:\n  - {name: card, keys: {card: int64}}\n\
+         views:\n  - {name: v, source: txm, entity: card, aggregates: [{name: n, fn: count, windows: [1h]}]}\n",
+    );
+    let output = freshet(&["check", &dir.path().display().to_string(), "--json"]);
+    assert_eq!((output.status.code(), text(&output.stderr).as_str()), (Some(65), ""));
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let error = &found["errors"][0];
+    assert_eq!((error["file"].as_str(), error["line"].as_u64()), (Some("views.yaml"), Some(6)), "{found}");
+    assert_eq!((error["code"].as_str(), error["column"].as_u64()), (Some("DEF-REF"), Some(23)), "{found}");
+    assert!(error["message"].is_string(), "{found}");
+    assert_eq!(error["hint"], "did you mean `txn`?");
+}
+
+#[test]
+fn texts_that_could_grow_without_bound_are_refused_by_check() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let views = |second: &str| {
+        let pad = "rpad('a', 60, 'a')";
+        format!(
+            "sources:\n  - name: txn\n    stream: {{log: {{}}}}\n    schema: {{card: int64, s: string, at: timestamp}}\n\
+             \x20   event_time: at\n    select:\n\
+             \x20     - {{name: a, sql: \"replace(s, 'aaaaaaaa', {pad})\"}}\n\
+             \x20     - {{name: b, sql: \"{second}\"}}\n\
+             entities:\n  - {{name: card, keys: {{card: int64}}}}\n\
+             views:\n  - {{name: v, source: txn, entity: card, aggregates: [{{name: l, fn: last, of: b, windows: [1h]}}]}}\n"
+        )
+    };
+    let check = |text: &str| {
+        write(dir.path(), "views.yaml", text);
+        freshet(&["check", &dir.path().display().to_string()])
+    };
+    let sound = check(&views("a || '!'"));
+    assert!(sound.status.success(), "{}", text(&sound.stderr));
+    // Each alone is within bounds, one after the other they are not.
+    let refused = check(&views("replace(a, 'a', 'aaaa')"));
+    let errors = text(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(65), "{errors}");
+    assert!(errors.starts_with("views.yaml:8:") && errors.contains("could grow to 120-fold"), "{errors}");
+}
+
+#[test]
 fn errors_in_sql_over_several_lines_name_the_line() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     write(
@@ -436,4 +483,72 @@ services:
     assert_eq!(found.len(), 7, "{found:?}");
     let mended = text.replace("crad", "card").replace("[1h, 0s]", "[1h]");
     assert_eq!(check(&mended).len(), 5);
+}
+
+/// Definitions with a history, of which two rows of five are no events, and a spine.
+fn shop(dir: &Path) {
+    write(
+        dir,
+        "shop.yaml",
+        "sources:\n  - name: sales\n    history: {ndjson: {path: sales.ndjson}}\n\
+         \x20   schema: {shop: int64, amount: float64, at: timestamp}\n    event_time: at\n\
+         entities:\n  - {name: shop, keys: {shop: int64}}\n\
+         views:\n  - {name: v, source: sales, entity: shop, aggregates: [{name: n, fn: count, windows: [1h]}]}\n\
+         services:\n  - {name: s, features: [v]}\n",
+    );
+    let event = |amount: &str| format!("{{\"shop\":1,\"amount\":{amount},\"at\":\"2026-01-01T00:00:00Z\"}}\n");
+    let events = ["1", "\"NaN\"", "2", "true", "\"inf\""].map(event).concat();
+    write(dir, "sales.ndjson", &events);
+    write(dir, "spine.csv", "shop,time\n1,2026-01-01T00:30:00Z\n");
+}
+
+#[test]
+fn a_dataset_says_what_of_the_history_it_left_out() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    shop(dir.path());
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let (definitions, spine, out) = (dir.path().display().to_string(), path("spine.csv"), path("out.csv"));
+    let arguments = ["dataset", &definitions, "--service", "s", "--spine", &spine, "--out", &out];
+    let made = freshet(&arguments);
+    assert_eq!(made.status.code(), Some(0), "{}", text(&made.stderr));
+    assert_eq!(text(&made.stdout), format!("{out}: 1 rows\n"));
+    assert_eq!(
+        text(&made.stderr),
+        "3 rows of the history of source `sales` are no events and were left out (EV-RANGE 2, EV-TYPE 1); the first: \
+         sales.ndjson, line 2: `amount` is NaN: events hold finite numbers only [EV-RANGE]\n"
+    );
+    assert_eq!(fs::read_to_string(&out).expect("written"), "shop,time,v__n_1h\n1,2026-01-01T00:30:00Z,2\n");
+    let made = freshet(&[&arguments[..], &["--json"]].concat());
+    let report: serde_json::Value = serde_json::from_slice(&made.stdout).expect("JSON");
+    assert_eq!((report["rows"].as_u64(), report["refusedEvents"].as_u64()), (Some(1), Some(3)), "{report}");
+    assert_eq!(report["refused"][1]["code"], "EV-TYPE");
+}
+
+#[test]
+fn a_dataset_is_not_written_where_it_cannot_or_must_not_be() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    shop(dir.path());
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let dataset = |out: &str| {
+        let definitions = dir.path().display().to_string();
+        refused(&["dataset", &definitions, "--service", "s", "--spine", &path("spine.csv"), "--out", out])
+    };
+    let (status, errors) = dataset(&path("no/such/out.csv"));
+    assert_eq!(status, 73, "{errors}");
+    assert!(errors.starts_with(&format!("cannot write {}: ", path("no/such/out.csv"))), "{errors}");
+    let (status, errors) = dataset(&path("../").replace("../", "./spine.csv"));
+    assert_eq!(status, 2, "{errors}");
+    assert!(errors.starts_with("the dataset would be written over its spine "), "{errors}");
+    assert!(fs::read_to_string(path("spine.csv")).expect("still there").starts_with("shop,time\n"));
+}
+
+#[test]
+fn what_is_damaged_is_no_matter_of_writing() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().display().to_string();
+    write(dir.path(), "positions.json", "{\"a\":");
+    let (status, errors) = refused(&["run", "examples/fraud", "--data-dir", &path, "--listen", "127.0.0.1:0"]);
+    assert_eq!(status, 65, "{errors}");
+    let last = errors.lines().last().unwrap_or_default();
+    assert!(last.contains("are damaged") && last.contains("restore the file, or remove it"), "{errors}");
 }

@@ -93,8 +93,8 @@ const CASES: &[(&str, &[&str])] = &[
     (
         "[kafka]\nbrokers = \"a:1\"\n[kafka.options]\n\"auto.offset.reset\" = \"latest\"\n\"enable.auto.commit\" = true\n",
         &[
-        "4:1: the Kafka option `auto.offset.reset` cannot be set [CFG-KAFKA]; remove it: Freshet seeks the positions of its checkpoint, and skipping or rereading would break exactly-once",
-        "5:1: the Kafka option `enable.auto.commit` cannot be set [CFG-KAFKA]; remove it: positions are committed with the results they led to, and committing them apart would break exactly-once",
+        "4:1: the Kafka option `auto.offset.reset` cannot be set [CFG-KAFKA]; remove it: Freshet itself decides where each partition is read from, so that no event is skipped or counted twice",
+        "5:1: the Kafka option `enable.auto.commit` cannot be set [CFG-KAFKA]; remove it: Freshet keeps the positions in its data directory and commits none to Kafka",
     ],
     ),
     ("[store]\nnodes = [\"a\"]\n", &[
@@ -155,6 +155,19 @@ fn every_mistake_is_refused_with_its_place() {
         let expected: Vec<String> = expected.iter().map(|line| format!("freshet.toml:{line}")).collect();
         assert_eq!(refused(text), expected, "{text}");
     }
+}
+
+#[test]
+fn an_error_of_shape_hides_no_error_of_a_value() {
+    let text = "[engine]\nworkers = 0\nepoch = [1]\nclok = \"wall\"\n[http]\nthreads = 999\n[store]\nkind = \"scylla\"\n\
+                nodes = 7\n[workspace]\nname = \"A\"\n";
+    let lines = refused(text);
+    let starts = ["2:11: engine.workers", "3:9: `epoch`", "4:1: unknown field `clok`", "6:11: http.threads"];
+    for (line, start) in lines.iter().zip(starts) {
+        assert!(line.starts_with(&format!("freshet.toml:{start}")), "{lines:#?}");
+    }
+    assert!(lines[4].starts_with("freshet.toml:9:9: `nodes`") && lines[5].contains("workspace.name"), "{lines:#?}");
+    assert_eq!(lines.len(), 6, "half a section [store] is not judged: {lines:#?}");
 }
 
 #[test]

@@ -320,7 +320,7 @@ fn csv_rows_follow_the_header_and_bad_ones_are_rejected() {
             "day.csv, line 6: `ts` is missing or null: every event needs its event time [EV-TIME]",
             "day.csv, line 7: `user` is missing or null: every event needs its keys [EV-KEY]",
             "day.csv, line 8: the row has 4 fields, the header has 5 [EV-DECODE]",
-            "day.csv, line 9: `amount` must be a float64 number, found inf [EV-TYPE]",
+            "day.csv, line 9: `amount` is inf: events hold finite numbers only [EV-RANGE]",
             "day.csv, line 10: `n` must be an int64 number, found 8.0 [EV-TYPE]",
             "day.csv, line 11: `amount` is 1e999, which does not fit float64 [EV-RANGE]",
             "day.csv, line 12: `ts` is \"yesterday\", not an instant such as 2026-01-31T12:00:00Z [EV-TIME]",

@@ -169,7 +169,7 @@ fn bounds_can_be_widened_for_old_histories() {
 fn refusals_of_values() {
     for (field, code, message) in [
         (r#""amount":"12.5""#, Code::Type, "`amount` must be a float64 number, found the string \"12.5\""),
-        (r#""amount":"NaN""#, Code::Type, "`amount` must be a float64 number, found the string \"NaN\""),
+        (r#""amount":"NaN""#, Code::Range, "`amount` is NaN: events hold finite numbers only"),
         (r#""amount":1e400"#, Code::Range, "`amount` is 1e400, which does not fit float64"),
         (r#""ratio":1e39"#, Code::Range, "`ratio` is 1e39, which does not fit float32"),
         (r#""id":9223372036854775808"#, Code::Range, "`id` is 9223372036854775808, which does not fit int64"),
@@ -299,4 +299,19 @@ proptest! {
         prop_assert_eq!(batch.column(4).as_primitive::<Int64Type>().value(0), id);
         prop_assert_eq!(batch.column(2).as_primitive::<Float64Type>().value(0).to_bits(), (amount + 0.0).to_bits());
     }
+}
+
+#[test]
+fn numbers_that_are_none_are_told_from_text() {
+    for (field, shown) in [
+        (r#""amount":"NaN""#, "`amount` is NaN"),
+        (r#""ratio":"-Infinity""#, "`ratio` is -Infinity"),
+        (r#""amount":"inf""#, "`amount` is inf"),
+    ] {
+        let rejection = refused(event(field).as_bytes());
+        assert_eq!(rejection.code, Code::Range, "{field}");
+        assert_eq!(rejection.message, format!("{shown}: events hold finite numbers only"));
+    }
+    assert_eq!(refused(event(r#""amount":"1.5""#).as_bytes()).code, Code::Type);
+    assert_eq!(refused(event(r#""id":"NaN""#).as_bytes()).code, Code::Type);
 }

@@ -396,19 +396,16 @@ impl Reader {
 
     /// `false` when nobody listens any more.
     fn deliver(&mut self, delivery: Delivery) -> bool {
-        let Delivery { mut events, retracted, latest } = delivery;
+        let Delivery { events, retracted, latest } = delivery;
         // How long ago a record of the backlog came says nothing about how fresh values are.
-        if !self.caught_up {
-            events.record_times.clear();
-        }
+        let record_times = if self.caught_up { self.intake.first_seen(&events) } else { Vec::new() };
         let batch = SourceBatch { events: events.batch, positions: events.positions, signs: Vec::new() };
         let retracted = retracted.map(|events| SourceBatch {
             signs: vec![-1; events.len()],
             events: events.batch,
             positions: events.positions,
         });
-        let arrival =
-            Arrival::Events { pipeline: self.pipeline, batch, retracted, record_times: events.record_times, latest };
+        let arrival = Arrival::Events { pipeline: self.pipeline, batch, retracted, record_times, latest };
         let sent = self.stop.load(Ordering::Acquire) || self.arrivals.send(arrival).is_ok();
         self.publish();
         sent

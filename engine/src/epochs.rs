@@ -26,7 +26,7 @@ pub enum Arrival {
         batch: SourceBatch,
         /// Earlier events that go in the epoch in which those of `batch` come.
         retracted: Option<SourceBatch>,
-        /// When each record was taken in; empty for history.
+        /// When records were taken in that are read for the first time.
         record_times: Vec<EventTime>,
         latest: EventTime,
     },

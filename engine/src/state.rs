@@ -104,8 +104,9 @@ struct Progress {
     rate_base: (Instant, u64),
 }
 
-/// The rate is taken over at least this long.
+/// The rate is taken over at least this long, the first one sooner: whoever starts an engine looks at once.
 const RATE_SECONDS: f64 = 1.0;
+const FIRST_RATE_SECONDS: f64 = 0.1;
 
 impl Shared {
     pub fn new(plan: Arc<Plan>, failure: Arc<Failure>, tallies: Arc<Vec<Tally>>, stats: SharedStats) -> Shared {
@@ -149,13 +150,19 @@ impl Shared {
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         progress.frontier = Epoch::from_micros(epoch.micros() + 1);
         progress.epochs += 1;
-        for at in record_times {
+        // What is read before the first rows are written waits for them: that says nothing of the time afterwards.
+        let counted = if self.ready() { record_times } else { &[] };
+        for at in counted {
             let late_us = (now - *at).micros().clamp(1, 3_600_000_000) as u64;
             progress.freshness_us.saturating_record(late_us);
         }
         let (since, base) = progress.rate_base;
         let seconds = since.elapsed().as_secs_f64();
-        if seconds >= RATE_SECONDS {
+        let least = if base == 0 { FIRST_RATE_SECONDS } else { RATE_SECONDS };
+        if total == 0 {
+            // Nothing has come yet: the first rate counts from where it does.
+            progress.rate_base = (Instant::now(), 0);
+        } else if seconds >= least {
             progress.rate = (total - base) as f64 / seconds;
             progress.rate_base = (Instant::now(), total);
         }

@@ -178,8 +178,11 @@ fn served_values_are_the_naive_ones_whatever_the_workers_and_a_restart_changes_n
         assert_eq!((figures.sources[0].consumed, figures.sources[0].admitted), (3000, 3000));
         running.engine.stop().unwrap();
 
+        assert!(figures.freshness_us.is_some(), "what was pushed was timed");
+
         let again = start(DEFINITIONS, directory.path(), 3 - workers);
         assert!(again.engine.settle());
+        assert_eq!(again.engine.figures().freshness_us, None, "what is only read again says nothing of freshness");
         assert!(again.engine.ready());
         for card in 0..12 {
             assert_eq!(again.values(card, now), expected(&again.plan, &txns, card, after, now), "card {card}");

@@ -500,3 +500,15 @@ fn lists_and_maps_have_their_functions() {
         assert_eq!(error.kind, SqlErrorKind::Unsupported, "{withheld}: {error}");
     }
 }
+
+#[test]
+fn a_written_pattern_is_read_when_the_expression_is() {
+    for (text, column) in
+        [("regexp_like(country, '[')", 22), ("country ~ '['", 11), ("regexp_replace(country, '[', 'x') = 'x'", 25)]
+    {
+        let refused = refusal(text);
+        assert!(refused.message.ends_with("is no regular expression: unclosed character class"), "{}", refused.message);
+        assert_eq!(refused.offset, Some((1, column)), "{text}");
+    }
+    assert_eq!(booleans("regexp_like(country, '^d')")[0], Some(true));
+}

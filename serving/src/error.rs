@@ -153,6 +153,8 @@ impl From<serde_json::Error> for ApiError {
         let (line, column) = (error.line(), error.column());
         let text = error.to_string();
         let reason = text.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&text);
+        // The parser counts what it has read: before the first character of a line that is nothing.
+        let (line, column) = (line.max(1), column.max(1));
         let mut invalid =
             ApiError::invalid(format!("the request body is wrong at {line}:{column}: {}", clip(reason, 512)));
         invalid.position = Some((line, column));
@@ -200,6 +202,12 @@ mod tests {
         assert_eq!(body["code"], 3);
         assert_eq!(body["error"], "INVALID_ARGUMENT");
         assert_eq!(body["line"], 3);
+    }
+
+    #[test]
+    fn places_count_from_one() {
+        let parse: Result<std::collections::BTreeMap<String, u8>, _> = serde_json::from_str("[1]");
+        assert_eq!(ApiError::from(parse.unwrap_err()).position, Some((1, 1)));
     }
 
     #[test]

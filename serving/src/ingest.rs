@@ -106,8 +106,8 @@ impl<'de> Deserialize<'de> for Record<'de> {
     }
 }
 
-/// Deepest nesting of a record.
-const RECORD_DEPTH: usize = 64;
+/// Deepest nesting of a record: that of records of every other way in.
+const RECORD_DEPTH: usize = freshet_connectors::json::MAX_DEPTH;
 
 /// The nesting of a JSON text that is known to be well formed.
 fn depth(text: &str) -> usize {

@@ -58,7 +58,6 @@ pub struct ViewStats {
     pub keys: Option<u64>,
     pub rows_written: Option<u64>,
     pub state_bytes: Option<u64>,
-    pub freshness_seconds: Option<f64>,
 }
 
 #[derive(Clone, Debug, Default, Serialize)]

@@ -102,7 +102,6 @@ fn view_stats(view: &ViewFigures) -> ViewStats {
         keys: Some(view.keys),
         rows_written: Some(view.rows_written),
         state_bytes: Some(view.state_bytes),
-        freshness_seconds: None,
     }
 }
 
@@ -129,7 +128,12 @@ impl MetricsSource for EngineFigures {
         let families: [(&str, &str, &str, Samples); 17] = [
             ("freshet_events_consumed_total", "counter", "Events read.", by_source(|s| s.consumed)),
             ("freshet_events_admitted_total", "counter", "Events that count.", by_source(|s| s.admitted)),
-            ("freshet_ledger_records_total", "counter", "Records not admitted, and why.", ledger.collect()),
+            (
+                "freshet_ledger_records_total",
+                "counter",
+                "Records not admitted since the start, and why.",
+                ledger.collect(),
+            ),
             (
                 "freshet_events_passed_over_total",
                 "counter",

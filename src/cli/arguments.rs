@@ -1,5 +1,6 @@
 //! Values of flags: read strictly, with the range in the message.
 
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
 use freshet_config::time::{EventTime, Span};
@@ -13,6 +14,18 @@ pub fn threads(text: &str) -> Result<usize, String> {
     number.ok_or_else(|| format!("write a whole number from 1 to {MOST_THREADS}"))
 }
 
+/// An address and port to serve on. A name such as `localhost` stands for its first IPv4 address, else for its first.
+pub fn listen(text: &str) -> Result<SocketAddr, String> {
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    let advice = "write an IP address and a port, such as 127.0.0.1:7070 or [::1]:7070";
+    let resolved = text.to_socket_addrs().map_err(|error| format!("{advice} ({error})"))?;
+    let addresses: Vec<SocketAddr> = resolved.collect();
+    let first = addresses.iter().find(|address| address.is_ipv4()).or(addresses.first());
+    first.copied().ok_or_else(|| advice.to_string())
+}
+
 /// An instant of event time, RFC 3339 with a zone.
 pub fn instant(text: &str) -> Result<EventTime, String> {
     EventTime::parse(text).map_err(|_| "write an instant with a zone, such as 2026-01-31T12:00:00Z".to_string())
@@ -21,8 +34,10 @@ pub fn instant(text: &str) -> Result<EventTime, String> {
 /// A positive length of time with its unit, such as `30s`, up to ten years.
 pub fn duration(text: &str) -> Result<Duration, String> {
     const MOST: Span = Span::from_secs(10 * 366 * 86_400);
-    let span = Span::parse(text).ok().filter(|span| *span > Span::ZERO && *span <= MOST);
-    let span = span.ok_or_else(|| "write a time with its unit, such as 30s, 5m or 1h30m".to_string())?;
+    let span = Span::parse(text).map_err(|_| "write a time with its unit, such as 30s, 5m or 1h30m".to_string())?;
+    if span <= Span::ZERO || span > MOST {
+        return Err("write a time longer than 0s and of at most ten years, such as 30s".to_string());
+    }
     Ok(Duration::from_micros(span.micros().unsigned_abs()))
 }
 
@@ -65,6 +80,12 @@ mod tests {
         assert_eq!(threads("256"), Ok(256));
         for text in ["30", "0s", "-5s", "1 fortnight", "9999999d"] {
             assert!(duration(text).is_err(), "{text}");
+        }
+        assert!(duration("0s").unwrap_err().contains("longer than 0s"));
+        assert_eq!(listen("localhost:7070"), Ok("127.0.0.1:7070".parse().unwrap()));
+        assert_eq!(listen("[::1]:80"), Ok("[::1]:80".parse().unwrap()));
+        for text in ["localhost", "7070", "", "a b:1"] {
+            assert!(listen(text).unwrap_err().starts_with("write an IP address and a port"), "{text}");
         }
         assert_eq!(duration("1m30s"), Ok(Duration::from_secs(90)));
         for text in ["nan", "inf", "0", "-1", "1e10"] {

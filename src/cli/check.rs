@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use freshet_config::diagnostic::{Diagnostic, Diagnostics};
+use serde_json::{Value, json};
 
-use crate::exit::Failure;
+use crate::exit::{Failure, Status};
 use crate::output;
 
 /// Check definitions: every error at once, with file, line and what to do.
@@ -13,18 +15,26 @@ pub struct Check {
     /// The directory of definition files.
     #[arg(value_name = "DIR")]
     directory: PathBuf,
-    /// Print the outcome as JSON.
+    /// Print the outcome as JSON, errors too.
     #[arg(long)]
     json: bool,
 }
 
 impl Check {
     pub fn run(self) -> Result<(), Failure> {
-        let plan = super::compile(&self.directory)?;
+        let plan = match super::diagnose(&self.directory) {
+            Ok(plan) => plan,
+            Err(errors) if self.json => {
+                output::json(&found(&errors))?;
+                // They are said; the status says that there are some.
+                return Err(Failure::new(Status::Data, ""));
+            }
+            Err(errors) => return Err(Failure::definitions(&errors)),
+        };
         let definitions = &plan.definitions;
         let features: usize = definitions.views.iter().map(|view| view.features.len()).sum();
         if self.json {
-            return output::json(&serde_json::json!({
+            return output::json(&json!({
                 "plan": plan.plan_id.to_string(),
                 "sources": definitions.sources.len(),
                 "dimensions": definitions.dimensions.len(),
@@ -45,6 +55,22 @@ impl Check {
             plan.plan_id
         ))
     }
+}
+
+/// Every error with its place; line and column are null where a file as a whole is meant.
+fn found(errors: &Diagnostics) -> Value {
+    let one = |error: &Diagnostic| {
+        let place = |number: usize| (number > 0).then_some(number);
+        json!({
+            "file": error.place.file.as_ref(),
+            "line": place(error.place.line),
+            "column": place(error.place.column),
+            "code": error.code,
+            "message": error.message,
+            "hint": error.hint,
+        })
+    };
+    json!({ "errors": errors.iter().map(one).collect::<Vec<_>>() })
 }
 
 /// `1 view`, `2 views`, `2 entities`.

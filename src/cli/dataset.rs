@@ -1,12 +1,13 @@
-//! `freshet dataset`: point-in-time values for every row of a spine.
+//! `freshet dataset`: point-in-time values for every row of a spine, and what of the history could not be used.
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::exit::Failure;
+use crate::exit::{Failure, Status};
 use crate::output;
-use freshet_engine::dataset::{DatasetOptions, run};
+use freshet_engine::dataset::{DatasetError, DatasetOptions, DatasetReport, run};
 
 /// Compute a service's features at the instant of every spine row: training sets and batch inference.
 #[derive(Debug, Args)]
@@ -26,6 +27,9 @@ pub struct Dataset {
     /// The spine's column with the instant; may be left out when it has one timestamp column.
     #[arg(long, value_name = "NAME")]
     time_column: Option<String>,
+    /// Print the outcome as JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 impl Dataset {
@@ -39,7 +43,75 @@ impl Dataset {
             out: self.out,
             time_column: self.time_column,
         };
-        let report = run(&options).map_err(|error| Failure::data(error.to_string()))?;
-        output::line(&format!("{}: {} rows", out.display(), report.rows))
+        let report = run(&options).map_err(failed)?;
+        // A closed stderr hides what `--json` tells as well.
+        let _ = std::io::stderr().write_all(left_out(&report).as_bytes());
+        match self.json {
+            true => output::json(&json(&report)),
+            false => output::line(&format!("{}: {} rows", out.display(), report.rows)),
+        }
     }
+}
+
+fn failed(error: DatasetError) -> Failure {
+    let status = match &error {
+        DatasetError::Write { .. } => Status::CannotWrite,
+        DatasetError::OverSpine(_) => Status::Usage,
+        _ => Status::Data,
+    };
+    Failure::new(status, error.to_string())
+}
+
+/// A line for each kind of event or value that is not in the dataset.
+fn left_out(report: &DatasetReport) -> String {
+    let mut text = String::new();
+    let mut sources: Vec<&str> = Vec::new();
+    for refused in &report.refused {
+        if !sources.contains(&refused.source.as_str()) {
+            sources.push(&refused.source);
+        }
+    }
+    for source in sources {
+        let of_source = || report.refused.iter().filter(|refused| refused.source == source);
+        let total: u64 = of_source().map(|refused| refused.count).sum();
+        let counts: Vec<String> = of_source().map(|refused| format!("{} {}", refused.code, refused.count)).collect();
+        let first = of_source().next().map_or("", |refused| refused.first.as_str());
+        text.push_str(&format!(
+            "{total} rows of the history of source `{source}` are no events and were left out ({}); the first: {first}\n",
+            counts.join(", ")
+        ));
+    }
+    if report.failed_expressions > 0 {
+        let why = report.first_failure.as_deref().unwrap_or("unknown");
+        let number = report.failed_expressions;
+        text.push_str(&format!("{number} results of SQL could not be computed and are null; the first: {why}\n"));
+    }
+    if report.failed_values > 0 {
+        let number = report.failed_values;
+        text.push_str(&format!("{number} values do not fit their feature's type or limits and are null\n"));
+    }
+    text
+}
+
+fn json(report: &DatasetReport) -> serde_json::Value {
+    let refused = report.refused.iter().map(|refused| {
+        serde_json::json!({
+            "source": refused.source,
+            "code": refused.code,
+            "events": refused.count,
+            "first": refused.first,
+        })
+    });
+    serde_json::json!({
+        "rows": report.rows,
+        "views": report.views,
+        "features": report.features,
+        "events": report.events,
+        "refusedEvents": report.rejected,
+        "refused": refused.collect::<Vec<_>>(),
+        "duplicates": report.duplicates,
+        "failedExpressions": report.failed_expressions,
+        "firstFailure": report.first_failure,
+        "failedValues": report.failed_values,
+    })
 }

@@ -1,6 +1,6 @@
 //! `freshet demo`: a shipped example with engine, log, store and server in one process.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ enum Example {
 #[derive(Clone, Debug, Args)]
 pub struct Place {
     /// Address and port to serve on; port 0 takes a free one.
-    #[arg(long, value_name = "ADDRESS:PORT", default_value_t = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7070))]
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:7070", value_parser = arguments::listen)]
     pub listen: SocketAddr,
     /// Threads that compute features, 1 to 256.
     #[arg(long, value_name = "N", default_value = "1", value_parser = arguments::threads, allow_negative_numbers = true)]

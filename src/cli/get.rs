@@ -18,12 +18,15 @@ pub struct Get {
     /// The feature service.
     #[arg(value_name = "SERVICE")]
     service: String,
-    /// Join keys of the service, such as card_id=4242.
+    /// Join keys of the service, such as card_id=4242; an empty value is the empty text.
     #[arg(value_name = "KEY=VALUE", value_parser = arguments::key_value)]
     keys: Vec<(String, String)>,
     /// A request field of the service, such as amount=3.5; `null` is a value nobody knows. Repeat it for each field.
     #[arg(long = "request", value_name = "FIELD=VALUE", value_parser = arguments::key_value)]
     request: Vec<(String, String)>,
+    /// A join key whose value is not known: features with it are MISSING_DATA.
+    #[arg(long, value_name = "KEY")]
+    null: Vec<String>,
     /// The instant to answer for; now unless written. RFC 3339 with a zone.
     #[arg(long, value_name = "INSTANT", value_parser = arguments::instant)]
     as_of: Option<EventTime>,
@@ -69,8 +72,9 @@ impl Get {
 
     fn body(&self, context: serde_json::Map<String, Value>) -> Result<Value, Failure> {
         let mut keys = serde_json::Map::new();
-        for (key, value) in &self.keys {
-            if keys.insert(key.clone(), join_key(value)).is_some() {
+        let given = self.keys.iter().map(|(key, value)| (key, join_key(value)));
+        for (key, value) in given.chain(self.null.iter().map(|key| (key, Value::Null))) {
+            if keys.insert(key.clone(), value).is_some() {
                 return Err(Failure::usage(format!("the join key `{key}` is given twice; give each once")));
             }
         }

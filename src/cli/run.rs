@@ -33,7 +33,7 @@ pub struct Run {
     #[arg(long, value_name = "N", value_parser = arguments::threads, allow_negative_numbers = true)]
     workers: Option<usize>,
     /// Address and port to serve on, instead of the settings'.
-    #[arg(long, value_name = "ADDRESS:PORT")]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = arguments::listen)]
     listen: Option<SocketAddr>,
     /// Where the log and the ledger are kept, instead of the settings' directory.
     #[arg(long, value_name = "DIR")]

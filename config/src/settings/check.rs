@@ -143,10 +143,10 @@ fn options(written: &Pairs<At<Spelled>>, errors: &mut Diagnostics) -> Vec<(Strin
     for (name, value) in &written.entries {
         let reason = match name.value.as_str() {
             "auto.offset.reset" => {
-                "Freshet seeks the positions of its checkpoint, and skipping or rereading would break exactly-once"
+                "Freshet itself decides where each partition is read from, so that no event is skipped or counted twice"
             }
             "enable.auto.commit" | "enable.auto.offset.store" | "auto.commit.interval.ms" => {
-                "positions are committed with the results they led to, and committing them apart would break exactly-once"
+                "Freshet keeps the positions in its data directory and commits none to Kafka"
             }
             "isolation.level" => "records of aborted transactions are never events",
             "enable.idempotence" | "acks" | "request.required.acks" => {

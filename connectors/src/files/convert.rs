@@ -41,6 +41,11 @@ pub(super) fn converts(from: &Arrow, to: DataType) -> bool {
     }
 }
 
+/// Whether some type of column takes every value of `from` exactly.
+pub fn is_exact_for_some_column(from: &Arrow) -> bool {
+    DataType::ALL.iter().any(|to| converts(from, *to))
+}
+
 /// Converts a column for which [`converts`] holds, and notes the rows whose value cannot be taken.
 pub(super) fn convert(array: &ArrayRef, column: &Column, faults: &mut Faults) -> Result<ArrayRef, ArrowError> {
     let array = match array.data_type() {

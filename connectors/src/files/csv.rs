@@ -160,6 +160,35 @@ impl CsvChunks {
     }
 }
 
+/// The rows of a CSV file as they stand there, for whoever judges them elsewhere.
+pub struct CsvRows {
+    path: PathBuf,
+    reader: csv::Reader<Guarded>,
+    since_record: Arc<AtomicUsize>,
+    row: ByteRecord,
+}
+
+impl CsvRows {
+    pub fn open(path: &Path) -> Result<CsvRows, FileError> {
+        let (reader, since_record) = reader(path)?;
+        Ok(CsvRows { path: path.to_path_buf(), reader, since_record, row: ByteRecord::new() })
+    }
+
+    /// The fields of the first row; none when the file is empty.
+    pub fn header(&mut self) -> Result<ByteRecord, FileError> {
+        header(&self.path, &mut self.reader)
+    }
+
+    /// The next row below the header, of however many fields, and the line it begins at; `None` at the end. An error ends
+    /// the file: it cannot be read, or a quote is never closed.
+    pub fn next_row(&mut self) -> Result<Option<(u64, &ByteRecord)>, FileError> {
+        self.since_record.store(0, Ordering::Relaxed);
+        let read = self.reader.read_byte_record(&mut self.row).map_err(|error| failed(&self.path, error))?;
+        let line = self.row.position().map_or(0, csv::Position::line);
+        Ok(read.then_some((line, &self.row)))
+    }
+}
+
 impl Chunks for CsvChunks {
     fn next_chunk(&mut self) -> Result<Option<Chunk>, FileError> {
         let mut record = ByteRecord::new();

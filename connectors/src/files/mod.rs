@@ -16,10 +16,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
-use freshet_config::definitions::{Column, FileFormat, Files};
+use freshet_config::definitions::{Column, FileFormat, Files, Source};
 
 use crate::events::{Rejection, excerpt};
 use crate::row::{Refusal, Rows, Rules};
+pub use convert::is_exact_for_some_column;
+pub use csv::CsvRows;
 pub use events::{EventFiles, FileEvents};
 pub use list::{FileList, list};
 pub use parquet::read_all as read_parquet;
@@ -142,6 +144,13 @@ pub fn read_table(files: &Files, columns: &[Column], base_dir: &Path) -> Result<
         }
     }
     Ok(batches)
+}
+
+/// Whether a Parquet file has the columns of a source, in types that convert exactly: what is asked of every file of a
+/// history.
+pub fn check_parquet(path: &Path, source: &Source) -> Result<(), FileError> {
+    let problems = parquet::check(path, &source.schema, source.explode.as_ref().map(|explode| explode.column))?;
+    if problems.is_empty() { Ok(()) } else { Err(FileError::Unusable(problems)) }
 }
 
 /// A file's name as it stands in places of rejections.

@@ -26,6 +26,7 @@ pub(crate) fn parse_quoted(column: &Column, text: &str, row: &mut Row) -> Result
         DataType::String => Ok(row.text_cell(text)),
         DataType::Timestamp => written_time(column, text),
         DataType::Int64 if is_decimal(text) => integer(column, text),
+        DataType::Float32 | DataType::Float64 if names_no_finite_number(text) => Err(not_finite(column, text)),
         _ => Err(mismatch(column, &format!("the string \"{}\"", shown(text)))),
     }
 }
@@ -98,7 +99,20 @@ fn integer(column: &Column, text: &str) -> Result<Cell, Refusal> {
     Ok(Cell::Integer(value))
 }
 
+/// NaN and infinities, as programs spell them where numbers are text.
+fn names_no_finite_number(text: &str) -> bool {
+    let word = text.trim_start_matches(['-', '+']);
+    ["nan", "inf", "infinity"].iter().any(|name| word.eq_ignore_ascii_case(name))
+}
+
+fn not_finite(column: &Column, text: &str) -> Refusal {
+    Refusal::new(Code::Range, format!("`{}` is {}: events hold finite numbers only", column.name, shown(text)))
+}
+
 fn float(column: &Column, text: &str) -> Result<Cell, Refusal> {
+    if names_no_finite_number(text) {
+        return Err(not_finite(column, text));
+    }
     // Rust also reads `inf`, `nan` and `+1`: a number here begins with a digit, a minus or a point.
     let spelled = text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-'));
     if !spelled {

@@ -30,9 +30,15 @@ pub enum DatasetError {
     MissingField { spine: PathBuf, field: String, columns: String },
     #[error("the spine {} has no column `{column}`; its columns are {columns}", spine.display())]
     MissingTimeColumn { spine: PathBuf, column: String, columns: String },
-    #[error("the spine {} has no column of timestamps; its columns are {columns}", spine.display())]
+    #[error(
+        "the spine {} has no column of timestamps; its columns are {columns}; name the one with instants with --time-column",
+        spine.display()
+    )]
     NoTime { spine: PathBuf, columns: String },
-    #[error("the spine {} has several columns of timestamps ({columns}): name the one to use", spine.display())]
+    #[error(
+        "the spine {} has several columns of timestamps ({columns}): name the one to use with --time-column",
+        spine.display()
+    )]
     SeveralTimes { spine: PathBuf, columns: String },
     #[error("the spine {} has column `{column}` as {found}, which is not {wanted}", spine.display())]
     ColumnType { spine: PathBuf, column: String, found: String, wanted: String },
@@ -57,6 +63,8 @@ pub enum DatasetError {
     TooMuchText { view: String },
     #[error("column `{column}` is {found}, which {format} cannot hold: write .parquet")]
     Unwritable { column: String, found: String, format: &'static str },
+    #[error("the dataset would be written over its spine {}: name another file with --out", .0.display())]
+    OverSpine(PathBuf),
     #[error("cannot write {}: {error}", path.display())]
     Write { path: PathBuf, error: io::Error },
     /// Arrays that do not fit together; nothing a user can cause is known.

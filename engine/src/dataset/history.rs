@@ -18,7 +18,7 @@ use super::error::DatasetError;
 use super::evaluate::Request;
 use super::retained::Retained;
 use super::table::{Table, value};
-use super::{DatasetReport, changes};
+use super::{DatasetReport, RefusedEvents, changes};
 use crate::ingest::changelog::Changelog;
 use crate::ingest::intake::HistoryOrigin;
 use crate::plan::{Group, Node, Pipeline, Plan};
@@ -87,12 +87,12 @@ pub(super) fn read_groups(
     while let Some(read) = files.next() {
         let read = read?;
         report.events += (read.events.len() + read.rejections.len()) as u64;
-        report.reject(&read.rejections);
+        report.reject(&source.name, &read.rejections);
         match &mut changelog {
             None => history.take(read.events.batch, read.events.positions, report)?,
             Some(changelog) => {
                 let origin = HistoryOrigin { files: files.files(), positions: read.events.positions.clone() };
-                report.reject(&changelog.judge(read.events, None, &origin)?.rejections);
+                report.reject(&source.name, &changelog.judge(read.events, None, &origin)?.rejections);
             }
         }
     }
@@ -272,10 +272,18 @@ impl<'p> History<'p> {
 }
 
 impl DatasetReport {
-    fn reject(&mut self, rejections: &[Rejection]) {
-        self.rejected += rejections.len() as u64;
-        if self.first_rejection.is_none() {
-            self.first_rejection = rejections.first().map(ToString::to_string);
+    fn reject(&mut self, source: &str, rejections: &[Rejection]) {
+        for rejection in rejections {
+            let code = rejection.code.name();
+            match self.refused.iter_mut().find(|known| known.source == source && known.code == code) {
+                Some(known) => known.count += 1,
+                None => self.refused.push(RefusedEvents {
+                    source: source.to_string(),
+                    code,
+                    count: 1,
+                    first: rejection.to_string(),
+                }),
+            }
         }
     }
 

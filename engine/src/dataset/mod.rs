@@ -69,6 +69,8 @@ pub struct DatasetReport {
     /// Rows of the histories that are no events.
     pub rejected: u64,
     pub first_rejection: Option<String>,
+    /// The same by source and code, in the order they were met.
+    pub refused: Vec<RefusedEvents>,
     /// Events whose `dedup_key` came before.
     pub duplicates: u64,
     /// Results of SQL that could not be computed and are null, and why the first of them could not.
@@ -76,6 +78,17 @@ pub struct DatasetReport {
     pub first_failure: Option<String>,
     /// Values of the dataset that cannot be given, such as sums that leave their type; they are null.
     pub failed_values: u64,
+}
+
+/// Rows of one source's history that are no events, for one reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedEvents {
+    pub source: String,
+    /// Such as `EV-RANGE`.
+    pub code: &'static str,
+    pub count: u64,
+    /// Place and sentence of the first.
+    pub first: String,
 }
 
 /// Features of a service at every row of a spine.
@@ -90,7 +103,7 @@ pub struct Dataset {
 
 /// Loads and compiles the definitions, builds the dataset and writes it.
 pub fn run(options: &DatasetOptions) -> Result<DatasetReport, DatasetError> {
-    write::format(&options.out)?;
+    write::check(&options.out, &options.spine)?;
     let definitions = freshet_config::load(&options.definitions)?;
     let plan = Plan::compile(definitions, &options.definitions)?;
     let dataset = Dataset::build(&plan, &options.service, &options.spine, options.time_column.as_deref())?;

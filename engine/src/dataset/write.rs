@@ -27,15 +27,32 @@ pub(super) fn format(out: &Path) -> Result<FileFormat, DatasetError> {
     }
 }
 
+/// What can be told before anything is computed: the format is known, the folder takes files, and it is not the spine
+/// that would be replaced.
+pub(super) fn check(out: &Path, spine: &Path) -> Result<(), DatasetError> {
+    format(out)?;
+    if let (Ok(out), Ok(spine)) = (fs::canonicalize(out), fs::canonicalize(spine))
+        && (out == spine || out.parent() == Some(&spine))
+    {
+        return Err(DatasetError::OverSpine(spine));
+    }
+    let unfinished = unfinished(out);
+    File::create(&unfinished).and_then(|_| fs::remove_file(&unfinished)).map_err(DatasetError::write(out))
+}
+
+fn unfinished(out: &Path) -> PathBuf {
+    let mut unfinished = out.as_os_str().to_os_string();
+    unfinished.push(".tmp");
+    PathBuf::from(unfinished)
+}
+
 /// Writes beside `out` first, so that a file of that name is always whole.
 pub(super) fn write(dataset: &Dataset, out: &Path) -> Result<(), DatasetError> {
     let format = format(out)?;
     if format != FileFormat::Parquet {
         check_plain(dataset, format)?;
     }
-    let mut unfinished = out.as_os_str().to_os_string();
-    unfinished.push(".tmp");
-    let unfinished = PathBuf::from(unfinished);
+    let unfinished = unfinished(out);
     let written = write_to(dataset, format, &unfinished).and_then(|()| fs::rename(&unfinished, out));
     if written.is_err() {
         // It may not even be there; the first error is the one to tell.

@@ -266,6 +266,16 @@ impl Intake {
         self.stream.as_ref().is_none_or(StreamReader::caught_up)
     }
 
+    /// When those of the delivered events came that no earlier process consumed: what freshness is measured from. Of
+    /// others it would say how long the process was down. Empty for history; a tie breaker hides which are which.
+    pub fn first_seen(&self, events: &EventBatch) -> Vec<EventTime> {
+        let Some(stream) = self.stream.as_ref().filter(|_| self.source.tie_breaker.is_none()) else {
+            return events.record_times.clone();
+        };
+        let times = events.positions.iter().zip(&events.record_times);
+        times.filter(|(position, _)| !stream.was_consumed(**position)).map(|(_, time)| *time).collect()
+    }
+
     /// The next record of the stream, or of the history where there is no stream.
     pub fn position(&self) -> Option<SourcePosition> {
         match (&self.stream, &self.history) {

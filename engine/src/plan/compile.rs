@@ -112,7 +112,7 @@ impl<'a> Compiler<'a> {
             };
             let what = format!("computed column `{}`", column.name);
             if let Some(expression) = self.keep(compiled, &column.sql, &what) {
-                fields.push(Field::new(&column.name, expression.data_type().clone(), true));
+                fields.push(expression.field(&column.name));
                 columns.push((column.name.clone(), expression));
             } else if let Some(data_type) = column.data_type {
                 // Later expressions may use it; their own errors still show.

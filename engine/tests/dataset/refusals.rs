@@ -47,11 +47,12 @@ fn the_spine_has_the_keys() {
 fn the_spine_has_instants() {
     assert_eq!(
         refused("user,when\n7,now\n"),
-        "the spine DIR/spine.csv has no column of timestamps; its columns are user, when"
+        "the spine DIR/spine.csv has no column of timestamps; its columns are user, when; name the one with \
+         instants with --time-column"
     );
     assert_eq!(
         refused("user,a,b\n7,1970-01-01T00:00:22Z,1970-01-01T00:00:22Z\n"),
-        "the spine DIR/spine.csv has several columns of timestamps (a, b): name the one to use"
+        "the spine DIR/spine.csv has several columns of timestamps (a, b): name the one to use with --time-column"
     );
     assert_eq!(
         refused("user,time\n7,1970-01-01T00:00:22Z\n8,\n"),

@@ -83,6 +83,11 @@ pub(super) fn meaning(name: &str) -> Meaning {
     }
 }
 
+/// Whether a written name, in any case, means the function that is called `name`.
+pub(super) fn same(written: &str, name: &str) -> bool {
+    SCALARS.find(&written.to_ascii_lowercase()).is_some_and(|function| function.name() == name)
+}
+
 /// Names an expression may call, for suggestions.
 pub(super) fn names() -> Vec<&'static str> {
     let usable = SCALARS.functions.iter().filter(|f| f.signature().volatility == Volatility::Immutable);

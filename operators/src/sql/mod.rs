@@ -9,9 +9,12 @@ mod check;
 mod error;
 mod evaluate;
 mod functions;
+mod growth;
 mod limits;
 mod names;
 mod parse;
+mod patterns;
+mod place;
 mod plan;
 mod types;
 
@@ -19,7 +22,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::prep_null_mask_filter;
-use arrow::datatypes::{DataType as ArrowType, Schema};
+use arrow::datatypes::{DataType as ArrowType, Field, Schema};
 use datafusion_physical_expr::PhysicalExpr;
 use datafusion_physical_expr::utils::collect_columns;
 use freshet_config::definitions::arrow_type;
@@ -28,6 +31,7 @@ use freshet_config::value::DataType;
 pub(crate) use error::place_within;
 pub use error::{SqlError, SqlErrorKind};
 pub use evaluate::Evaluated;
+pub use growth::{MOST_FIXED_BYTES, MOST_FOLD};
 pub use limits::{MAX_DEPTH, MAX_TEXT_BYTES};
 use names::Naming;
 pub use names::{Reference, references};
@@ -43,14 +47,15 @@ pub struct Expression {
     columns: Vec<usize>,
     /// Name and type of each of `columns`, to refuse a batch of another shape.
     inputs: Vec<(String, ArrowType)>,
+    text_bound: growth::Bound,
 }
 
 impl Expression {
     /// Compiles `text` over the columns of `schema`, with the type SQL gives it.
     pub fn compile(text: &str, schema: &Schema) -> Result<Expression, SqlError> {
-        let (physical, sql_type) = plan_text(text, schema, Naming::Columns)?;
+        let Planned { physical, sql_type, text_bound } = plan_text(text, schema, Naming::Columns)?;
         match types::canonical(&sql_type) {
-            Some(target) => Expression::assemble(physical, target, schema),
+            Some(target) => Expression::assemble(physical, target, text_bound, schema),
             None if sql_type == ArrowType::Null => {
                 Err(SqlError::new(SqlErrorKind::Type, "the expression is always null and has no type")
                     .hint("write `cast(null as double)` or another type"))
@@ -76,9 +81,9 @@ impl Expression {
     }
 
     fn typed(text: &str, schema: &Schema, target: DataType, naming: Naming) -> Result<Expression, SqlError> {
-        let (physical, sql_type) = plan_text(text, schema, naming)?;
+        let Planned { physical, sql_type, text_bound } = plan_text(text, schema, naming)?;
         if types::fits(&physical, &sql_type, target) {
-            return Expression::assemble(physical, target, schema);
+            return Expression::assemble(physical, target, text_bound, schema);
         }
         let message = format!("the expression gives {}, not {target}", plan::type_name(&sql_type));
         let error = SqlError::new(SqlErrorKind::Type, message);
@@ -88,7 +93,12 @@ impl Expression {
         })
     }
 
-    fn assemble(physical: Arc<dyn PhysicalExpr>, target: DataType, schema: &Schema) -> Result<Expression, SqlError> {
+    fn assemble(
+        physical: Arc<dyn PhysicalExpr>,
+        target: DataType,
+        text_bound: growth::Bound,
+        schema: &Schema,
+    ) -> Result<Expression, SqlError> {
         let nullable = physical.nullable(schema)?;
         let mut columns: Vec<usize> = collect_columns(&physical).iter().map(|column| column.index()).collect();
         columns.sort_unstable();
@@ -97,7 +107,17 @@ impl Expression {
             (field.name().clone(), field.data_type().clone())
         });
         let inputs = inputs.collect();
-        Ok(Expression { physical, data_type: arrow_type(target), nullable, columns, inputs })
+        Ok(Expression { physical, data_type: arrow_type(target), nullable, columns, inputs, text_bound })
+    }
+
+    /// The column it computes, as later expressions see it: nullable, with a bound on the length of its texts.
+    pub fn field(&self, name: &str) -> Field {
+        Field::new(name, self.data_type.clone(), true).with_metadata(self.text_bound.metadata())
+    }
+
+    #[cfg(test)]
+    fn text_bound(&self) -> growth::Bound {
+        self.text_bound
     }
 
     /// The type of every evaluated array: the Arrow form of one of our seven types.
@@ -155,12 +175,12 @@ pub struct Selection {
 
 /// Compiles a condition over the columns of `schema`; it must be boolean.
 pub fn predicate(text: &str, schema: &Schema) -> Result<Predicate, SqlError> {
-    let (physical, sql_type) = plan_text(text, schema, Naming::Columns)?;
+    let Planned { physical, sql_type, text_bound } = plan_text(text, schema, Naming::Columns)?;
     if sql_type != ArrowType::Boolean {
         let message = format!("a filter must be true or false, this gives {}", plan::type_name(&sql_type));
         return Err(SqlError::new(SqlErrorKind::Type, message).hint("compare it, such as `... > 0`"));
     }
-    Ok(Predicate { expression: Expression::assemble(physical, DataType::Bool, schema)? })
+    Ok(Predicate { expression: Expression::assemble(physical, DataType::Bool, text_bound, schema)? })
 }
 
 impl Predicate {
@@ -178,16 +198,21 @@ impl Predicate {
     }
 }
 
-type Planned = (Arc<dyn PhysicalExpr>, ArrowType);
+/// An executable expression, the type SQL gives it, and how long its texts can get.
+struct Planned {
+    physical: Arc<dyn PhysicalExpr>,
+    sql_type: ArrowType,
+    text_bound: growth::Bound,
+}
 
-/// The executable expression and the type SQL gives it.
+/// Text to an executable expression.
 fn plan_text(text: &str, schema: &Schema, naming: Naming) -> Result<Planned, SqlError> {
     on_planner(|| {
         let parsed = names::rewritten(parse::parse(text)?, naming);
         check::check(&parsed, schema)?;
-        let physical = plan::plan(parsed, schema)?;
+        let (physical, text_bound) = plan::plan(parsed, schema)?;
         let sql_type = physical.data_type(schema)?;
-        Ok((physical, sql_type))
+        Ok(Planned { physical, sql_type, text_bound })
     })
 }
 

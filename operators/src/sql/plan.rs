@@ -14,21 +14,35 @@ use datafusion_physical_expr::expressions::BinaryExpr as PhysicalBinary;
 use datafusion_physical_expr::{PhysicalExpr, create_physical_expr};
 use datafusion_sql::planner::{ParserOptions, PlannerContext, SqlToRel};
 use datafusion_sql::sqlparser::ast;
+use datafusion_sql::sqlparser::tokenizer::Location;
 
 use super::error::{SqlError, SqlErrorKind, describe};
 use super::functions::SCALARS;
+use super::growth::{self, Bound};
+use super::{patterns, place};
 
-/// Plans an expression whose names [`super::check`] has found.
-pub(super) fn plan(expression: ast::Expr, schema: &Schema) -> std::result::Result<Arc<dyn PhysicalExpr>, SqlError> {
+/// Plans an expression whose names [`super::check`] has found, and bounds the length of its texts.
+pub(super) fn plan(
+    expression: ast::Expr,
+    schema: &Schema,
+) -> std::result::Result<(Arc<dyn PhysicalExpr>, Bound), SqlError> {
     let columns = DFSchema::try_from(schema.clone())?;
+    // The planner drops places: what is refused later is looked for in what was written.
+    let written = expression.clone();
     let logical = resolve(expression, &columns)?;
     let simplifier = ExprSimplifier::new(SimplifyContext::builder().with_schema(Arc::new(columns.clone())).build());
     let logical = simplifier.coerce(logical, &columns)?;
     let logical = check_negations(logical, &columns)?;
+    // Before anything is computed, be it a constant.
+    let bound = growth::check(&logical, &columns).map_err(|found| {
+        let place = found.function.map_or(Location::empty(), |name| place::of_call(&written, &name));
+        found.error.at(place)
+    })?;
+    patterns::check(&logical).map_err(|found| found.error.at(place::of_text(&written, &found.pattern)))?;
     // Before the simplifier, which folds constants with wrapping arithmetic.
     let logical = fold_constants(logical)?;
     let logical = simplifier.simplify(logical)?;
-    Ok(checked(&logical, &columns)?)
+    Ok((checked(&logical, &columns)?, bound))
 }
 
 /// Columns keep their case; strings are plain `Utf8`, as everywhere else in the engine.

@@ -13,7 +13,7 @@ use hyper::header::{self, HeaderValue};
 
 use super::body::{self, Received};
 use super::reply::{self, PLAN_HEADER, Reply};
-use super::routes::{Endpoint, check_content_type};
+use super::routes::{Endpoint, check_body};
 use crate::error::{ApiError, ErrorKind};
 use crate::ingest;
 use crate::limits::Limits;
@@ -181,7 +181,7 @@ impl<S: RowStore> Handler<S> {
     }
 
     async fn body(&self, request: Request<Incoming>, limit: usize) -> Result<Received, ApiError> {
-        check_content_type(request.headers())?;
+        check_body(request.headers())?;
         body::read(request.into_body(), limit, &self.limits, &self.state.buffered).await
     }
 

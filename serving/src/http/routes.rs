@@ -68,16 +68,44 @@ impl Endpoint {
     }
 }
 
-/// Refuses a body that says it is not JSON. One that says nothing is taken at its word: clients of this interface send none.
-pub fn check_content_type(headers: &HeaderMap) -> Result<(), ApiError> {
+/// Refuses a body that says it is not plain JSON in UTF-8. One that says nothing is taken at its word: clients of this
+/// interface send none.
+pub fn check_body(headers: &HeaderMap) -> Result<(), ApiError> {
+    check_content_type(headers)?;
+    for value in headers.get_all(header::CONTENT_ENCODING) {
+        let text = String::from_utf8_lossy(value.as_bytes());
+        if !text.trim().eq_ignore_ascii_case("identity") {
+            let message =
+                format!("the body is encoded as `{}`; send it as it is, without content-encoding", quote(&text));
+            return Err(ApiError::new(ErrorKind::MediaType, message));
+        }
+    }
+    Ok(())
+}
+
+fn check_content_type(headers: &HeaderMap) -> Result<(), ApiError> {
     let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
     let text = String::from_utf8_lossy(value.as_bytes());
     let kind = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json")) {
-        return Ok(());
+        return check_charset(&text);
     }
     let message = format!("the body is `{}`; send application/json", quote(&text));
     Err(ApiError::new(ErrorKind::MediaType, message))
+}
+
+/// JSON is UTF-8, or ASCII, which is UTF-8.
+fn check_charset(content_type: &str) -> Result<(), ApiError> {
+    for parameter in content_type.split(';').skip(1) {
+        let Some((name, value)) = parameter.split_once('=') else { continue };
+        let value = value.trim().trim_matches('"');
+        let known = ["utf-8", "utf8", "us-ascii"].iter().any(|known| value.eq_ignore_ascii_case(known));
+        if name.trim().eq_ignore_ascii_case("charset") && !known {
+            let message = format!("the body's charset is `{}`; send UTF-8", quote(value));
+            return Err(ApiError::new(ErrorKind::MediaType, message));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -114,12 +142,41 @@ mod tests {
             headers.insert(header::CONTENT_TYPE, kind.parse().unwrap());
             check_content_type(&headers)
         };
-        for good in ["application/json", "Application/JSON; charset=utf-8", "application/vnd.api+json"] {
+        for good in [
+            "application/json",
+            "Application/JSON; charset=utf-8",
+            "application/json;x=y; Charset=\"UTF-8\"",
+            "application/vnd.api+json",
+        ] {
             assert_eq!(check(good), Ok(()));
         }
-        for bad in ["text/xml", "application/x-www-form-urlencoded", "json", "", "text/plain+json"] {
+        for bad in [
+            "application/json; charset=utf-16",
+            "application/json;charset=latin1",
+            "text/xml",
+            "application/x-www-form-urlencoded",
+            "json",
+            "",
+            "text/plain+json",
+        ] {
             assert_eq!(check(bad).unwrap_err().kind, ErrorKind::MediaType);
         }
         assert_eq!(check_content_type(&HeaderMap::new()), Ok(()));
+    }
+
+    #[test]
+    fn a_body_is_sent_as_it_is() {
+        let check = |encodings: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for encoding in encodings {
+                headers.append(header::CONTENT_ENCODING, header::HeaderValue::from_static(encoding));
+            }
+            check_body(&headers).map_err(|error| error.kind)
+        };
+        assert_eq!(check(&[]), Ok(()));
+        assert_eq!(check(&["Identity"]), Ok(()));
+        for bad in [&["gzip"][..], &["identity", "br"], &["identity, gzip"], &[""]] {
+            assert_eq!(check(bad), Err(ErrorKind::MediaType), "{bad:?}");
+        }
     }
 }

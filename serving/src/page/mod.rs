@@ -69,7 +69,6 @@ const TABLES: [Table; 4] = [
             field("Keys", "keys", Format::Count),
             field("Rows written", "rowsWritten", Format::Count),
             field("State", "stateBytes", Format::Bytes),
-            field("Freshness", "freshnessSeconds", Format::Seconds),
         ],
     },
     Table {

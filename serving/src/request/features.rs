@@ -237,7 +237,7 @@ mod tests {
         for (body, position, needle) in [
             ("", None, "empty"),
             ("{}", None, "no `params`"),
-            ("[]", Some((1, 0)), "invalid type: sequence"),
+            ("[]", Some((1, 1)), "invalid type: sequence"),
             ("\u{feff}{}", Some((1, 1)), "expected value"),
             ("{\"params\":{}}x", Some((1, 14)), "trailing characters"),
             ("{\"params\":{\n\"joinKeyMap\":{},}}", Some((2, 17)), "trailing comma"),

@@ -97,6 +97,12 @@ pub fn typed(what: &str, column: &Column, given: &KeyValue<'_>) -> Result<Value,
     let wrong = |expected: &str| {
         let shown = match given {
             KeyValue::Text(text) => format!("the string `{}`", quote(text.as_str())),
+            KeyValue::Int(number) => format!("the number {number}"),
+            KeyValue::Large(number) => format!("the number {number}, which no int64 holds"),
+            // Its digits are gone: a whole number here was written with an exponent, or beyond 64 bits.
+            KeyValue::Number(number) if number.fract() == 0.0 => {
+                format!("a number written with a point or an exponent, or beyond 64 bits ({number:e})")
+            }
             KeyValue::Number(number) => format!("the number {number}"),
             other => other.kind().to_string(),
         };
@@ -144,6 +150,7 @@ pub fn typed(what: &str, column: &Column, given: &KeyValue<'_>) -> Result<Value,
 fn float(given: &KeyValue<'_>) -> Option<f64> {
     match given {
         KeyValue::Int(value) => Some(*value as f64),
+        KeyValue::Large(value) => Some(*value as f64),
         KeyValue::Number(value) => Some(*value),
         KeyValue::Text(text) => match text.as_str() {
             "NaN" => Some(f64::NAN),
@@ -176,6 +183,20 @@ mod tests {
             Ok(Value::Timestamp(EventTime::from_micros(1_000_000)))
         );
         assert_eq!(key(DataType::Int64, "null"), Ok(Value::Null));
+    }
+
+    #[test]
+    fn numbers_are_quoted_as_they_were_written() {
+        for (text, quoted) in [
+            ("9223372036854775808", "not the number 9223372036854775808, which no int64 holds"),
+            ("18446744073709551615", "not the number 18446744073709551615, which no int64 holds"),
+            ("18446744073709551616", "or beyond 64 bits (1.8446744073709552e19)"),
+            ("1.5", "not the number 1.5"),
+        ] {
+            let error = key(DataType::Int64, text).unwrap_err();
+            assert!(error.ends_with(quoted), "{error}");
+        }
+        assert!(key(DataType::Int32, "2147483648").unwrap_err().ends_with("not the number 2147483648"));
     }
 
     #[test]

@@ -78,7 +78,9 @@ pub enum KeyValue<'a> {
     Null,
     Bool(bool),
     Int(i64),
-    /// A number that is no int64: with a fraction, an exponent, or too large.
+    /// A whole number beyond the int64s.
+    Large(u64),
+    /// Any other number: with a fraction, an exponent, or beyond 64 bits.
     Number(f64),
     Text(Text<'a>),
 }
@@ -90,7 +92,7 @@ impl KeyValue<'_> {
             KeyValue::Null => "null",
             KeyValue::Bool(_) => "a boolean",
             KeyValue::Int(_) => "an integer",
-            KeyValue::Number(_) => "a number that is no int64",
+            KeyValue::Large(_) | KeyValue::Number(_) => "a number that is no int64",
             KeyValue::Text(_) => "a string",
         }
     }
@@ -119,7 +121,7 @@ impl<'de> Visitor<'de> for KeyVisitor {
         Ok(KeyValue::Int(value))
     }
     fn visit_u64<E: Error>(self, value: u64) -> Result<KeyValue<'de>, E> {
-        Ok(i64::try_from(value).map_or(KeyValue::Number(value as f64), KeyValue::Int))
+        Ok(i64::try_from(value).map_or(KeyValue::Large(value), KeyValue::Int))
     }
     fn visit_f64<E: Error>(self, value: f64) -> Result<KeyValue<'de>, E> {
         Ok(KeyValue::Number(value))

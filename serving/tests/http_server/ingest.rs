@@ -63,7 +63,7 @@ fn what_cannot_be_taken_is_refused_before_anything_is() {
         ("{}".into(), 400, 3, "no `records`"),
         ("".into(), 400, 3, "empty"),
         (
-            push(&format!("{{\"payments\":[{{\"record\":{}1{}}}]}}", "{\"a\":".repeat(70), "}".repeat(70))),
+            push(&format!("{{\"payments\":[{{\"record\":{}1{}}}]}}", "{\"a\":".repeat(130), "}".repeat(130))),
             400,
             3,
             "deeper",

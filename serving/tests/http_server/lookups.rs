@@ -151,7 +151,7 @@ fn wrong_requests_say_what_and_where() {
         ),
         ("{\"params\":{\"joinKeyMap\":{}}}".into(), 400, 3, "names no feature service", "/params/featureServiceName"),
         ("".into(), 400, 3, "empty", ""),
-        ("[]".into(), 400, 3, "1:0", ""),
+        ("[]".into(), 400, 3, "1:1", ""),
         ("{\"params\":\n{},}".into(), 400, 3, "2:4: trailing comma", ""),
         ("\u{feff}{}".into(), 400, 3, "1:1", ""),
         ("[".repeat(100_000), 400, 3, "invalid type", ""),

@@ -31,7 +31,8 @@ pub struct Ingest {
     /// A file ending in .ndjson, .jsonl, .json (one object per line), .csv or .parquet; `-` reads objects from stdin.
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// The directory of definition files; needed for CSV, which does not say its types.
+    /// The directory of definition files; needed for CSV, which does not say its types. Parquet is then checked like a
+    /// file of the source's history, before anything is sent.
     #[arg(long, value_name = "DIR")]
     definitions: Option<PathBuf>,
     /// The server to feed.
@@ -56,7 +57,12 @@ impl Ingest {
         let client = Client::new(&self.url)?;
         let mut rows = FileRows::open(&self.file, &self.source, self.definitions.as_deref())?;
         let (mut tally, mut waiting, mut bytes) = (Tally::default(), Vec::new(), 0);
-        while let Some(row) = rows.next_row()? {
+        let broken = loop {
+            let row = match rows.next_row() {
+                Ok(Some(row)) => row,
+                Ok(None) => break None,
+                Err(failure) => break Some(failure),
+            };
             match row.record {
                 Ok(record) => {
                     bytes += record.len();
@@ -68,11 +74,14 @@ impl Ingest {
                 self.send(&client, &waiting, &mut tally)?;
                 (waiting, bytes) = (Vec::new(), 0);
             }
-        }
+        };
         if !waiting.is_empty() {
             self.send(&client, &waiting, &mut tally)?;
         }
-        self.report(&tally)
+        match broken {
+            None => self.report(&tally),
+            Some(failure) => Err(broken_off(failure, &tally)),
+        }
     }
 
     /// Sends one request, again while the server says that it is busy: a refused request has written nothing.
@@ -148,6 +157,17 @@ impl Tally {
     }
 }
 
+/// A file that cannot be read on: what came before it is taken, and how to go on.
+fn broken_off(failure: Failure, tally: &Tally) -> Failure {
+    let Tally { accepted, rejected } = tally;
+    let message = format!(
+        "{}; of the records before it {accepted} were accepted and are durable, {rejected} were rejected: mend the file \
+         and send what follows them, or all of it if the source has a dedup_key",
+        failure.message
+    );
+    Failure::new(failure.status, message)
+}
+
 /// Sending a file again sends its beginning twice: say how much of it was taken.
 fn so_far(failure: Failure, accepted: u64) -> Failure {
     match accepted {
@@ -174,5 +194,7 @@ mod tests {
         assert_eq!((tally.accepted, tally.rejected), (3, 1));
         let refused = tally.take(&records(&["e"]), &answer(404, r#"{"message":"no source"}"#)).unwrap_err();
         assert_eq!(so_far(refused, 3).message, "no source; 3 records were accepted before");
+        let broken = broken_off(Failure::data("cannot read x.parquet"), &tally).message;
+        assert!(broken.starts_with("cannot read x.parquet; of the records before it 3 were accepted and are durable"));
     }
 }

@@ -5,9 +5,10 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-use freshet_config::definitions::Column;
+use freshet_config::definitions::{Column, Source};
 use freshet_config::diagnostic::suggestion;
 use freshet_config::value::DataType;
+use freshet_connectors::files::{CsvRows, FileError, check_parquet};
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use serde_json::value::RawValue;
 
@@ -33,7 +34,8 @@ pub struct FileRows {
 
 enum Reader {
     Lines(Box<dyn BufRead>),
-    Csv(Box<csv::Reader<File>>, Vec<Option<Column>>),
+    /// With the columns of its header; `None` where the source has none of that name.
+    Csv(Box<CsvRows>, Vec<Option<Column>>),
     Parquet(ParquetRecordBatchReader, std::vec::IntoIter<String>),
 }
 
@@ -51,8 +53,11 @@ impl FileRows {
         let file = File::open(path).map_err(|error| Failure::data(format!("cannot open {name}: {error}")))?;
         let reader = match path.extension().and_then(|ending| ending.to_str()) {
             Some("ndjson" | "jsonl" | "json") => Reader::Lines(Box::new(BufReader::new(file))),
-            Some("csv") => open_csv(&name, file, source, definitions)?,
+            Some("csv") => open_csv(path, source, definitions)?,
             Some("parquet") => {
+                if let Some(directory) = definitions {
+                    check_parquet(path, &declared(source, directory)?).map_err(unreadable)?;
+                }
                 let opened = ParquetRecordBatchReaderBuilder::try_new(file).and_then(|builder| builder.build());
                 let reader = opened.map_err(|error| Failure::data(format!("{name} is no Parquet file: {error}")))?;
                 Reader::Parquet(reader, Vec::new().into_iter())
@@ -86,17 +91,11 @@ impl FileRows {
                     return Ok(Some(FileRow { place, record: object(&line) }));
                 }
             },
-            Reader::Csv(reader, columns) => {
-                let mut row = csv::StringRecord::new();
-                match reader.read_record(&mut row) {
-                    Ok(false) => Ok(None),
-                    Ok(true) => {
-                        let line = row.position().map_or(0, csv::Position::line);
-                        let place = format!("{}:{line}", self.name);
-                        Ok(Some(FileRow { place, record: Ok(csv_record(columns, &row)) }))
-                    }
-                    Err(error) => Err(Failure::data(format!("cannot read {}: {error}", self.name))),
-                }
+            Reader::Csv(rows, columns) => {
+                // Only what keeps the file from being read on is an error here: rows are checked one by one.
+                let Some((line, row)) = rows.next_row().map_err(unreadable)? else { return Ok(None) };
+                let place = format!("{}:{line}", self.name);
+                Ok(Some(FileRow { place, record: csv_record(columns, row) }))
             }
             Reader::Parquet(batches, rows) => {
                 let failed = |error| Failure::data(format!("cannot read {}: {error}", self.name));
@@ -127,28 +126,52 @@ fn object(line: &[u8]) -> Result<String, String> {
 }
 
 /// Finds the types of a CSV file's columns in the definitions.
-fn open_csv(name: &str, file: File, source: &str, definitions: Option<&Path>) -> Result<Reader, Failure> {
+fn open_csv(path: &Path, source: &str, definitions: Option<&Path>) -> Result<Reader, Failure> {
+    let name = path.display();
     let Some(directory) = definitions else {
         return Err(Failure::usage(format!("{name} does not say its types; add --definitions DIR")));
     };
-    let definitions = freshet_config::load(directory).map_err(|errors| Failure::definitions(&errors))?;
+    let schema = declared(source, directory)?.schema;
+    let mut rows = CsvRows::open(path).map_err(unreadable)?;
+    let header = rows.header().map_err(unreadable)?;
+    if header.is_empty() {
+        return Err(Failure::data(format!("{name} is empty: its first row must name the columns")));
+    }
+    let column = |title: &[u8]| schema.iter().find(|column| column.name.as_bytes() == title).cloned();
+    let columns: Vec<Option<Column>> = header.iter().map(column).collect();
+    if columns.iter().all(Option::is_none) {
+        let known = schema.iter().map(|column| column.name.as_str()).collect::<Vec<_>>().join(", ");
+        return Err(Failure::data(format!(
+            "the first row of {name} names no column of source `{source}`: it must be a header; the columns are {known}"
+        )));
+    }
+    Ok(Reader::Csv(Box::new(rows), columns))
+}
+
+fn unreadable(error: FileError) -> Failure {
+    Failure::data(error.to_string())
+}
+
+/// A source of the definitions in `directory`.
+fn declared(source: &str, directory: &Path) -> Result<Source, Failure> {
+    let mut definitions = freshet_config::load(directory).map_err(|errors| Failure::definitions(&errors))?;
     let Some(index) = definitions.source(source) else {
         let hint = suggestion(source, definitions.sources.iter().map(|source| source.name.as_str()));
         return Err(Failure::data(format!("unknown source `{source}`; {hint}")));
     };
-    let schema = &definitions.sources[index].schema;
-    let mut reader = csv::Reader::from_reader(file);
-    let header = reader.headers().map_err(|error| Failure::data(format!("cannot read {name}: {error}")))?;
-    let columns = header.iter().map(|title| schema.iter().find(|column| column.name == title).cloned()).collect();
-    Ok(Reader::Csv(Box::new(reader), columns))
+    Ok(definitions.sources.swap_remove(index))
 }
 
 /// Fields of columns the source has, in the form of their types; empty ones are null. What does not look like its
 /// type goes as text, for the server to say so.
-fn csv_record(columns: &[Option<Column>], row: &csv::StringRecord) -> String {
+fn csv_record(columns: &[Option<Column>], row: &csv::ByteRecord) -> Result<String, String> {
+    if row.len() != columns.len() {
+        return Err(format!("the row has {} fields, the header has {}", row.len(), columns.len()));
+    }
     let mut record: BTreeMap<&str, Box<RawValue>> = BTreeMap::new();
     for (column, field) in columns.iter().zip(row) {
         let Some(column) = column else { continue };
+        let field = std::str::from_utf8(field).map_err(|_| format!("`{}` is not UTF-8", column.name))?;
         let bare = !matches!(column.data_type, DataType::String | DataType::Timestamp);
         let value = match serde_json::from_str::<Box<RawValue>>(field) {
             _ if field.is_empty() => continue,
@@ -159,7 +182,7 @@ fn csv_record(columns: &[Option<Column>], row: &csv::StringRecord) -> String {
         // Text always serialises.
         record.extend(value.ok().map(|value| (column.name.as_str(), value)));
     }
-    serde_json::to_string(&record).unwrap_or_default()
+    serde_json::to_string(&record).map_err(|error| error.to_string())
 }
 
 /// Of a JSON value, by how it begins.
@@ -223,6 +246,59 @@ mod tests {
         assert_eq!(found[1].1, Ok(r#"{"id":"8","n":"seven"}"#.to_string()));
         let refused = FileRows::open(&path, "s", None).unwrap_err();
         assert!(refused.message.ends_with("does not say its types; add --definitions DIR"), "{}", refused.message);
+    }
+
+    #[test]
+    fn a_bad_row_of_csv_does_not_hide_the_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let definitions = "sources:\n  - {name: s, stream: {log: {}}, schema: {id: string, n: int64, at: timestamp}, \
+                           event_time: at}\n";
+        std::fs::write(dir.path().join("d.yaml"), definitions).unwrap();
+        let path = dir.path().join("x.csv");
+        std::fs::write(&path, b"id,n,at\na,1,\nb,2\n\xff,3,\nd,4,\n").unwrap();
+        let found = all(&path, Some(dir.path()));
+        assert_eq!(found[0].1, Ok(r#"{"id":"a","n":1}"#.to_string()));
+        assert_eq!(found[1], ("x.csv:3".to_string(), Err("the row has 2 fields, the header has 3".to_string())));
+        assert_eq!(found[2], ("x.csv:4".to_string(), Err("`id` is not UTF-8".to_string())));
+        assert_eq!(found[3].1, Ok(r#"{"id":"d","n":4}"#.to_string()));
+        for (content, part) in [("", "is empty: its first row must name the columns"), ("a,1,\n", "must be a header")] {
+            std::fs::write(&path, content).unwrap();
+            let refused = FileRows::open(&path, "s", Some(dir.path())).unwrap_err();
+            assert!(refused.message.contains(part), "{}", refused.message);
+        }
+    }
+
+    #[test]
+    fn parquet_is_checked_like_a_history_where_the_types_are_known() {
+        use std::sync::Arc;
+
+        use arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt64Array};
+
+        let dir = tempfile::tempdir().unwrap();
+        let definitions = "sources:\n  - {name: s, stream: {log: {}}, schema: {n: int64, x: float64, at: timestamp}, \
+                           event_time: at}\n";
+        std::fs::write(dir.path().join("d.yaml"), definitions).unwrap();
+        let path = dir.path().join("x.parquet");
+        let write = |n: ArrayRef, at: ArrayRef| {
+            let x: ArrayRef = Arc::new(Float64Array::from(vec![0.5, f64::NAN]));
+            let batch = RecordBatch::try_from_iter([("n", n), ("x", x), ("at", at)]).unwrap();
+            let file = File::create(&path).unwrap();
+            let mut writer = parquet::arrow::ArrowWriter::try_new(file, batch.schema(), None).unwrap();
+            writer.write(&batch).unwrap();
+            writer.close().unwrap();
+        };
+        let text: ArrayRef = Arc::new(StringArray::from(vec!["2026-01-01T00:00:00Z"; 2]));
+        write(Arc::new(UInt64Array::from(vec![1, 2])), text);
+        let refused = FileRows::open(&path, "s", Some(dir.path())).unwrap_err().message;
+        assert!(refused.contains("`n` as UInt64, which does not convert to int64 exactly"), "{refused}");
+        assert!(refused.contains("`at` as Utf8, which does not convert to timestamp exactly"), "{refused}");
+        // Without types the source itself refuses what it cannot hold.
+        assert_eq!(all(&path, None)[0].1, Ok(r#"{"n":[1],"x":0.5,"at":"2026-01-01T00:00:00Z"}"#.to_string()));
+        let at: ArrayRef = Arc::new(TimestampMicrosecondArray::from(vec![0, 1]));
+        write(Arc::new(arrow::array::Int64Array::from(vec![1, 2])), at);
+        let found = all(&path, Some(dir.path()));
+        let record = r#"{"n":2,"at":"1970-01-01T00:00:00.000001Z","x":"NaN"}"#.to_string();
+        assert_eq!(found[1], ("x.parquet row 2".to_string(), Ok(record)));
     }
 
     #[test]
