@@ -335,6 +335,56 @@ fn tests_of_definitions_pass_or_name_what_does_not_hold() {
     );
 }
 
+const CHANGES: &str = "
+sources:
+  - {name: txn, stream: {log: {}}, schema: {id: int64, shop: string, ts: timestamp}, event_time: ts}
+  - name: card_states
+    changes_of: card_txn
+    select: [{name: rises, type: bool, sql: n_10s > 1 and n_10s_before <= 1}]
+entities:
+  - {name: card, keys: {id: int64}}
+  - {name: shop, keys: {shop: string}}
+views:
+  - {name: card_txn, source: txn, entity: card, aggregates: [{name: n, fn: count, windows: [10s]}, {name: shop, fn: last, of: shop, windows: [1m]}]}
+  - {name: bursts, source: card_states, entity: card, aggregates: [{name: times, fn: count, where: rises, windows: [1h]}]}
+  - {name: shops, source: card_states, entity: shop, keys: {shop: shop_1m}, aggregates: [{name: most, fn: max, of: n_10s, windows: [1h]}]}
+services:
+  - {name: fraud, features: [bursts, shops]}
+";
+
+#[test]
+fn tables_test_views_over_changes() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().display().to_string();
+    write(dir.path(), "features.yaml", CHANGES);
+    fs::create_dir(dir.path().join("tests")).expect("a temporary directory is written");
+    // Card 1 rises above one event at 0:05 and at 0:31, when two come at once; a card with one event never does.
+    let table = "- name: bursts
+  events:
+    txn:
+      - {id: 1, shop: a, ts: 2026-01-01T00:00:00Z}
+      - {id: 1, shop: a, ts: 2026-01-01T00:00:05Z}
+      - {id: 1, shop: b, ts: 2026-01-01T00:00:31Z}
+      - {id: 1, shop: b, ts: 2026-01-01T00:00:31Z}
+      - {id: 2, shop: a, ts: 2026-01-01T00:00:05Z}
+  ask:
+    - {service: fraud, keys: {id: 1, shop: a}, at: 2026-01-01T00:00:04Z, expect: {bursts.times_1h: 0, shops.most_1h: 1}}
+    - {service: fraud, keys: {id: 1, shop: b}, at: 2026-01-01T00:00:05Z, expect: {bursts.times_1h: 1, shops.most_1h: null}}
+    - {service: fraud, keys: {id: 2, shop: a}, at: 2026-01-01T00:10:00Z, expect: {bursts.times_1h: 0, shops.most_1h: 2}}
+    - {service: fraud, keys: {id: 1, shop: b}, at: 2026-01-01T01:00:04Z, expect: {bursts.times_1h: 2, shops.most_1h: 2}}
+    - {service: fraud, keys: {id: 1, shop: b}, at: 2026-01-01T01:00:31Z, expect: {bursts.times_1h: 0, shops.most_1h: 0}}
+";
+    write(dir.path(), "tests/a.yaml", table);
+    let passed = freshet(&["test", &path, "--cases", "20", "--seed", "3"]);
+    assert_eq!(text(&passed.stderr), "");
+    assert_eq!(text(&passed.stdout), "1 test passed\n20 generated cases of 1 view (seed 3) passed\n");
+
+    write(dir.path(), "tests/a.yaml", &table.replace("    txn:", "    card_states:"));
+    let (status, errors) = refused(&["test", &path, "--cases", "0"]);
+    assert_eq!(status, 65);
+    assert!(errors.starts_with("tests/a.yaml:3:5: unknown source `card_states` [TEST-CASE]"), "{errors}");
+}
+
 #[test]
 fn the_tests_of_the_examples_pass() {
     for example in ["fraud", "flights"] {

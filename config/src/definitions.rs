@@ -35,6 +35,25 @@ impl Definitions {
         self.services.iter().find(|s| s.name == name)
     }
 
+    /// Sources such that changes of a view come after the source of that view; those that no view leads to as listed.
+    pub fn sources_in_order(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.sources.len()).collect();
+        order.sort_by_key(|source| self.source_level(*source));
+        order
+    }
+
+    /// How many views lie between the source and what is read from outside.
+    fn source_level(&self, source: usize) -> usize {
+        let mut at = Some(source);
+        // Resolving refuses circles: there are fewer steps than sources.
+        let steps = std::iter::from_fn(|| {
+            let changes = self.sources.get(at?)?.changes_of.as_ref()?;
+            at = self.views.get(changes.view).map(|view| view.source);
+            Some(())
+        });
+        steps.take(self.sources.len()).count()
+    }
+
     /// A hash of everything that changes a value or its name. Places and descriptions do not count.
     pub fn plan_id(&self) -> PlanId {
         let canonical = serde_json::to_vec(self).unwrap_or_default();
@@ -75,6 +94,10 @@ pub struct Source {
     pub name: String,
     pub stream: Option<Stream>,
     pub history: Option<Files>,
+    /// Set when the events are the changes of a view; there is neither a stream nor a history then, and `schema` is
+    /// [`CHANGED_AT`] and the keys of the view's entity.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub changes_of: Option<ChangesOf>,
     /// Columns as read from the stream or the files.
     pub schema: Vec<Column>,
     /// Index into `schema`; a timestamp, never null.
@@ -115,6 +138,26 @@ pub struct Explode {
     pub column: usize,
     /// What an event calls its element.
     pub name: String,
+}
+
+/// The event time of changes: the instant a key's features became what they are.
+pub const CHANGED_AT: &str = "changed_at";
+/// What the columns of values before a change end with.
+pub const BEFORE: &str = "_before";
+
+/// Events that say that features of a view have changed.
+///
+/// Behind those of the source's schema, such an event has a column per feature, of its name and type, and then one per
+/// feature for the value just before, named `{feature}_before`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ChangesOf {
+    /// Index into [`Definitions::views`].
+    pub view: usize,
+    /// Features that are single values and no decayed sums, in the view's order: indices into [`View::features`].
+    pub features: Vec<usize>,
+    /// Names of features that are not, of all parts of the user's view.
+    #[serde(skip)]
+    pub left_out: Vec<String>,
 }
 
 /// Changes of the rows of a table.

@@ -2,10 +2,14 @@
 //!
 //! These structs are also the source of the JSON Schema that editors use: their doc comments are what a user reads.
 
+mod changes;
+
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use crate::decode::{At, Decode, Fields, Numeral, OneOrMany, Pairs, Parts, Shape, Spelled, record};
 use crate::tree::{Content, Node};
+
+pub use changes::{RawChanges, RawEvents};
 
 /// A named thing of a file. The name is kept when the rest is unsound, so that references to it are not called unknown.
 #[derive(Clone, Debug)]
@@ -51,7 +55,7 @@ impl<T: JsonSchema> JsonSchema for Item<T> {
 #[expect(dead_code, reason = "the schema of a file; its sections are read one by one by `RawDefinitions::extend`")]
 pub struct RawFile {
     /// Events: where they come from and what they look like.
-    sources: Option<Parts<Item<RawSource>>>,
+    sources: Option<Parts<Item<RawEvents>>>,
     /// Slowly changing tables that enrich events.
     dimensions: Option<Parts<Item<RawDimension>>>,
     /// What features describe, with their join keys.
@@ -480,7 +484,7 @@ text_or!(RawWindow, RawShifted);
 /// The sections of all files, in the order of files.
 #[derive(Clone, Debug, Default)]
 pub struct RawDefinitions {
-    pub sources: Vec<Item<RawSource>>,
+    pub sources: Vec<Item<RawEvents>>,
     pub dimensions: Vec<Item<RawDimension>>,
     pub entities: Vec<Item<RawEntity>>,
     pub views: Vec<Item<RawView>>,

@@ -41,6 +41,7 @@ fn source(format: FileFormat, path: &str) -> Source {
         name: "events".into(),
         stream: None,
         history: Some(Files { format, path: path.into() }),
+        changes_of: None,
         schema: event_columns(),
         event_time: 0,
         dedup_key: None,

@@ -25,6 +25,7 @@ fn source() -> Source {
         name: "payments".into(),
         stream: Some(Stream::Kafka { topic: "payments".into(), format: StreamFormat::Json }),
         history: None,
+        changes_of: None,
         schema: schema.map(|(name, data_type)| Column { name: name.into(), data_type }).to_vec(),
         event_time: 0,
         dedup_key: None,

@@ -108,12 +108,13 @@ impl Engine {
             clock: options.clock.clone(),
         };
         let mut intakes = Vec::new();
-        for pipeline in 0..plan.pipelines.len() {
-            intakes.push(Intake::open(&plan, pipeline, &connections)?);
+        // Changes of views are read from nowhere.
+        for (pipeline, _) in plan.pipelines.iter().enumerate().filter(|(_, pipeline)| pipeline.is_read()) {
+            intakes.push((pipeline, Intake::open(&plan, pipeline, &connections)?));
         }
         // An event clock stands at the end of history before any of it is read: what no window can see is not kept.
         if matches!(*options.clock, Clock::Event(_)) {
-            for intake in &intakes {
+            for (_, intake) in &intakes {
                 if let Some(latest) = intake.history_latest()? {
                     options.clock.advance(latest);
                 }
@@ -154,7 +155,7 @@ impl Engine {
             sinks,
             clock: options.clock.clone(),
             shortest: options.epoch,
-            backlogs: plan.pipelines.len() + tables.len(),
+            backlogs: intakes.len() + tables.len(),
         };
         let coordinator = spawn("epochs", move || coordinator.run())?;
         let stop = Arc::new(AtomicBool::new(false));
@@ -173,7 +174,7 @@ impl Engine {
         for table in tables {
             engine.follow_dimension(table)?;
         }
-        for (pipeline, intake) in intakes.into_iter().enumerate() {
+        for (pipeline, intake) in intakes {
             engine.follow_source(pipeline, intake)?;
         }
         Ok(engine)

@@ -88,7 +88,7 @@ pub struct Shared {
     pub plan: Arc<Plan>,
     pub failure: Arc<Failure>,
     pub tallies: Arc<Vec<Tally>>,
-    /// One per pipeline.
+    /// One per pipeline; those of changes of views have no reader.
     pub readers: Vec<ReaderGauge>,
     pub stats: SharedStats,
     ready: AtomicBool,
@@ -197,7 +197,8 @@ impl Shared {
 
     fn sources(&self) -> Vec<SourceFigures> {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let pipelines = self.plan.pipelines.iter().enumerate();
+        // Changes of views come from no source.
+        let pipelines = self.plan.pipelines.iter().enumerate().filter(|(_, pipeline)| pipeline.is_read());
         let figures = pipelines.map(|(p, pipeline)| {
             let source = &self.plan.definitions.sources[pipeline.source];
             let (reader, tally) = (&self.readers[p], &self.tallies[pipeline.source]);

@@ -142,7 +142,7 @@ impl Loop {
             control.emit_from = input.emit_from;
             control.date(epoch, input.instant);
         }
-        for handle in &mut self.rendered.events {
+        for handle in self.rendered.events.iter_mut().flatten() {
             handle.advance_to(epoch);
         }
         for handles in self.rendered.dimensions.values_mut() {
@@ -154,9 +154,11 @@ impl Loop {
             }
         }
         for (pipeline, mut batch) in input.events {
-            self.rendered.events[pipeline].send_batch(&mut batch);
+            if let Some(Some(handle)) = self.rendered.events.get_mut(pipeline) {
+                handle.send_batch(&mut batch);
+            }
         }
-        for handle in &mut self.rendered.events {
+        for handle in self.rendered.events.iter_mut().flatten() {
             handle.advance_to(epoch + 1);
         }
         for handles in self.rendered.dimensions.values_mut() {

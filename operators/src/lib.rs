@@ -2,6 +2,7 @@
 //! The upper half holds the timely and differential operators, one per file.
 
 pub mod batch;
+pub mod changes;
 pub mod derived;
 pub mod enrich;
 pub mod exact;

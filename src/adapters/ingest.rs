@@ -27,7 +27,9 @@ fn refused(error: PushError) -> IngestError {
     let text = error.to_string();
     match error {
         PushError::UnknownSource { .. } => IngestError::UnknownSource(text),
-        PushError::NoStream(_) | PushError::NoLog(_) | PushError::NoKafka(_) => IngestError::Refused(text),
+        PushError::NoStream(_) | PushError::Derived(_) | PushError::NoLog(_) | PushError::NoKafka(_) => {
+            IngestError::Refused(text)
+        }
         PushError::Kafka { .. } => IngestError::Unavailable(text),
         error if error.is_storage_full() => IngestError::StorageFull(text),
         PushError::Log { .. } => IngestError::Failed(text),

@@ -11,16 +11,18 @@ type Rows = Pairs<Parts<Pairs<Written>>>;
 
 /// One file per source and dimension, those the test does not name empty.
 pub fn files(definitions: &Definitions, case: &Case, errors: &mut Diagnostics) -> Vec<(String, String)> {
+    // Changes of views follow from the events of others.
+    let read: Vec<_> = definitions.sources.iter().filter(|source| source.changes_of.is_none()).collect();
     let sources: Vec<(&str, &[Column])> =
-        definitions.sources.iter().map(|source| (source.name.as_str(), &source.schema[..])).collect();
+        read.iter().map(|source| (source.name.as_str(), &source.schema[..])).collect();
     let dimensions: Vec<(&str, &[Column])> =
         definitions.dimensions.iter().map(|dimension| (dimension.name.as_str(), &dimension.schema[..])).collect();
     refuse_unknown("source", case.events.as_ref(), &sources, errors);
     refuse_unknown("dimension", case.dimensions.as_ref(), &dimensions, errors);
     let mut files = Vec::new();
-    for (index, (name, schema)) in sources.iter().enumerate() {
+    for (source, (name, schema)) in read.iter().zip(&sources) {
         // An event without a time is none; a key column without a value describes nothing.
-        let needed = [definitions.sources[index].event_time];
+        let needed = [source.event_time];
         files.push((events_file(name), lines(("source", name), schema, &needed, case.events.as_ref(), errors)));
     }
     for (index, (name, schema)) in dimensions.iter().enumerate() {

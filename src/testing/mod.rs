@@ -47,7 +47,8 @@ impl Bench {
         let directory = tempfile::tempdir()
             .map_err(|error| Failure::cannot_write(format!("cannot make a temporary directory: {error}")))?;
         let file = |path: String| Some(Files { format: FileFormat::Ndjson, path });
-        for source in &mut definitions.sources {
+        // Changes of views follow from the events of others.
+        for source in definitions.sources.iter_mut().filter(|source| source.changes_of.is_none()) {
             source.stream = None;
             source.history = file(events_file(&source.name));
         }

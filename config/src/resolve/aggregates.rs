@@ -13,7 +13,7 @@ use crate::resolve::names::{Once, check_name};
 use crate::resolve::spans::read_sql;
 use crate::resolve::tables::Columns;
 use crate::resolve::windows::{Frame, Spelling, windows};
-use crate::value::DataType;
+use crate::value::{DataType, FeatureType};
 
 /// What the aggregates of a view depend on.
 pub struct Setting<'a> {
@@ -32,6 +32,30 @@ pub struct Part {
     pub group: Option<Group>,
     pub aggregates: Vec<Aggregate>,
     pub features: Vec<Feature>,
+}
+
+impl Part {
+    /// The type of a feature's values, as far as it is known here; `None` for those that changes do not carry: lists, maps,
+    /// and decayed sums, which are another at every instant.
+    pub fn carried(&self, feature: usize, columns: Option<&Columns>) -> Option<Option<DataType>> {
+        let feature = self.features.get(feature)?;
+        let aggregate = self.aggregates.get(feature.aggregate)?;
+        let decays = matches!(aggregate.function, Function::DecayedSum { .. });
+        if self.group.is_some() || feature.series.is_some() || decays {
+            return None;
+        }
+        let output = |input| match aggregate.function.output(Some(input)) {
+            FeatureType::Scalar(data_type) => Some(data_type),
+            FeatureType::List(_) | FeatureType::Map(..) => None,
+        };
+        let (narrow, wide) = (output(DataType::Int32)?, output(DataType::Int64)?);
+        let input = aggregate.of.as_ref().and_then(|of| plain_type(columns?, of.text.trim_matches('"')));
+        Some(match input {
+            Some(input) => output(input),
+            // The same for whatever input.
+            None => (narrow == wide).then_some(narrow),
+        })
+    }
 }
 
 /// A feature as services name it.

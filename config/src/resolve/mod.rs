@@ -6,7 +6,9 @@
 mod aggregates;
 mod attributes;
 mod categories;
+mod chains;
 mod changelogs;
+mod changes;
 mod explode;
 mod functions;
 mod limits;
@@ -72,22 +74,16 @@ fn resolve(raw: RawDefinitions, complete: bool, errors: &mut Diagnostics) -> Def
     let services = Section::collect("service", raw.services, complete, errors);
 
     let (dimensions, dimension_values) = dimensions.resolve(|raw| tables::dimension(raw, errors));
-    let (sources, source_values) = sources.resolve(|raw| sources::source(raw, &dimensions, errors));
     let (entities, entity_values) = entities.resolve(|raw| tables::entity(raw, errors));
-    // A view of the user's may become several: those of the next one follow.
-    let mut first = 0;
-    let (views, view_values) = views.resolve(|raw| {
-        let (shape, parts) = views::view(raw, first, &sources, &entities, errors);
-        first += parts.as_ref().map_or(0, Vec::len);
-        (shape, parts)
-    });
+    let chains::Chains { view_shapes: views, sources: source_values, views: view_values } =
+        chains::resolve(sources, views, &dimensions, &entities, errors);
     let (realtime, realtime_values) = realtime.resolve(|raw| realtime::realtime(raw, &views, errors));
     let (_, service_values) = services.resolve(|raw| ((), services::service(raw, &views, &realtime, errors)));
     Definitions {
         sources: source_values,
         dimensions: dimension_values,
         entities: entity_values,
-        views: view_values.into_iter().flatten().collect(),
+        views: view_values,
         realtime: realtime_values,
         services: service_values,
     }

@@ -121,6 +121,27 @@ impl<T> Section<T> {
         (section, results.into_iter().flatten().collect())
     }
 
+    /// Takes the definitions out, to be resolved in another order; `unknown` stands for each until [`Section::set`].
+    pub fn open<S>(self, unknown: impl FnMut(&T) -> S) -> (Section<S>, Vec<T>) {
+        let items = self.items.iter().map(unknown).collect();
+        (Section { what: self.what, names: self.names, items, complete: self.complete }, self.items)
+    }
+
+    pub fn set(&mut self, index: usize, shape: T) {
+        if let Some(item) = self.items.get_mut(index) {
+            *item = shape;
+        }
+    }
+
+    pub fn items_mut(&mut self) -> &mut [T] {
+        &mut self.items
+    }
+
+    /// Where the definition of a name stands; nothing is recorded for an unknown one.
+    pub fn position(&self, name: &str) -> Option<usize> {
+        self.names.get(name).copied().flatten()
+    }
+
     /// The definition a name refers to. `None`: unknown, which is recorded, or unsound, which was.
     pub fn find(&self, name: &str, place: &Place, user: &str, errors: &mut Diagnostics) -> Option<(usize, &T)> {
         match self.names.get(name) {

@@ -1,6 +1,6 @@
 //! Sources: streams, files, and the columns their events have after joins and computed columns.
 
-use crate::decode::{At, shorten};
+use crate::decode::{At, Parts, shorten};
 use crate::definitions::{Computed, Enrich, FileFormat, Files, Source, Stream, StreamFormat};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::raw::{RawChangelog, RawComputed, RawEnrich, RawFiles, RawSource, RawStream};
@@ -18,7 +18,15 @@ pub struct SourceShape {
     pub name: String,
     /// Columns of the schema, joined and computed ones.
     pub columns: Columns,
+    /// How late an event may come. `None`: unsound, or no event is ever late.
     pub lateness: Option<Span>,
+}
+
+impl SourceShape {
+    /// A source that is not resolved: nothing is known of its columns.
+    pub fn unknown(name: &str) -> SourceShape {
+        SourceShape { name: name.to_string(), columns: Columns::default(), lateness: None }
+    }
 }
 
 /// Resolves a source.
@@ -64,7 +72,7 @@ pub fn source(
     }
     let known = event.clone();
     let enrich = joins(&owner, &raw, &known, dimensions, &mut event, &mut once, errors);
-    let select = computed(&owner, &raw, &mut event, &mut once, errors);
+    let select = computed(&owner, raw.select.as_ref(), &mut event, &mut once, errors);
     if schema.columns.len() <= MAX_COLUMNS && event.columns.len() > MAX_COLUMNS {
         let message = format!(
             "{owner} has {} columns with joined and computed ones, more than the {MAX_COLUMNS} allowed",
@@ -78,6 +86,7 @@ pub fn source(
             name: raw.name.value.clone(),
             stream: read_stream.flatten(),
             history: history.flatten(),
+            changes_of: None,
             schema: schema.typed()?,
             event_time: event_time?,
             dedup_key: dedup_key.flatten(),
@@ -296,14 +305,15 @@ fn taken_columns(
     taken
 }
 
-fn computed(
+/// Resolves computed columns, and adds them to those the event has.
+pub fn computed(
     owner: &str,
-    raw: &RawSource,
+    written: Option<&Parts<RawComputed>>,
     event: &mut Columns,
     once: &mut Once<'_>,
     errors: &mut Diagnostics,
 ) -> Vec<Computed> {
-    let Some(written) = &raw.select else { return Vec::new() };
+    let Some(written) = written else { return Vec::new() };
     event.complete &= !written.broken;
     let mut columns = Vec::new();
     for RawComputed { name, data_type, sql } in &written.items {

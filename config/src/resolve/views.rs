@@ -14,10 +14,13 @@ use crate::resolve::sources::SourceShape;
 use crate::resolve::spans::{of, positive_span, read_sql, read_start};
 use crate::resolve::tables::{Columns, list};
 use crate::resolve::windows::Frame;
+use crate::value::DataType;
 
 /// A view as services see it.
 pub struct ViewShape {
     pub name: String,
+    /// The keys of its entity.
+    pub keys: Columns,
     /// In the order written.
     pub features: Vec<FeatureShape>,
     /// False when a feature may be missing because of an error that is already recorded.
@@ -30,13 +33,22 @@ pub struct FeatureShape {
     /// Index into the definitions' views, which are more than the user's where some are split.
     pub view: usize,
     pub feature: usize,
+    /// `None`: changes do not carry it. Otherwise the type of its values, which is not known before SQL is compiled where
+    /// an expression is aggregated.
+    pub carried: Option<Option<DataType>>,
 }
 
-/// Resolves a view of the user's into one or more, the first of which becomes the view `first` of the definitions.
-/// `None`: an error was recorded.
+impl ViewShape {
+    /// A view that is not resolved: nothing is known of its features.
+    pub fn unknown(name: &str) -> ViewShape {
+        ViewShape { name: name.to_string(), keys: Columns::default(), features: Vec::new(), complete: false }
+    }
+}
+
+/// Resolves a view of the user's into one or more; its features count their views from the first of them. `None`: an
+/// error was recorded.
 pub fn view(
     raw: RawView,
-    first: usize,
     sources: &Section<SourceShape>,
     entities: &Section<Columns>,
     errors: &mut Diagnostics,
@@ -85,9 +97,16 @@ pub fn view(
     let feature_start = start("feature_start", &raw.feature_start);
     let lifetime_start = start("lifetime_start", &raw.lifetime_start);
 
-    let features = outcome.features.into_iter();
-    let features = features.map(|f| FeatureShape { name: f.name, view: first + f.part, feature: f.feature }).collect();
-    let shape = ViewShape { name: raw.name.value.clone(), features, complete: outcome.complete };
+    let features = outcome.features.into_iter().map(|f| {
+        let carried = outcome.parts.get(f.part).and_then(|part| part.carried(f.feature, columns));
+        FeatureShape { name: f.name, view: f.part, feature: f.feature, carried }
+    });
+    let shape = ViewShape {
+        name: raw.name.value.clone(),
+        keys: entity.cloned().unwrap_or_default(),
+        features: features.collect(),
+        complete: outcome.complete,
+    };
     // What all parts have in common.
     let whole = || {
         Some(View {

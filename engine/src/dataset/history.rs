@@ -1,7 +1,8 @@
 //! A source's history, read to the end: duplicates out, enriched, computed, projected; events of the keys asked for
-//! stay.
+//! stay. That of a source of changes is the history of its view's source, and what follows from it.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
+use std::ops::Range;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{Int32Type, Int64Type};
@@ -13,14 +14,14 @@ use freshet_connectors::files::EventFiles;
 use freshet_operators::batch::{BatchShape, KeyedBatch, heap_bytes};
 use freshet_operators::project::{Projection, SourceBatch, project};
 
-use super::DatasetReport;
 use super::error::DatasetError;
 use super::evaluate::Request;
 use super::retained::Retained;
 use super::table::{Table, value};
+use super::{DatasetReport, changes};
 use crate::ingest::changelog::Changelog;
 use crate::ingest::intake::HistoryOrigin;
-use crate::plan::{Node, Pipeline, Plan};
+use crate::plan::{Group, Node, Pipeline, Plan};
 
 /// A batch of fewer bytes than this, in each of its projected columns, cannot outgrow the offsets of one heap.
 const PROJECTED_BYTES: usize = 1 << 31;
@@ -28,15 +29,59 @@ const PROJECTED_BYTES: usize = 1 << 31;
 /// Rows of a table projected at once.
 const TABLE_ROWS: usize = 8192;
 
+/// What becomes of projected events.
+pub(super) trait Taker {
+    /// Takes the events of the group number `group` of those read.
+    fn take(&mut self, group: usize, shape: &BatchShape, batch: &KeyedBatch);
+}
+
+/// A report, and the sources whose histories are in it: one that is read twice counts once.
+pub(super) struct Reading<'r> {
+    pub report: &'r mut DatasetReport,
+    pub counted: BTreeSet<usize>,
+}
+
 /// Reads the events that the requests of one pipeline need, one [`Retained`] per request.
 pub(super) fn read(
     plan: &Plan,
     pipeline: &Pipeline,
     requests: &[Request],
-    report: &mut DatasetReport,
+    reading: &mut Reading<'_>,
 ) -> Result<Vec<Retained>, DatasetError> {
+    let groups: Vec<&Group> = requests.iter().map(|request| request.group).collect();
+    let first = requests.iter().map(|request| request.reach.start).min().unwrap_or_default();
+    let end = requests.iter().map(|request| request.reach.end).max().unwrap_or_default();
+    let retained = requests.iter().zip(&groups);
+    let retained =
+        retained.map(|(request, group)| Retained::new(request.rows.len(), group.projection.shape().columns)).collect();
+    let mut asked = Asked { requests, retained };
+    read_groups(plan, pipeline, &groups, first..end, &mut asked, reading)?;
+    Ok(asked.retained)
+}
+
+/// Projects all events of a pipeline for some of its groups. Only those at times in `needed`, in microseconds, have to
+/// be among them.
+pub(super) fn read_groups(
+    plan: &Plan,
+    pipeline: &Pipeline,
+    groups: &[&Group],
+    needed: Range<i64>,
+    taker: &mut dyn Taker,
+    reading: &mut Reading<'_>,
+) -> Result<(), DatasetError> {
     let source = &plan.definitions.sources[pipeline.source];
-    let mut history = History::new(plan, pipeline, requests)?;
+    let mut history = History::new(plan, pipeline, groups, taker)?;
+    if let Some(Node::Changes { pipeline, group, input }) = pipeline.nodes.first() {
+        let from = &plan.pipelines[*pipeline];
+        let changes = changes::derive(plan, from, &from.groups[*group], input, needed, reading)?;
+        for SourceBatch { events, positions, signs } in changes {
+            let events = history.computed(events, reading.report)?;
+            history.project(SourceBatch { events, positions, signs }, reading.report)?;
+        }
+        return Ok(());
+    }
+    let mut aside = DatasetReport::default();
+    let report = if reading.counted.insert(pipeline.source) { &mut *reading.report } else { &mut aside };
     let mut changelog = Changelog::of_source(source, None, None)?;
     let mut files = EventFiles::open(source, &plan.directory)?;
     while let Some(read) = files.next() {
@@ -57,38 +102,61 @@ pub(super) fn read(
             history.take(rows.batch, rows.positions, report)?;
         }
     }
-    Ok(history.retained)
+    Ok(())
+}
+
+/// Keeps the events of the keys asked for.
+struct Asked<'p> {
+    requests: &'p [Request<'p>],
+    retained: Vec<Retained>,
+}
+
+impl Taker for Asked<'_> {
+    fn take(&mut self, group: usize, shape: &BatchShape, batch: &KeyedBatch) {
+        let request = &self.requests[group];
+        for i in 0..batch.len() {
+            let word = batch.key[i].to_le_bytes();
+            let whole = if shape.heap_key { heap_bytes(&batch.heap, batch.key[i]) } else { &word };
+            let Some((key, category)) = request.split(whole) else { continue };
+            if let Some(slot) = request.slots.get(key)
+                && request.reach.contains(&batch.time[i])
+            {
+                self.retained[group].push(*slot, category, shape, batch, i);
+            }
+        }
+    }
 }
 
 struct History<'p> {
     source: &'p Source,
     pipeline: &'p Pipeline,
-    requests: &'p [Request<'p>],
     tables: Vec<Table>,
     projections: Vec<Projection>,
     shapes: Vec<BatchShape>,
     exploder: Option<Exploder>,
     /// Encoded `dedup_key`s that were seen.
     seen: HashSet<Vec<u8>>,
-    retained: Vec<Retained>,
+    taker: &'p mut dyn Taker,
 }
 
 impl<'p> History<'p> {
-    fn new(plan: &'p Plan, pipeline: &'p Pipeline, requests: &'p [Request<'p>]) -> Result<Self, DatasetError> {
+    fn new(
+        plan: &'p Plan,
+        pipeline: &'p Pipeline,
+        groups: &[&Group],
+        taker: &'p mut dyn Taker,
+    ) -> Result<Self, DatasetError> {
         let source = &plan.definitions.sources[pipeline.source];
         let table = |enrich: &freshet_config::definitions::Enrich| {
             Table::read(&plan.definitions.dimensions[enrich.dimension], &plan.directory)
         };
         let tables = source.enrich.iter().map(table).collect::<Result<_, _>>()?;
         // Positions order everything here, also where no view asks for them.
-        let ordered = |request: &Request| Projection { keep_positions: true, ..request.group.projection.clone() };
-        let projections: Vec<Projection> = requests.iter().map(ordered).collect();
+        let ordered = |group: &&Group| Projection { keep_positions: true, ..group.projection.clone() };
+        let projections: Vec<Projection> = groups.iter().map(ordered).collect();
         let shapes: Vec<BatchShape> = projections.iter().map(Projection::shape).collect();
-        let retained =
-            requests.iter().zip(&shapes).map(|(request, shape)| Retained::new(request.rows.len(), shape.columns));
-        let retained = retained.collect();
         let (exploder, seen) = (Exploder::of_source(source), HashSet::new());
-        Ok(History { source, pipeline, requests, tables, projections, shapes, exploder, seen, retained })
+        Ok(History { source, pipeline, tables, projections, shapes, exploder, seen, taker })
     }
 
     fn take(&mut self, read: RecordBatch, positions: Vec<u64>, report: &mut DatasetReport) -> Result<(), DatasetError> {
@@ -159,7 +227,7 @@ impl<'p> History<'p> {
                         events = self.with_columns(&events, vec![evaluated.array])?;
                     }
                 }
-                Node::Read | Node::Project | Node::Windows { .. } | Node::Commit { .. } => {}
+                Node::Read | Node::Changes { .. } | Node::Project | Node::Windows { .. } | Node::Commit { .. } => {}
             }
         }
         Ok(events)
@@ -190,7 +258,7 @@ impl<'p> History<'p> {
         let (keyed, found) = project(&self.projections, &batch).map_err(|error| self.failed(error))?;
         report.note_failures(found.failed_values, found.first_failure);
         for (index, batch) in keyed.iter().enumerate() {
-            self.retain(index, batch);
+            self.taker.take(index, &self.shapes[index], batch);
         }
         Ok(())
     }
@@ -200,20 +268,6 @@ impl<'p> History<'p> {
         let bytes = |array: &ArrayRef| array.to_data().get_slice_memory_size().unwrap_or(PROJECTED_BYTES);
         let most = self.shapes.iter().map(|shape| shape.columns + 1).max().unwrap_or(1);
         events.columns().iter().map(bytes).sum::<usize>().saturating_mul(most)
-    }
-
-    fn retain(&mut self, index: usize, batch: &KeyedBatch) {
-        let (request, shape) = (&self.requests[index], &self.shapes[index]);
-        for i in 0..batch.len() {
-            let word = batch.key[i].to_le_bytes();
-            let whole = if shape.heap_key { heap_bytes(&batch.heap, batch.key[i]) } else { &word };
-            let Some((key, category)) = request.split(whole) else { continue };
-            if let Some(slot) = request.slots.get(key)
-                && request.reach.contains(&batch.time[i])
-            {
-                self.retained[index].push(*slot, category, shape, batch, i);
-            }
-        }
     }
 }
 

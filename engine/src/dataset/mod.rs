@@ -15,6 +15,7 @@
 //! can reach. A dimension is its `table`, as it would be at the end of all changes if there were none.
 
 mod categories;
+mod changes;
 mod columns;
 mod error;
 mod evaluate;
@@ -25,6 +26,7 @@ mod spine;
 mod table;
 mod write;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -38,6 +40,7 @@ use crate::plan::Plan;
 use columns::FeatureColumn;
 pub use error::DatasetError;
 use evaluate::Request;
+use history::Reading;
 use spine::Spine;
 
 /// What to make a dataset of, as plain paths and names.
@@ -129,10 +132,13 @@ impl Dataset {
         let reads = service.reads();
         let types = reads.iter().filter_map(|place| service.feature_type(*place));
         let mut columns: Vec<FeatureColumn> = types.map(|of| FeatureColumn::new(of, spine.rows())).collect();
+        let mut counted = BTreeSet::new();
         for pipeline in &plan.pipelines {
             let requests = Request::of_pipeline(plan, service, pipeline, &spine);
             if !requests.is_empty() {
-                let retained = history::read(plan, pipeline, &requests, &mut report)?;
+                let mut reading = Reading { report: &mut report, counted };
+                let retained = history::read(plan, pipeline, &requests, &mut reading)?;
+                counted = reading.counted;
                 for (request, events) in requests.iter().zip(retained) {
                     evaluate::evaluate(request, events, &spine, &mut columns, &mut report)?;
                 }
@@ -157,7 +163,11 @@ fn find<'p>(plan: &'p Plan, name: &str) -> Result<&'p Arc<ServicePlan>, DatasetE
 
 fn check_histories(plan: &Plan, service: &ServicePlan) -> Result<(), DatasetError> {
     for lookup in &service.views {
-        let source = &plan.definitions.sources[plan.definitions.views[lookup.view].source];
+        let mut source = &plan.definitions.sources[plan.definitions.views[lookup.view].source];
+        // Changes follow from the history of their view's source.
+        while let Some(changes) = &source.changes_of {
+            source = &plan.definitions.sources[plan.definitions.views[changes.view].source];
+        }
         if source.history.is_none() {
             let (source_name, view) = (source.name.clone(), lookup.plan.name.clone());
             return Err(DatasetError::NoHistory { source_name, view, service: service.name.clone() });

@@ -45,11 +45,12 @@ pub(crate) trait Origin {
 }
 
 impl Admission {
-    /// With `judge_time` false, as in replays, events are neither late nor early.
-    pub fn new(source: &Source, reach: Span, judge_time: bool) -> Result<Admission, ArrowError> {
+    /// Identities of events are known for as long as these matter, `memory`. With `judge_time` false, as in replays,
+    /// events are neither late nor early.
+    pub fn new(source: &Source, reach: Span, memory: Span, judge_time: bool) -> Result<Admission, ArrowError> {
         // An event may be ahead of the others by as much as decoding lets it be ahead of its record.
         let ahead = TimeBounds::DEFAULT.future.micros();
-        let retention = Span::from_micros(reach.micros().saturating_add(ahead));
+        let retention = Span::from_micros(memory.micros().saturating_add(ahead));
         let identities = source.dedup_key.map(|key| Identities::new(source, key, retention)).transpose()?;
         Ok(Admission {
             time: source.event_time,

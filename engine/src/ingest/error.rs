@@ -44,6 +44,8 @@ pub enum PushError {
     UnknownSource { name: String, suggestion: String },
     #[error("source `{0}` has no stream that records could be pushed to: give it `stream: {{log: {{}}}}`")]
     NoStream(String),
+    #[error("source `{0}` is the changes of a view, which are derived: push to the source of that view")]
+    Derived(String),
     #[error("the log of `{0}` is not open in this process")]
     NoLog(String),
     #[error("source `{0}` is fed through kafka: add a section [kafka] with `brokers` to the settings")]

@@ -21,14 +21,15 @@ use super::positions::{Consumed, history_name};
 use super::stream::{Record, StreamReader};
 use super::{Connections, Delivery, IntakeCounts, IntakeError, SavedPositions, history, required_keys};
 use crate::clock::Clock;
-use crate::plan::Plan;
+use crate::plan::{Pipeline, Plan};
 
 /// The reader of one pipeline's source, used by one thread.
 pub struct Intake {
     name: String,
     source: Source,
     directory: PathBuf,
-    reach: Span,
+    /// How far back an event may matter.
+    memory: Span,
     history: Option<EventFiles>,
     /// How far an earlier process read the history: `(file, row)`.
     history_before: (usize, u64),
@@ -74,7 +75,7 @@ impl Intake {
     /// Under a wall clock times are judged: events too old or too early for their records are rejected, and history
     /// that no window reaches is passed over. Under a clock of events nothing is, for there is no other now.
     pub fn open(plan: &Plan, pipeline: usize, connections: &Connections<'_>) -> Result<Intake, IntakeError> {
-        let reach = plan.pipelines.get(pipeline).ok_or(IntakeError::NoPipeline(pipeline))?.reach;
+        let Pipeline { reach, memory, .. } = *plan.pipelines.get(pipeline).ok_or(IntakeError::NoPipeline(pipeline))?;
         let index = plan.pipelines[pipeline].source;
         let source = plan.definitions.sources[index].clone();
         let keys = required_keys(plan, index);
@@ -87,14 +88,14 @@ impl Intake {
             ),
             None => None,
         };
-        // An event may be ahead of its record, so that records a little older than the reach still matter.
-        let needed_from = judged.then(|| connections.clock.now() - reach - TimeBounds::DEFAULT.future);
+        // An event may be ahead of its record, so that records a little older than what matters still do.
+        let needed_from = judged.then(|| connections.clock.now() - memory - TimeBounds::DEFAULT.future);
         let stream = match &source.stream {
             Some(stream) => Some(StreamReader::open(&source.name, stream, needed_from, connections)?),
             None => None,
         };
-        let door =
-            door(&source, reach, judged).map_err(|error| IntakeError::Columns { input: source.name.clone(), error })?;
+        let door = door(&source, reach, memory, judged)
+            .map_err(|error| IntakeError::Columns { input: source.name.clone(), error })?;
         let history_before = match connections.positions.before(&history_name(&source.name)) {
             Some(SourcePosition::Files { file, row }) => (*file, *row),
             _ => (0, 0),
@@ -102,7 +103,7 @@ impl Intake {
         Ok(Intake {
             name: source.name.clone(),
             directory: connections.directory.to_path_buf(),
-            reach,
+            memory,
             history,
             history_before,
             history_next: (0, 0),
@@ -158,7 +159,7 @@ impl Intake {
 
     fn admit_history(&mut self, events: EventBatch, known: bool) -> Result<Option<Delivery>, IntakeError> {
         if self.expired_before.is_none() && matches!(*self.clock, Clock::Wall) {
-            self.expired_before = Some(self.clock.now() - self.reach);
+            self.expired_before = Some(self.clock.now() - self.memory);
         }
         let names = self.history.as_ref().map(EventFiles::files).unwrap_or_default();
         let origin = HistoryOrigin { files: names, positions: events.positions.clone() };
@@ -306,12 +307,13 @@ impl Intake {
     }
 }
 
-fn door(source: &Source, reach: Span, judged: bool) -> Result<Door, ArrowError> {
+/// What is older than its record by more than `reach` is late; for `memory` events matter.
+fn door(source: &Source, reach: Span, memory: Span, judged: bool) -> Result<Door, ArrowError> {
     // As far as decoding lets an event be ahead of its record, it may be ahead of the others.
-    let retention = Span::from_micros(reach.micros().saturating_add(TimeBounds::DEFAULT.future.micros()));
+    let retention = Span::from_micros(memory.micros().saturating_add(TimeBounds::DEFAULT.future.micros()));
     match Changelog::of_source(source, judged.then_some(reach), Some(retention))? {
         Some(changelog) => Ok(Door::Changes(Box::new(changelog))),
-        None => Ok(Door::Events(Admission::new(source, reach, judged)?)),
+        None => Ok(Door::Events(Admission::new(source, reach, memory, judged)?)),
     }
 }
 

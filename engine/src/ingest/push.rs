@@ -35,7 +35,7 @@ struct Pushable {
 }
 
 enum Shape {
-    Source(Source),
+    Source(Box<Source>),
     Dimension(Dimension),
 }
 
@@ -69,7 +69,7 @@ impl LogIngest {
     pub fn new(plan: &Plan, logs: &Logs, kafka: Option<&KafkaSettings>, clock: Arc<Clock>) -> LogIngest {
         let sources = plan.definitions.sources.iter().enumerate();
         let sources = sources.map(|(index, source)| {
-            let shape = Shape::Source(source.clone());
+            let shape = Shape::Source(Box::new(source.clone()));
             let keys = required_keys(plan, index);
             (source.name.clone(), Pushable { stream: source.stream.clone(), shape, keys })
         });
@@ -126,7 +126,10 @@ impl LogIngest {
             let suggestion = suggestion(name, names);
             return Err(PushError::UnknownSource { name: name.chars().take(64).collect(), suggestion });
         };
-        let stream = pushable.stream.as_ref().ok_or_else(|| PushError::NoStream(name.to_string()))?;
+        let stream = pushable.stream.as_ref().ok_or_else(|| match &pushable.shape {
+            Shape::Source(Source { changes_of: Some(_), .. }) => PushError::Derived(name.to_string()),
+            _ => PushError::NoStream(name.to_string()),
+        })?;
         Ok((pushable, stream))
     }
 

@@ -4,26 +4,28 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema};
-use freshet_config::definitions::{Definitions, Sql, View, arrow_type, column_type};
+use freshet_config::definitions::{ChangesOf, Definitions, Sql, View, arrow_schema, arrow_type, column_type};
 use freshet_config::diagnostic::{Diagnostic, Diagnostics, suggestion};
 use freshet_config::time::Span;
 use freshet_config::value::DataType;
 use freshet_operators::derived::compile_services;
 use freshet_operators::project::{ProjectedCategory, ProjectedColumn, Projection};
-use freshet_operators::sql::{self, Expression, Predicate, SqlError};
+use freshet_operators::sql::{self, Expression, Predicate, SqlError, SqlErrorKind};
 use freshet_operators::view::{self, ColumnSource, MAX_COLUMNS, MAX_WINDOWS, ViewPlan};
 
-use super::{Group, GroupView, Node, Pipeline, Plan};
+use super::{Group, GroupView, Node, Pipeline, Plan, changes};
 
 impl Plan {
     /// Compiles definitions; relative paths in them count from `directory`.
     pub fn compile(definitions: Definitions, directory: &Path) -> Result<Plan, Diagnostics> {
-        let mut compiler = Compiler { definitions: &definitions, errors: Diagnostics::default() };
+        let mut compiler = Compiler { definitions: &definitions, errors: Diagnostics::default(), left_out: None };
         let mut plans = vec![None; definitions.views.len()];
         let mut pipelines = Vec::new();
-        for source in 0..definitions.sources.len() {
-            pipelines.extend(compiler.pipeline(source, &mut plans));
+        for source in definitions.sources_in_order() {
+            let pipeline = compiler.pipeline(source, &mut plans, &pipelines);
+            pipelines.extend(pipeline);
         }
+        changes::remember(&definitions, &mut pipelines);
         let mut errors = compiler.errors;
         let services = compile_services(&definitions, &plans, &mut errors);
         let views: Vec<Arc<ViewPlan>> = plans.into_iter().flatten().collect();
@@ -38,17 +40,29 @@ impl Plan {
 struct Compiler<'a> {
     definitions: &'a Definitions,
     errors: Diagnostics,
+    /// While a pipeline of changes is compiled: what its columns lack.
+    left_out: Option<&'a ChangesOf>,
 }
 
 impl Compiler<'_> {
     /// `None` when no view reads the source.
-    fn pipeline(&mut self, source: usize, plans: &mut [Option<Arc<ViewPlan>>]) -> Option<Pipeline> {
+    fn pipeline(
+        &mut self,
+        source: usize,
+        plans: &mut [Option<Arc<ViewPlan>>],
+        earlier: &[Pipeline],
+    ) -> Option<Pipeline> {
         let definition = &self.definitions.sources[source];
+        self.left_out = definition.changes_of.as_ref();
         let views: Vec<usize> =
             (0..self.definitions.views.len()).filter(|v| self.definitions.views[*v].source == source).collect();
-        let mut fields: Vec<Field> =
-            definition.event_columns().iter().map(|c| Field::new(&c.name, arrow_type(c.data_type), true)).collect();
-        let mut nodes = vec![Node::Read];
+        let (first, mut fields) = match &definition.changes_of {
+            Some(changes) => changes::node(self.definitions, changes, plans, earlier)?,
+            None => {
+                (Node::Read, arrow_schema(&definition.event_columns()).fields().iter().map(|f| (**f).clone()).collect())
+            }
+        };
+        let mut nodes = vec![first];
         for (e, enrich) in definition.enrich.iter().enumerate() {
             let dimension = &self.definitions.dimensions[enrich.dimension];
             for (column, name) in &enrich.columns {
@@ -70,9 +84,13 @@ impl Compiler<'_> {
             nodes.push(Node::Windows { group });
             nodes.push(Node::Commit { group });
         }
-        let longest = views.iter().map(|v| self.definitions.views[*v].longest_window()).max()?;
-        let reach = Span::from_micros(longest.micros().saturating_add(definition.lateness.micros()));
-        Some(Pipeline { source, reach, schema, nodes, groups })
+        let longest = views.iter().map(|v| {
+            let view = &self.definitions.views[*v];
+            // Of what is read, an interval is never longer than the lateness.
+            if definition.changes_of.is_some() { changes::depth(view) } else { view.longest_window() }
+        });
+        let reach = Span::from_micros(longest.max()?.micros().saturating_add(definition.lateness.micros()));
+        Some(Pipeline { source, reach, memory: reach, schema, nodes, groups })
     }
 
     fn computed(&mut self, source: usize, fields: &mut Vec<Field>) -> Vec<(String, Expression)> {
@@ -117,7 +135,8 @@ impl Compiler<'_> {
             Some((_, category)) => ViewPlan::by_category(view, &types, category.data_type, plan_id),
             None => ViewPlan::new(view, &types, plan_id),
         };
-        plan.retracts = self.definitions.sources[view.source].changelog.is_some();
+        let source = &self.definitions.sources[view.source];
+        plan.retracts = source.changelog.is_some() || source.changes_of.is_some();
         let plan = Arc::new(plan);
         if plan.windows.len() > MAX_WINDOWS || columns.len() > MAX_COLUMNS {
             let message = format!(
@@ -186,7 +205,18 @@ impl Compiler<'_> {
     }
 
     fn keep<T>(&mut self, compiled: Result<T, SqlError>, sql: &Sql, what: &str) -> Option<T> {
-        compiled.map_err(|error| self.errors.push(error.diagnostic(sql, what))).ok()
+        let error = match compiled {
+            Ok(compiled) => return Some(compiled),
+            Err(error) => error,
+        };
+        let mut found = error.diagnostic(sql, what);
+        let names = self.left_out.iter().flat_map(|changes| &changes.left_out);
+        let meant = |name: &&String| error.message.contains(&format!("`{name}`"));
+        if let Some(name) = names.filter(|_| error.kind == SqlErrorKind::UnknownColumn).find(meant) {
+            found.hint = Some(format!("changes carry single values, and no decayed sums: `{name}` is not one of them"));
+        }
+        self.errors.push(found);
+        None
     }
 
     fn check_functions(&mut self, view: &View, sources: &[ColumnSource], types: &[DataType]) {

@@ -3,6 +3,7 @@
 //! Law: everything a worker does is in the plan. Rendering is one `match` over [`Node`]; two plans that print the same
 //! text do the same work.
 
+mod changes;
 mod compile;
 mod print;
 
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use freshet_config::definitions::{Definitions, PlanId};
 use freshet_config::time::Span;
+use freshet_operators::changes::ChangesInput;
 use freshet_operators::lookup::ServicePlan;
 use freshet_operators::project::Projection;
 use freshet_operators::sql::Expression;
@@ -28,8 +30,19 @@ pub struct Plan {
     pub views: Vec<Arc<ViewPlan>>,
     /// One per service of the definitions.
     pub services: Vec<Arc<ServicePlan>>,
-    /// One per source of the definitions that some view reads; nodes refer to each other inside it.
+    /// One per source of the definitions that some view reads; nodes refer to each other inside it. One of changes of a
+    /// view comes after that of the view.
     pub pipelines: Vec<Pipeline>,
+}
+
+impl Plan {
+    /// Whether changes are derived from what a group projects.
+    pub fn feeds_changes(&self, of_pipeline: usize, of_group: usize) -> bool {
+        self.pipelines.iter().any(|later| match later.nodes.first() {
+            Some(Node::Changes { pipeline, group, .. }) => (*pipeline, *group) == (of_pipeline, of_group),
+            _ => false,
+        })
+    }
 }
 
 /// One source's way from its reader to the stores.
@@ -39,6 +52,8 @@ pub struct Pipeline {
     pub source: usize,
     /// How far back an event may lie when it comes: the longest window of any view, and the source's lateness.
     pub reach: Span,
+    /// How far back an event may lie and still matter to views over changes; at least `reach`.
+    pub memory: Span,
     /// The event's columns once enriched and computed.
     pub schema: SchemaRef,
     /// In the order of the data; each takes what the one before gives, [`Node::Windows`] and [`Node::Commit`] one per
@@ -48,11 +63,20 @@ pub struct Pipeline {
     pub groups: Vec<Group>,
 }
 
+impl Pipeline {
+    /// Whether events are read; otherwise they are the changes of a view.
+    pub fn is_read(&self) -> bool {
+        matches!(self.nodes.first(), Some(Node::Read))
+    }
+}
+
 /// One step of a pipeline.
 #[derive(Clone, Debug)]
 pub enum Node {
     /// Events as the reader decodes them.
     Read,
+    /// Changes of a view, derived from what one group of an earlier pipeline projects.
+    Changes { pipeline: usize, group: usize, input: Box<ChangesInput> },
     /// Columns of a dimension's current row: index into the source's `enrich`.
     Enrich { enrich: usize },
     /// Columns computed by SQL.

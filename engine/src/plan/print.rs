@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use freshet_config::definitions::{FileFormat, Files, Mode, Stream};
+use freshet_config::definitions::{CHANGED_AT, FileFormat, Files, Mode, Stream};
+use freshet_operators::changes::ChangesPlan;
 use freshet_operators::summary::SummaryKind;
 use freshet_operators::view::{ColumnPlan, ColumnSource, ViewPlan};
 
@@ -40,6 +41,7 @@ impl Plan {
         for node in &pipeline.nodes {
             match node {
                 Node::Read => self.read(f, pipeline)?,
+                Node::Changes { input, .. } => self.changes(f, pipeline, &input.plan)?,
                 Node::Enrich { enrich } => {
                     let enrich = &source.enrich[*enrich];
                     let dimension = &self.definitions.dimensions[enrich.dimension];
@@ -77,7 +79,8 @@ impl Plan {
         let columns: Vec<String> = source.schema.iter().map(|c| format!("{} {}", c.name, c.data_type)).collect();
         writeln!(f, "           columns {}", columns.join(", "))?;
         let named = |index: usize| source.schema[index].name.as_str();
-        write!(f, "           event time {}, reach {}", named(source.event_time), pipeline.reach)?;
+        let time = named(source.event_time);
+        write!(f, "           event time {time}, reach {}{}", pipeline.reach, memory(pipeline))?;
         if let Some(key) = source.dedup_key {
             write!(f, ", dedup by {}", named(key))?;
         }
@@ -88,6 +91,13 @@ impl Plan {
             write!(f, ", an event per element of {} as {}", named(explode.column), explode.name)?;
         }
         writeln!(f)
+    }
+
+    fn changes(&self, f: &mut fmt::Formatter<'_>, pipeline: &Pipeline, plan: &ChangesPlan) -> fmt::Result {
+        writeln!(f, "  changes  of view {}", plan.view.name)?;
+        let columns = plan.schema.fields().iter().map(|c| format!("{} {}", c.name(), type_name(c.data_type())));
+        writeln!(f, "           columns {}", columns.collect::<Vec<_>>().join(", "))?;
+        writeln!(f, "           event time {CHANGED_AT}, reach {}{}", pipeline.reach, memory(pipeline))
     }
 
     fn project(&self, f: &mut fmt::Formatter<'_>, group: &Group) -> fmt::Result {
@@ -145,6 +155,14 @@ impl Plan {
             writeln!(f, "  commit   {} -> {targets}", view.name)?;
         }
         Ok(())
+    }
+}
+
+/// How long events are kept, where that is longer than they are awaited.
+fn memory(pipeline: &Pipeline) -> String {
+    match pipeline.memory > pipeline.reach {
+        true => format!(", kept {} for changes", pipeline.memory),
+        false => String::new(),
     }
 }
 

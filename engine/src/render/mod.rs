@@ -11,6 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use freshet_operators::batch::KeyedBatch;
+use freshet_operators::changes::changes;
 use freshet_operators::project::SourceBatch;
 use freshet_operators::slices::{CategoryStore, Layout, Tuning, ViewStore};
 use freshet_operators::windows::{Control, GroupView, Rows, windows};
@@ -41,8 +42,8 @@ pub struct Surroundings {
 
 /// One worker's ends of the dataflow.
 pub struct Rendered {
-    /// One per pipeline of the plan.
-    pub events: Vec<EventInput>,
+    /// One per pipeline of the plan; `None` for those of changes, which nobody feeds.
+    pub events: Vec<Option<EventInput>>,
     /// By dimension: every enrichment that follows it.
     pub dimensions: BTreeMap<usize, Vec<DimensionInput>>,
     pub probe: ProbeHandle<u64>,
@@ -56,16 +57,31 @@ pub fn render(worker: &mut Worker, plan: &Arc<Plan>, surroundings: &Surroundings
     let mut events = Vec::new();
     let mut dimensions: BTreeMap<usize, Vec<DimensionInput>> = BTreeMap::new();
     worker.dataflow::<u64, _, _>(|scope| {
-        for pipeline in &plan.pipelines {
-            let mut input = InputHandle::new_with_builder();
-            let stream = scope.input_from(&mut input);
-            events.push(input);
+        // What pipelines of changes start from, by pipeline and group.
+        let mut shared: Shared<'_> = BTreeMap::new();
+        for (index, pipeline) in plan.pipelines.iter().enumerate() {
             let mut builder = Builder { plan, pipeline, surroundings, control: &control, probe: &probe, scope };
-            builder.pipeline(stream, &mut dimensions);
+            let stream = match pipeline.nodes.first() {
+                Some(Node::Changes { pipeline, group, input }) => {
+                    events.push(None);
+                    let Some(keyed) = shared.get(&(*pipeline, *group)) else { continue };
+                    changes(keyed.clone(), (**input).clone(), control.clone())
+                }
+                _ => {
+                    let mut input = InputHandle::new_with_builder();
+                    let stream = scope.input_from(&mut input);
+                    events.push(Some(input));
+                    stream
+                }
+            };
+            let keyed = builder.pipeline(stream, &mut dimensions, |group| plan.feeds_changes(index, group));
+            shared.extend(keyed.into_iter().map(|(group, stream)| ((index, group), stream)));
         }
     });
     Rendered { events, dimensions, probe, control }
 }
+
+type Shared<'s> = BTreeMap<(usize, usize), Stream<'s, u64, KeyedBatch>>;
 
 struct Builder<'a, 's> {
     plan: &'a Arc<Plan>,
@@ -77,14 +93,21 @@ struct Builder<'a, 's> {
 }
 
 impl<'s> Builder<'_, 's> {
-    fn pipeline(&mut self, read: Stream<'s, u64, SourceBatch>, dimensions: &mut BTreeMap<usize, Vec<DimensionInput>>) {
+    /// Returns the keyed events of the groups that are `wanted`.
+    fn pipeline(
+        &mut self,
+        read: Stream<'s, u64, SourceBatch>,
+        dimensions: &mut BTreeMap<usize, Vec<DimensionInput>>,
+        wanted: impl Fn(usize) -> bool,
+    ) -> BTreeMap<usize, Stream<'s, u64, KeyedBatch>> {
+        let mut kept = BTreeMap::new();
         let mut events = Some(read);
         let mut keyed: Vec<Option<Stream<'s, u64, KeyedBatch>>> = Vec::new();
         let mut rows: BTreeMap<usize, Stream<'s, u64, Rows>> = BTreeMap::new();
         let mut enriched = 0;
         for node in &self.pipeline.nodes {
             match node {
-                Node::Read => {}
+                Node::Read | Node::Changes { .. } => {}
                 Node::Enrich { enrich } => {
                     let (stream, input) = self.enrich(events.take(), *enrich, enriched);
                     enriched += 1;
@@ -102,6 +125,9 @@ impl<'s> Builder<'_, 's> {
                 }
                 Node::Windows { group } => {
                     if let Some(stream) = keyed.get_mut(*group).and_then(Option::take) {
+                        if wanted(*group) {
+                            kept.insert(*group, stream.clone());
+                        }
                         rows.insert(*group, self.windows(stream, *group));
                     }
                 }
@@ -113,6 +139,7 @@ impl<'s> Builder<'_, 's> {
                 }
             }
         }
+        kept
     }
 
     fn source(&self) -> &freshet_config::definitions::Source {
@@ -131,14 +158,15 @@ impl<'s> Builder<'_, 's> {
             self.source().schema.len() + self.source().enrich[..before].iter().map(|e| e.columns.len()).sum::<usize>();
         let step = enrich::Step::new(&self.plan.definitions, self.pipeline, enrich, known);
         // The first join of a chain lets events go when no window can see them; the others follow its retractions.
-        let reach_us = (before == 0).then(|| self.pipeline.reach.micros());
+        let reach_us = (before == 0).then(|| self.pipeline.memory.micros());
         let (stream, input) = enrich::render(self.scope, events, step, reach_us, self.control.clone());
         (Some(stream), Some(input))
     }
 
     fn project(&self, events: Stream<'s, u64, SourceBatch>) -> Vec<Stream<'s, u64, KeyedBatch>> {
         let groups: Vec<_> = self.pipeline.groups.iter().map(|g| g.projection.clone()).collect();
-        project::project(events, groups, self.surroundings.tallies.clone(), self.pipeline.source)
+        let tallies = self.surroundings.tallies.clone();
+        project::project(events, groups, tallies, self.pipeline.source, self.pipeline.is_read())
     }
 
     fn windows(&self, events: Stream<'s, u64, KeyedBatch>, group: usize) -> Stream<'s, u64, Rows> {

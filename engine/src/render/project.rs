@@ -12,12 +12,14 @@ use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
 use crate::progress::Tally;
 
-/// Splits a source's events into the keyed batches of its groups.
+/// Splits a source's events into the keyed batches of its groups. Only what was read (`counted`) is counted and put into
+/// the ledger: changes of a view are no events that came from anywhere.
 pub(super) fn project<'s>(
     events: Stream<'s, u64, SourceBatch>,
     groups: Vec<Projection>,
     tallies: Arc<Vec<Tally>>,
     source: usize,
+    counted: bool,
 ) -> Vec<Stream<'s, u64, KeyedBatch>> {
     let mut builder = OperatorBuilder::new("Project".to_string(), events.scope());
     let mut input = builder.new_input(events, Pipeline);
@@ -35,7 +37,9 @@ pub(super) fn project<'s>(
                 let batch = std::mem::take(batch);
                 // The plan compiled the expressions for exactly these columns.
                 let (keyed, found) = project_batch(&groups, &batch).expect("columns as planned");
-                tallies[source].projected(&batch, &found);
+                if counted {
+                    tallies[source].projected(&batch, &found);
+                }
                 for (output, mut keyed) in keyed.into_iter().enumerate() {
                     if !keyed.is_empty() {
                         let capability = time.delayed(time.time(), output);

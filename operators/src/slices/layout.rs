@@ -7,9 +7,9 @@ use freshet_config::definitions::{Mode, Window};
 use freshet_config::time::{EventTime, Span};
 use freshet_config::value::DataType;
 
+use super::parts::{Part, Parts, Written};
 use super::strings::Strings;
 use crate::exact::Scale;
-use crate::summary::SummaryKind;
 use crate::view::{SketchPlan, ViewPlan};
 
 /// No slice has a value.
@@ -66,22 +66,6 @@ pub struct Layout {
     pub(super) newest_only: bool,
     /// Events before it are not admitted, microseconds.
     pub(super) start: i64,
-}
-
-/// A summary that is kept for an edge or for a window.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Part {
-    pub summary: usize,
-    /// The edge, or the window.
-    pub of: usize,
-}
-
-/// Where a core's summary is found: an index into the parts, or nowhere but in the slices.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Written {
-    Edge { summary: usize, part: usize },
-    Window { summary: usize, part: usize },
-    Newest { summary: usize },
 }
 
 #[derive(Clone, Debug)]
@@ -312,47 +296,6 @@ impl Layout {
             None => slice[0] & ((1 << FLAG_BITS) - 1),
             Some(word) => slice[word],
         }
-    }
-}
-
-/// Which parts a plan's summaries have.
-#[derive(Default)]
-struct Parts {
-    edges: Vec<Part>,
-    windows: Vec<Part>,
-    written: Vec<Vec<Written>>,
-}
-
-impl Parts {
-    fn of(plan: &ViewPlan, windows: &[StoredWindow], edges: usize) -> Parts {
-        let mut parts = Parts { written: vec![Vec::new(); windows.len()], ..Parts::default() };
-        for (summary, needed) in plan.summaries.iter().enumerate() {
-            let used = |w: &usize| needed.windows >> w & 1 == 1;
-            let of_windows = || (0..windows.len()).filter(used);
-            match needed.kind {
-                SummaryKind::Latest => {
-                    of_windows().for_each(|w| parts.written[w].push(Written::Newest { summary }));
-                }
-                // The newest so many, or the best since: one list serves all windows that end together.
-                SummaryKind::List { newest: true, .. } | SummaryKind::By { .. } => {
-                    for edge in 0..edges {
-                        let part = parts.edges.len();
-                        let mut members = of_windows().filter(|w| windows[*w].edge == edge).peekable();
-                        if members.peek().is_some() {
-                            parts.edges.push(Part { summary, of: edge });
-                        }
-                        members.for_each(|w| parts.written[w].push(Written::Edge { summary, part }));
-                    }
-                }
-                _ => {
-                    for w in of_windows() {
-                        parts.written[w].push(Written::Window { summary, part: parts.windows.len() });
-                        parts.windows.push(Part { summary, of: w });
-                    }
-                }
-            }
-        }
-        parts
     }
 }
 

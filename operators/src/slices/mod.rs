@@ -10,6 +10,7 @@ mod dense;
 mod keys;
 mod layout;
 mod leases;
+mod parts;
 mod sink;
 mod slab;
 mod sparse;

@@ -288,6 +288,45 @@ pub fn case(burst: usize, backs: bool) -> impl Strategy<Value = Case> {
     })
 }
 
+/// One key with events all the time, a few of them late, windows of which a part leaves before the lease ends, and rows
+/// that may carry all of that.
+pub fn steady_case() -> impl Strategy<Value = Case> {
+    let data_type = select(vec![DataType::Int64, DataType::Float64, DataType::String]);
+    let uses =
+        data_type.prop_flat_map(|t| (Just(t), proptest::collection::vec((function(t), 1u8..8, Just(false)), 1..=3)));
+    let windows = [window(10 * MINUTE, 0), window(25 * MINUTE, 0), window(12 * MINUTE, -3 * MINUTE)];
+    let plan = (mode(), uses).prop_map(move |(mode, (data_type, uses))| {
+        let column = || Some(("c0".to_string(), data_type));
+        let of = |(function, mask, series): &(Function, u8, bool)| Wanted {
+            function: *function,
+            of: column(),
+            order: function.takes_order().then(column).flatten(),
+            filter: None,
+            windows: windows.iter().enumerate().filter(|(w, _)| mask >> w & 1 == 1).map(|(_, w)| *w).collect(),
+            series: *series,
+        };
+        plan(mode, &uses.iter().map(of).collect::<Vec<_>>())
+    });
+    let tuning = Tuning { longest_lease_us: 6 * MINUTE, slice_budget: 1000, lead_epochs: 2 };
+    plan.prop_flat_map(move |plan| {
+        let values: Vec<BoxedStrategy<Value>> =
+            plan.columns.iter().map(|c| value(c.sketch.map_or(c.data_type, |sketch| sketch.input))).collect();
+        let when = prop_oneof![
+            9 => (0i64..1000).prop_map(When::Within),
+            1 => (0..15 * MINUTE).prop_map(When::Late),
+            1 => (0..3 * MINUTE).prop_map(When::Future),
+        ];
+        let event = (when, values).prop_map(|(when, values)| Draft::Event { key: 0, when, values, passes: true });
+        let epoch = (Just(MINUTE), proptest::collection::vec(event, 4..16), Just(7usize));
+        let epochs = proptest::collection::vec(epoch, 25..40);
+        (Just(plan), epochs, any::<u64>()).prop_map(move |(plan, drafts, seed)| {
+            let start = 1_704_067_200 * SECOND;
+            let epochs = settle(&plan, start, drafts);
+            Case { plan, tuning, start, heap_keys: false, epochs, seed }
+        })
+    })
+}
+
 /// Gives drafts their instants and positions.
 fn settle(plan: &ViewPlan, start: i64, drafts: Vec<(i64, Vec<Draft>, usize)>) -> Vec<EpochOfChanges> {
     let tile = match plan.mode {

@@ -6,7 +6,7 @@ mod plans;
 
 use std::collections::HashMap;
 
-use cases::{Case, Event, case};
+use cases::{Case, Event, case, steady_case};
 use drive::{Known, Picks, Rows, check, epoch, key_bytes, store};
 use freshet_config::time::EventTime;
 use freshet_operators::row::{Reader, describe};
@@ -95,6 +95,12 @@ proptest! {
 
     #[test]
     fn taken_back_events_of_dense_keys_never_were(case in case(110, true)) {
+        follow(&case);
+    }
+
+    /// Long windows, long leases, many slices that leave before they end.
+    #[test]
+    fn rows_of_steady_streams_say_what_the_events_say(case in steady_case()) {
         follow(&case);
     }
 

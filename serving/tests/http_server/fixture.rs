@@ -164,6 +164,7 @@ fn source(name: &str, stream: Option<Stream>) -> Source {
         name: name.into(),
         stream,
         history: None,
+        changes_of: None,
         schema: vec![column("ts", DataType::Timestamp)],
         event_time: 0,
         dedup_key: None,

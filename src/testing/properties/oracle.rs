@@ -49,7 +49,7 @@ impl Oracle {
                         columns.push(evaluated.array);
                     }
                 }
-                Node::Read | Node::Project | Node::Windows { .. } | Node::Commit { .. } => {}
+                Node::Read | Node::Changes { .. } | Node::Project | Node::Windows { .. } | Node::Commit { .. } => {}
             }
         }
         let batch = batch(pipeline, &columns)?;

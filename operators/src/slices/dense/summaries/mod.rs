@@ -24,7 +24,8 @@ use recent::Recent;
 use registers::Registers;
 use tally::Tally;
 
-use super::super::layout::{Layout, Written, time_of};
+use super::super::layout::{Layout, time_of};
+use super::super::parts::Written;
 use super::super::strings::Strings;
 use super::write::put_value;
 use crate::row::codec::RowBuffer;
