@@ -127,7 +127,7 @@ impl LogIngest {
             return Err(PushError::UnknownSource { name: name.chars().take(64).collect(), suggestion });
         };
         let stream = pushable.stream.as_ref().ok_or_else(|| match &pushable.shape {
-            Shape::Source(Source { changes_of: Some(_), .. }) => PushError::Derived(name.to_string()),
+            Shape::Source(source) if source.changes_of.is_some() => PushError::Derived(name.to_string()),
             _ => PushError::NoStream(name.to_string()),
         })?;
         Ok((pushable, stream))
