@@ -143,7 +143,7 @@ fn errors_in_sql_over_several_lines_name_the_line() {
     );
     let (_, errors) = refused(&["check", &dir.path().display().to_string()]);
     let places: Vec<&str> = errors.lines().filter_map(|line| line.split(": ").next()).collect();
-    assert_eq!(places, ["views.yaml:11:13"], "{errors}");
+    assert_eq!(places, ["views.yaml:11:13", "views.yaml:18:22"], "{errors}");
     let sound = fs::read_to_string(dir.path().join("views.yaml")).expect("the file").replace("and crad", "and card");
     write(dir.path(), "views.yaml", &sound);
     let (_, errors) = refused(&["check", &dir.path().display().to_string()]);
@@ -393,4 +393,47 @@ fn the_tests_of_the_examples_pass() {
         assert!(output.status.success(), "{}", text(&output.stderr));
         assert!(text(&output.stdout).contains(" tests passed\n"), "{}", text(&output.stdout));
     }
+}
+
+#[test]
+fn every_error_of_definitions_comes_at_once_whatever_stage_finds_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = r#"sources:
+  - name: txns
+    stream: {log: {}}
+    schema: {card_id: int64, amount: float64, ts: timestamp}
+    event_time: ts
+    select:
+      - {name: cents, sql: "amout * 100"}
+      - {name: twice, sql: "cents * 2"}
+      - {name: large, type: bool, sql: "amount > 'x' || 1"}
+entities:
+  - {name: card, keys: {card_id: int64}}
+views:
+  - name: card_txns
+    source: txns
+    entity: crad
+    where: "amuont > 0"
+    aggregates:
+      - {name: n, fn: count, where: "nope = 1", windows: [1h]}
+      - {name: total, fn: sum, of: cardd, windows: [1h, 0s]}
+      - {name: of_cents, fn: sum, of: cents, windows: [1h]}
+services:
+  - {name: s, features: [card_txns]}
+"#;
+    let check = |text: &str| {
+        std::fs::write(dir.path().join("d.yaml"), text).unwrap();
+        let (status, errors) = refused(&["check", &dir.path().display().to_string()]);
+        assert_eq!(status, 65, "{errors}");
+        errors.lines().map(|line| line.split(' ').next().unwrap_or_default().to_string()).collect::<Vec<_>>()
+    };
+    let sql = ["d.yaml:7:29:", "d.yaml:9:41:", "d.yaml:16:13:", "d.yaml:18:37:", "d.yaml:19:36:"];
+    let found = check(text);
+    for place in sql.into_iter().chain(["d.yaml:15:13:", "d.yaml:19:57:"]) {
+        let line = place.rsplitn(3, ':').nth(2).unwrap();
+        assert!(found.iter().any(|found| found.starts_with(line)), "{place} is not among {found:?}");
+    }
+    assert_eq!(found.len(), 7, "{found:?}");
+    let mended = text.replace("crad", "card").replace("[1h, 0s]", "[1h]");
+    assert_eq!(check(&mended).len(), 5);
 }

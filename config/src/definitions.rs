@@ -120,26 +120,6 @@ pub struct Source {
     pub place: Place,
 }
 
-impl Source {
-    /// Columns of an event before joins: those of the schema, the one that is exploded under its own name.
-    pub fn event_columns(&self) -> Vec<Column> {
-        let mut columns = self.schema.clone();
-        if let Some(explode) = &self.explode {
-            columns[explode.column].name.clone_from(&explode.name);
-        }
-        columns
-    }
-}
-
-/// A column of lists that is taken apart.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Explode {
-    /// Index into the source's schema, where its type is that of the elements.
-    pub column: usize,
-    /// What an event calls its element.
-    pub name: String,
-}
-
 /// The event time of changes: the instant a key's features became what they are.
 pub const CHANGED_AT: &str = "changed_at";
 /// What the columns of values before a change end with.
@@ -158,6 +138,26 @@ pub struct ChangesOf {
     /// Names of features that are not, of all parts of the user's view.
     #[serde(skip)]
     pub left_out: Vec<String>,
+}
+
+impl Source {
+    /// Columns of an event before joins: those of the schema, the one that is exploded under its own name.
+    pub fn event_columns(&self) -> Vec<Column> {
+        let mut columns = self.schema.clone();
+        if let Some(explode) = &self.explode {
+            columns[explode.column].name.clone_from(&explode.name);
+        }
+        columns
+    }
+}
+
+/// A column of lists that is taken apart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Explode {
+    /// Index into the source's schema, where its type is that of the elements.
+    pub column: usize,
+    /// What an event calls its element.
+    pub name: String,
 }
 
 /// Changes of the rows of a table.

@@ -23,7 +23,7 @@ mod tree;
 pub mod value;
 mod yaml;
 
-pub use load::{load, load_cases};
-pub use resolve::parse;
+pub use load::{load, load_cases, load_inspected};
+pub use resolve::{Refused, inspect, parse};
 pub use schema::json_schema;
 pub use settings::Settings;

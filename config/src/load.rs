@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::cases::{Case, parse_cases};
 use crate::definitions::Definitions;
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
-use crate::resolve::parse;
+use crate::resolve::{Refused, inspect};
 use crate::yaml::{MAX_FILE_BYTES, too_large};
 
 /// Deepest nesting of directories that is followed.
@@ -19,6 +19,11 @@ const MAX_FILES: usize = 10_000;
 /// Reads every `*.yaml` and `*.yml` of a directory and of those in it, in the order of names. Hidden files and
 /// directories and directories called `tests` are left out. Places name files as seen from the directory.
 pub fn load(dir: &Path) -> Result<Definitions, Diagnostics> {
+    load_inspected(dir).map_err(|refused| refused.errors)
+}
+
+/// As [`load`]; what is refused comes with the SQL that can still be checked.
+pub fn load_inspected(dir: &Path) -> Result<Definitions, Refused> {
     let mut errors = Diagnostics::default();
     let mut found = Vec::new();
     collect(dir, dir, 0, &mut found, &mut errors);
@@ -28,7 +33,10 @@ pub fn load(dir: &Path) -> Result<Definitions, Diagnostics> {
     }
     let files = texts(dir, &found, &mut errors);
     // With files missing, names would be called unknown that are not.
-    errors.into_result(files).and_then(|files| parse(&files))
+    match errors.into_result(files) {
+        Ok(files) => inspect(&files),
+        Err(errors) => Err(Refused { errors, expressions: Vec::new() }),
+    }
 }
 
 /// Reads the test files of a directory of definitions: every `*.yaml` and `*.yml` of its directory `tests`, and of those

@@ -104,11 +104,24 @@ mod tests {
     }
 
     #[test]
+    fn a_source_is_read_or_the_changes_of_a_view() {
+        let schema = json_schema();
+        let file = |source| serde_json::json!({ "sources": [source] });
+        let changes = serde_json::json!({"name": "s", "changes_of": "v", "select": [{"name": "c", "sql": "n_1h"}]});
+        assert!(fits(&schema, &schema, &file(changes.clone())));
+        for (field, value) in [("stream", serde_json::json!({"log": {}})), ("event_time", Value::from("changed_at"))] {
+            let mut both = changes.clone();
+            both[field] = value;
+            assert!(!fits(&schema, &schema, &file(both)), "{field}");
+        }
+    }
+
+    #[test]
     fn every_field_is_described() {
         let schema = json_schema();
         assert_eq!(schema["title"], "Freshet definitions");
         let records = schema["$defs"].as_object().unwrap();
-        for name in ["RawSource", "RawDimension", "RawEntity", "RawView", "RawAggregate", "RawService"] {
+        for name in ["RawSource", "RawChanges", "RawDimension", "RawEntity", "RawView", "RawAggregate", "RawService"] {
             assert!(records.contains_key(name), "{name} in {:?}", records.keys());
         }
         for (record, schema) in records {

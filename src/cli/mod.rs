@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
-use freshet_engine::plan::Plan;
+use freshet_engine::plan::{Plan, check_expressions};
 
 use crate::exit::{Failure, Status};
 use crate::output;
@@ -90,7 +90,12 @@ fn one_line(error: &str) -> String {
 
 /// Reads and compiles a directory of definitions: everything wrong with them, or a plan.
 fn compile(directory: &Path) -> Result<Arc<Plan>, Failure> {
-    let definitions = freshet_config::load(directory).map_err(|errors| Failure::definitions(&errors))?;
+    let definitions = freshet_config::load_inspected(directory).map_err(|refused| {
+        let mut errors = refused.errors;
+        errors.extend(check_expressions(&refused.expressions));
+        // There are errors: the result is never the other one.
+        Failure::definitions(&errors.into_result(()).err().unwrap_or_default())
+    })?;
     let plan = Plan::compile(definitions, directory).map_err(|errors| Failure::definitions(&errors))?;
     Ok(Arc::new(plan))
 }

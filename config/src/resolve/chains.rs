@@ -8,17 +8,20 @@ use crate::decode::shorten;
 use crate::definitions::{Source, View};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::raw::{RawEvents, RawView};
+use crate::resolve::expressions::{Expressions, Written};
 use crate::resolve::names::Section;
 use crate::resolve::sources::SourceShape;
 use crate::resolve::tables::{Columns, DimensionShape};
 use crate::resolve::views::ViewShape;
-use crate::resolve::{changes, sources, views};
+use crate::resolve::{changes, expressions, sources, views};
 
 /// Sources and views, resolved.
 pub struct Chains {
     pub view_shapes: Section<ViewShape>,
     pub sources: Vec<Source>,
     pub views: Vec<View>,
+    /// The SQL of sources that were read as far as their columns.
+    pub expressions: Vec<Expressions>,
 }
 
 /// Resolves sources and views. The results are whole, index by index, when no error was found.
@@ -40,6 +43,7 @@ pub fn resolve(
     let source_levels: Vec<usize> = (0..raw_sources.len()).map(|source| links.level(source)).collect();
     let view_level = |view: usize| links.source_of_view[view].map_or(0, |source| source_levels[source]);
     let levels = source_levels.iter().max().map_or(1, |level| level + 1);
+    let mut written: Vec<Vec<Written>> = raw_views.iter().map(expressions::of_view).collect();
     let mut raw_sources: Vec<Option<RawEvents>> = raw_sources.into_iter().map(Some).collect();
     let mut raw_views: Vec<Option<RawView>> = raw_views.into_iter().map(Some).collect();
     let mut resolved_sources: Vec<Option<Source>> = vec![None; raw_sources.len()];
@@ -61,6 +65,14 @@ pub fn resolve(
             resolved_views[index] = parts;
         }
     }
+    let mut expressions = Vec::new();
+    for (index, source) in resolved_sources.iter().enumerate() {
+        let views = (0..written.len()).filter(|view| links.source_of_view[*view] == Some(index));
+        let over = views.flat_map(|view| std::mem::take(&mut written[view])).collect();
+        let read = source.as_ref().filter(|source| source.changes_of.is_none());
+        let shape = source_shapes.items_mut().get(index);
+        expressions.extend(shape.zip(read).and_then(|(shape, source)| expressions::of_source(shape, source, over)));
+    }
     // A view of the user's may become several: those of the next one follow.
     let mut first = 0;
     let mut firsts = Vec::with_capacity(resolved_views.len());
@@ -78,6 +90,7 @@ pub fn resolve(
         view_shapes,
         sources: resolved_sources.into_iter().flatten().collect(),
         views: resolved_views.into_iter().flatten().flatten().collect(),
+        expressions,
     }
 }
 

@@ -10,6 +10,7 @@ mod chains;
 mod changelogs;
 mod changes;
 mod explode;
+mod expressions;
 mod functions;
 mod limits;
 mod modes;
@@ -32,11 +33,24 @@ use crate::raw::RawDefinitions;
 use crate::resolve::names::Section;
 use crate::yaml;
 
+pub use expressions::{Expressions, Written};
 pub use limits::*;
 pub(crate) use spans::read_span;
 
+/// Why definitions are refused, and the SQL in them that nobody has looked at yet.
+#[derive(Debug)]
+pub struct Refused {
+    pub errors: Diagnostics,
+    pub expressions: Vec<Expressions>,
+}
+
 /// Reads definitions from `(file name, text)` pairs. Pure; the names are used for places only.
 pub fn parse(files: &[(String, String)]) -> Result<Definitions, Diagnostics> {
+    inspect(files).map_err(|refused| refused.errors)
+}
+
+/// As [`parse`]; what is refused comes with the SQL that can still be checked.
+pub fn inspect(files: &[(String, String)]) -> Result<Definitions, Refused> {
     let mut shape = Shape::new("DEF-YAML");
     let mut raw = RawDefinitions::default();
     let mut complete = true;
@@ -55,17 +69,17 @@ pub fn parse(files: &[(String, String)]) -> Result<Definitions, Diagnostics> {
         }
     }
     let mut errors = shape.errors;
-    let definitions = resolve(raw, complete, &mut errors);
+    let (definitions, expressions) = resolve(raw, complete, &mut errors);
     if errors.is_empty() && is_empty(&definitions) {
         let place = Place::new(&files.first().map_or("", |(name, _)| name).into(), 0, 0);
         let message = "the files define nothing";
         errors.push(Diagnostic::new(&place, "DEF-YAML", message).hint("add a section, such as `sources:` or `views:`"));
     }
-    errors.into_result(definitions)
+    errors.into_result(definitions).map_err(|errors| Refused { errors, expressions })
 }
 
 /// `complete`: whether every name of every file was read; otherwise an unknown name may be in the part that was not.
-fn resolve(raw: RawDefinitions, complete: bool, errors: &mut Diagnostics) -> Definitions {
+fn resolve(raw: RawDefinitions, complete: bool, errors: &mut Diagnostics) -> (Definitions, Vec<Expressions>) {
     let dimensions = Section::collect("dimension", raw.dimensions, complete, errors);
     let sources = Section::collect("source", raw.sources, complete, errors);
     let entities = Section::collect("entity", raw.entities, complete, errors);
@@ -75,18 +89,19 @@ fn resolve(raw: RawDefinitions, complete: bool, errors: &mut Diagnostics) -> Def
 
     let (dimensions, dimension_values) = dimensions.resolve(|raw| tables::dimension(raw, errors));
     let (entities, entity_values) = entities.resolve(|raw| tables::entity(raw, errors));
-    let chains::Chains { view_shapes: views, sources: source_values, views: view_values } =
+    let chains::Chains { view_shapes: views, sources: source_values, views: view_values, expressions } =
         chains::resolve(sources, views, &dimensions, &entities, errors);
     let (realtime, realtime_values) = realtime.resolve(|raw| realtime::realtime(raw, &views, errors));
     let (_, service_values) = services.resolve(|raw| ((), services::service(raw, &views, &realtime, errors)));
-    Definitions {
+    let definitions = Definitions {
         sources: source_values,
         dimensions: dimension_values,
         entities: entity_values,
         views: view_values,
         realtime: realtime_values,
         services: service_values,
-    }
+    };
+    (definitions, expressions)
 }
 
 fn is_empty(definitions: &Definitions) -> bool {

@@ -4,13 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema};
-use freshet_config::definitions::{ChangesOf, Definitions, Sql, View, arrow_schema, arrow_type, column_type};
+use freshet_config::definitions::{ChangesOf, Computed, Definitions, Sql, View, arrow_schema, arrow_type, column_type};
 use freshet_config::diagnostic::{Diagnostic, Diagnostics, suggestion};
 use freshet_config::time::Span;
 use freshet_config::value::DataType;
 use freshet_operators::derived::compile_services;
 use freshet_operators::project::{ProjectedCategory, ProjectedColumn, Projection};
-use freshet_operators::sql::{self, Expression, Predicate, SqlError, SqlErrorKind};
+use freshet_operators::sql::{self, Expression, Predicate, SqlError};
 use freshet_operators::view::{self, ColumnSource, MAX_COLUMNS, MAX_WINDOWS, ViewPlan};
 
 use super::{Group, GroupView, Node, Pipeline, Plan, changes};
@@ -18,7 +18,7 @@ use super::{Group, GroupView, Node, Pipeline, Plan, changes};
 impl Plan {
     /// Compiles definitions; relative paths in them count from `directory`.
     pub fn compile(definitions: Definitions, directory: &Path) -> Result<Plan, Diagnostics> {
-        let mut compiler = Compiler { definitions: &definitions, errors: Diagnostics::default(), left_out: None };
+        let mut compiler = Compiler::new(&definitions);
         let mut plans = vec![None; definitions.views.len()];
         let mut pipelines = Vec::new();
         for source in definitions.sources_in_order() {
@@ -37,14 +37,20 @@ impl Plan {
     }
 }
 
-struct Compiler<'a> {
+pub(super) struct Compiler<'a> {
     definitions: &'a Definitions,
-    errors: Diagnostics,
+    pub(super) errors: Diagnostics,
     /// While a pipeline of changes is compiled: what its columns lack.
     left_out: Option<&'a ChangesOf>,
+    /// Computed columns of the source without a type, because they do not compile: not to be called unknown.
+    unsound: Vec<String>,
 }
 
-impl Compiler<'_> {
+impl<'a> Compiler<'a> {
+    pub(super) fn new(definitions: &'a Definitions) -> Compiler<'a> {
+        Compiler { definitions, errors: Diagnostics::default(), left_out: None, unsound: Vec::new() }
+    }
+
     /// `None` when no view reads the source.
     fn pipeline(
         &mut self,
@@ -59,7 +65,8 @@ impl Compiler<'_> {
         let (first, mut fields) = match &definition.changes_of {
             Some(changes) => changes::node(self.definitions, changes, plans, earlier)?,
             None => {
-                (Node::Read, arrow_schema(&definition.event_columns()).fields().iter().map(|f| (**f).clone()).collect())
+                let columns = arrow_schema(&definition.event_columns());
+                (Node::Read, columns.fields().iter().map(|f| (**f).clone()).collect())
             }
         };
         let mut nodes = vec![first];
@@ -70,7 +77,7 @@ impl Compiler<'_> {
             }
             nodes.push(Node::Enrich { enrich: e });
         }
-        let computed = self.computed(source, &mut fields);
+        let computed = self.computed(&definition.select, &mut fields);
         if !computed.is_empty() {
             nodes.push(Node::Compute { columns: computed });
         }
@@ -93,9 +100,11 @@ impl Compiler<'_> {
         Some(Pipeline { source, reach, memory: reach, schema, nodes, groups })
     }
 
-    fn computed(&mut self, source: usize, fields: &mut Vec<Field>) -> Vec<(String, Expression)> {
+    /// Compiles the computed columns of a source, and adds them to its fields.
+    pub(super) fn computed(&mut self, select: &[Computed], fields: &mut Vec<Field>) -> Vec<(String, Expression)> {
+        self.unsound.clear();
         let mut columns = Vec::new();
-        for column in &self.definitions.sources[source].select {
+        for column in select {
             let schema = Schema::new(fields.clone());
             let compiled = match column.data_type {
                 Some(data_type) => Expression::compile_typed(&column.sql.text, &schema, data_type),
@@ -108,6 +117,8 @@ impl Compiler<'_> {
             } else if let Some(data_type) = column.data_type {
                 // Later expressions may use it; their own errors still show.
                 fields.push(Field::new(&column.name, arrow_type(data_type), true));
+            } else {
+                self.unsound.push(column.name.clone());
             }
         }
         columns
@@ -116,14 +127,17 @@ impl Compiler<'_> {
     /// Compiles a view and adds it to the group of its entity that has room.
     fn view(&mut self, index: usize, schema: &Arc<Schema>, groups: &mut Vec<Group>) -> Option<Arc<ViewPlan>> {
         let view = &self.definitions.views[index];
-        let filter = match &view.filter {
-            Some(sql) => Some(self.predicate(sql, schema, &format!("the filter of view `{}`", view.served_as))?),
-            None => None,
-        };
+        // Compiled now and looked at later: its error does not hide those of the aggregates.
+        let what = format!("the filter of view `{}`", view.served_as);
+        let filter = view.filter.as_ref().map(|sql| self.predicate(sql, schema, &what));
         let sources = view::column_sources(view);
         let compiled: Vec<Option<ProjectedColumn>> =
             sources.iter().map(|source| self.column(view, source, schema)).collect();
         let columns: Vec<ProjectedColumn> = compiled.into_iter().collect::<Option<_>>()?;
+        let filter = match filter {
+            Some(filter) => Some(filter?),
+            None => None,
+        };
         let types: Vec<DataType> = columns.iter().map(|c| c.data_type).collect();
         self.check_functions(view, &sources, &types);
         let category = match &view.group {
@@ -168,17 +182,12 @@ impl Compiler<'_> {
 
     fn column(&mut self, view: &View, source: &ColumnSource, schema: &Schema) -> Option<ProjectedColumn> {
         let what = |part: &str| format!("{part} in view `{}`", view.served_as);
-        let of = match &source.of {
-            Some(sql) => {
-                let compiled = Expression::compile(&sql.text, schema);
-                Some(self.keep(compiled, sql, &what("the argument of an aggregate"))?)
-            }
-            None => None,
-        };
-        let filter = match &source.filter {
-            Some(sql) => Some(self.predicate(sql, schema, &what("the filter of an aggregate"))?),
-            None => None,
-        };
+        let of = source.of.as_ref().map(|sql| {
+            let compiled = Expression::compile(&sql.text, schema);
+            self.keep(compiled, sql, &what("the argument of an aggregate"))
+        });
+        let filter = source.filter.as_ref().map(|sql| self.predicate(sql, schema, &what("the filter of an aggregate")));
+        let (of, filter) = (of.map_or(Some(None), |of| of.map(Some))?, filter.map_or(Some(None), |f| f.map(Some))?);
         let data_type = match &of {
             Some(of) => column_type(of.data_type())?,
             None => DataType::Bool,
@@ -204,15 +213,18 @@ impl Compiler<'_> {
         self.keep(compiled, sql, what)
     }
 
-    fn keep<T>(&mut self, compiled: Result<T, SqlError>, sql: &Sql, what: &str) -> Option<T> {
+    /// What compiled, or `None` and an error.
+    pub(super) fn keep<T>(&mut self, compiled: Result<T, SqlError>, sql: &Sql, what: &str) -> Option<T> {
         let error = match compiled {
             Ok(compiled) => return Some(compiled),
             Err(error) => error,
         };
+        if self.unsound.iter().any(|name| error.is_unknown(name)) {
+            return None;
+        }
         let mut found = error.diagnostic(sql, what);
         let names = self.left_out.iter().flat_map(|changes| &changes.left_out);
-        let meant = |name: &&String| error.message.contains(&format!("`{name}`"));
-        if let Some(name) = names.filter(|_| error.kind == SqlErrorKind::UnknownColumn).find(meant) {
+        if let Some(name) = names.clone().find(|name| error.is_unknown(name)) {
             found.hint = Some(format!("changes carry single values, and no decayed sums: `{name}` is not one of them"));
         }
         self.errors.push(found);

@@ -4,8 +4,11 @@
 //! text do the same work.
 
 mod changes;
+mod check;
 mod compile;
 mod print;
+
+pub use check::check_expressions;
 
 use std::path::PathBuf;
 use std::sync::Arc;

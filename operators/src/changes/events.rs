@@ -11,7 +11,8 @@ use crate::view::ViewPlan;
 pub struct KeyEvents {
     /// In the order of (time, position).
     events: Vec<KeyEvent>,
-    /// Texts of the events, and of some that are gone: below 4 GiB, which is what a place in it can name.
+    /// Texts of the events, and of some that are gone: less than 4 GiB, since places in it are 32 bits wide. A text that
+    /// finds no room counts as null.
     heap: Vec<u8>,
     /// Bytes of the heap that events name.
     live: usize,
@@ -124,6 +125,10 @@ impl KeyEvents {
                 (Some(sketch), _) => sketch.word(word, &batch.heap),
                 (None, DataType::String) => {
                     let text = heap_bytes(&batch.heap, word);
+                    if self.heap.len() + text.len() > u32::MAX as usize {
+                        nulls |= 1 << c;
+                        continue;
+                    }
                     self.heap.extend_from_slice(text);
                     heap_word(self.heap.len() - text.len(), text.len())
                 }

@@ -44,6 +44,11 @@ impl SqlError {
         self
     }
 
+    /// Whether what is wrong is that there is no column of this name.
+    pub fn is_unknown(&self, column: &str) -> bool {
+        self.kind == SqlErrorKind::UnknownColumn && self.message.contains(&format!("`{column}`"))
+    }
+
     /// The error at its place in a definition file; `what` names the expression.
     pub fn diagnostic(&self, sql: &Sql, what: &str) -> Diagnostic {
         let code = match self.kind {
