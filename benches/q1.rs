@@ -3,29 +3,24 @@
 //!
 //! `cargo bench --bench q1 -- [EVENTS] [WORKERS]` (10 million events and two workers when not given).
 
+#[allow(dead_code, reason = "each benchmark takes its part of the workload")]
 mod workload;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
 
-use freshet_config::time::{Epoch, EventTime};
 use freshet_connectors::files::EventFiles;
-use freshet_connectors::ledger::Ledger;
-use freshet_connectors::store::{MemoryStore, OnlineStore};
-use freshet_engine::ingest::Consumed;
 use freshet_engine::plan::Plan;
-use freshet_engine::progress::{Failure, Tally};
-use freshet_engine::render::{Sinks, Surroundings};
-use freshet_engine::worker::{EpochInput, Workers};
 use freshet_operators::project::SourceBatch;
-use freshet_operators::slices::Tuning;
+
+use workload::graph::{EPOCH_US, Outcome, grouped, run, source_batch};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const EPOCH_US: i64 = 60_000_000;
 const BATCH_ROWS: usize = 8192;
+/// Card, amount and time of the workload: what Q1 reads.
+const COLUMNS: [usize; 3] = [0, 1, 2];
 
 fn definitions(mode: &str) -> String {
     let windows = "[10m, 1h, 24h]";
@@ -46,95 +41,13 @@ fn definitions(mode: &str) -> String {
     )
 }
 
-struct Outcome {
-    seconds: f64,
-    rows: u64,
-    row_bytes: u64,
-    keys: u64,
-    state_bytes: u64,
-}
-
-/// Feeds epochs as fast as the workers take them.
-fn run(plan: &Arc<Plan>, workers: usize, epochs: impl Iterator<Item = (i64, Vec<SourceBatch>)>) -> Outcome {
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    let store = Arc::new(OnlineStore::Memory(MemoryStore::new(1)));
-    let ledger = Arc::new(Ledger::open(directory.path()).expect("a ledger"));
-    let failure = Arc::new(Failure::default());
-    let sinks = Sinks::open(plan.clone(), store.clone(), directory.path(), failure.clone()).expect("sinks");
-    let surroundings = Surroundings {
-        sinks: Arc::new(sinks),
-        tallies: Arc::new(vec![Tally::new("transactions", ledger, Consumed::default())]),
-        tuning: Tuning::default(),
-        start_us: workload::START_US,
-    };
-    let running = Workers::start(workers, plan.clone(), surroundings).expect("workers");
-    let stats = running.stats.clone();
-    let begin = Instant::now();
-    let (mut sent, mut finished) = (0, 0);
-    for (epoch, batches) in epochs {
-        let instant = EventTime::from_micros(workload::START_US + (epoch + 1) * EPOCH_US);
-        let number = Epoch::from_micros(instant.micros() as u64);
-        let mut parts: Vec<Vec<(usize, SourceBatch)>> = (0..workers).map(|_| Vec::new()).collect();
-        for (i, batch) in batches.into_iter().enumerate() {
-            parts[i % workers].push((0, batch));
-        }
-        for (input, events) in running.inputs.iter().zip(parts) {
-            let part = EpochInput { epoch: number, instant, events, changes: Vec::new(), emit_from: Epoch::default() };
-            input.send(part).expect("a running worker");
-        }
-        sent += workers;
-        finished += running.completed.try_iter().count();
-    }
-    while finished < sent {
-        running.completed.recv().expect("running workers");
-        finished += 1;
-    }
-    let seconds = begin.elapsed().as_secs_f64();
-    running.stop();
-    assert!(!failure.is_set(), "{:?}", failure.get());
-    let mut outcome = Outcome { seconds, rows: 0, row_bytes: store.state().bytes, keys: 0, state_bytes: 0 };
-    for views in stats.lock().expect("figures").iter() {
-        for stats in views.values() {
-            outcome.rows += stats.rows;
-            outcome.keys += stats.keys;
-            outcome.state_bytes += stats.state_bytes;
-        }
-    }
-    outcome
-}
-
-fn source_batch(events: arrow::array::RecordBatch, first: u64) -> SourceBatch {
-    let rows = events.num_rows() as u64;
-    SourceBatch { events, positions: (first..first + rows).collect(), signs: Vec::new() }
-}
-
-/// Batches grouped by epoch, each halved so that every worker has a part.
-fn grouped(batches: &[(i64, arrow::array::RecordBatch)], workers: usize) -> Vec<(i64, Vec<SourceBatch>)> {
-    let mut epochs: Vec<(i64, Vec<SourceBatch>)> = Vec::new();
-    let mut position = 0;
-    for (epoch, batch) in batches {
-        if epochs.last().is_none_or(|(last, _)| last != epoch) {
-            epochs.push((*epoch, Vec::new()));
-        }
-        let rows = batch.num_rows();
-        let part = rows.div_ceil(workers);
-        for from in (0..rows).step_by(part.max(1)) {
-            let slice = batch.slice(from, part.min(rows - from));
-            let (_, parts) = epochs.last_mut().expect("pushed above");
-            parts.push(source_batch(slice, position + from as u64));
-        }
-        position += rows as u64;
-    }
-    epochs
-}
-
 fn write_parquet(path: &Path, batches: &[(i64, arrow::array::RecordBatch)]) {
     let file = std::fs::File::create(path).expect("a file");
     let properties = parquet::file::properties::WriterProperties::builder()
         .set_compression(parquet::basic::Compression::SNAPPY)
         .build();
     let mut writer =
-        parquet::arrow::ArrowWriter::try_new(file, workload::schema(), Some(properties)).expect("a writer");
+        parquet::arrow::ArrowWriter::try_new(file, batches[0].1.schema(), Some(properties)).expect("a writer");
     for (_, batch) in batches {
         writer.write(batch).expect("a written batch");
     }
@@ -170,7 +83,7 @@ fn report(name: &str, events: usize, outcome: &Outcome) {
         outcome.seconds,
         outcome.rows as f64 / events as f64,
         outcome.state_bytes / outcome.keys.max(1),
-        outcome.row_bytes / outcome.keys.max(1),
+        outcome.stored_bytes / outcome.keys.max(1),
         outcome.keys
     );
 }
@@ -183,7 +96,10 @@ fn main() {
         "q1: {events} events, {workers} workers, 1-minute epochs, 3 windows x 5 aggregates; {}",
         workload::machine()
     );
-    let batches = workload::batches(events, BATCH_ROWS, EPOCH_US, 7);
+    let mut batches = workload::batches(events, BATCH_ROWS, EPOCH_US, 7);
+    for (_, batch) in &mut batches {
+        *batch = batch.project(&COLUMNS).expect("columns of the workload");
+    }
     let directory = tempfile::tempdir().expect("a temporary directory");
     write_parquet(&directory.path().join("events.parquet"), &batches);
     for (name, mode) in

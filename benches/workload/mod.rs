@@ -1,14 +1,18 @@
 //! The Q1 workload: card transactions over three days, skewed keys, a few late; made from a seed, the same every run.
 
+pub mod graph;
+
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, TimestampMicrosecondArray};
+use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringBuilder, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
 /// 2024-01-01T00:00:00Z in microseconds.
 pub const START_US: i64 = 1_704_067_200_000_000;
 pub const SPAN_US: i64 = 3 * 86_400_000_000;
 const CARDS: usize = 1_000_000;
+const MERCHANTS: usize = 50_000;
+const COUNTRIES: u64 = 50;
 const SKEW: f64 = 1.05;
 /// One event in this many carries a time up to [`LATE_US`] before its place in the stream.
 const LATE_ONE_IN: u64 = 100;
@@ -42,32 +46,32 @@ impl Random {
     }
 }
 
-/// Draws card numbers with P(rank) ~ 1 / rank^1.05; hot ranks get scattered numbers.
-pub struct Cards {
+/// Draws numbers with P(rank) ~ 1 / rank^1.05; hot ranks get scattered numbers.
+pub struct Ranks {
     cumulative: Vec<f64>,
     numbers: Vec<i64>,
 }
 
-impl Cards {
-    pub fn new(random: &mut Random) -> Cards {
+impl Ranks {
+    pub fn new(count: usize, random: &mut Random) -> Ranks {
         let mut total = 0.0;
-        let mut cumulative: Vec<f64> = (1..=CARDS)
+        let mut cumulative: Vec<f64> = (1..=count)
             .map(|rank| {
                 total += (rank as f64).powf(-SKEW);
                 total
             })
             .collect();
         cumulative.iter_mut().for_each(|c| *c /= total);
-        let mut numbers: Vec<i64> = (0..CARDS as i64).collect();
-        for i in (1..CARDS).rev() {
+        let mut numbers: Vec<i64> = (0..count as i64).collect();
+        for i in (1..count).rev() {
             numbers.swap(i, (random.next() % (i as u64 + 1)) as usize);
         }
-        Cards { cumulative, numbers }
+        Ranks { cumulative, numbers }
     }
 
     pub fn draw(&self, random: &mut Random) -> i64 {
         let u = random.unit();
-        self.numbers[self.cumulative.partition_point(|c| *c < u).min(CARDS - 1)]
+        self.numbers[self.cumulative.partition_point(|c| *c < u).min(self.numbers.len() - 1)]
     }
 }
 
@@ -76,39 +80,61 @@ pub fn schema() -> SchemaRef {
         Field::new("card_id", DataType::Int64, true),
         Field::new("amount", DataType::Float64, true),
         Field::new("ts", DataType::Timestamp(TimeUnit::Microsecond, None), true),
+        Field::new("merchant_id", DataType::Int64, true),
+        Field::new("country", DataType::Utf8, true),
     ]))
+}
+
+/// Columns of a batch under way.
+#[derive(Default)]
+struct Columns {
+    cards: Vec<i64>,
+    amounts: Vec<f64>,
+    times: Vec<i64>,
+    merchants: Vec<i64>,
+    countries: StringBuilder,
+}
+
+impl Columns {
+    fn finish(&mut self) -> RecordBatch {
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(Int64Array::from(std::mem::take(&mut self.cards))),
+            Arc::new(Float64Array::from(std::mem::take(&mut self.amounts))),
+            Arc::new(TimestampMicrosecondArray::from(std::mem::take(&mut self.times))),
+            Arc::new(Int64Array::from(std::mem::take(&mut self.merchants))),
+            Arc::new(self.countries.finish()),
+        ];
+        RecordBatch::try_new(schema(), columns).expect("columns of the schema")
+    }
 }
 
 /// `events` events in order of arrival, in batches of `batch` rows that never cross a multiple of `epoch_us`; each with
 /// the number of its epoch.
 pub fn batches(events: usize, batch: usize, epoch_us: i64, seed: u64) -> Vec<(i64, RecordBatch)> {
     let mut random = Random::new(seed);
-    let cards = Cards::new(&mut random);
+    let cards = Ranks::new(CARDS, &mut random);
+    let merchants = Ranks::new(MERCHANTS, &mut random);
     let mut out = Vec::new();
-    let (mut keys, mut amounts, mut times) = (Vec::new(), Vec::new(), Vec::new());
+    let mut columns = Columns::default();
     let mut current = 0;
-    let mut flush = |epoch: i64, keys: &mut Vec<i64>, amounts: &mut Vec<f64>, times: &mut Vec<i64>| {
-        let columns: Vec<ArrayRef> = vec![
-            Arc::new(Int64Array::from(std::mem::take(keys))),
-            Arc::new(Float64Array::from(std::mem::take(amounts))),
-            Arc::new(TimestampMicrosecondArray::from(std::mem::take(times))),
-        ];
-        out.push((epoch, RecordBatch::try_new(schema(), columns).expect("columns of the schema")));
-    };
     for i in 0..events {
         let arrival = (i as i128 * SPAN_US as i128 / events as i128) as i64;
         let epoch = arrival / epoch_us;
-        if !keys.is_empty() && (epoch != current || keys.len() == batch) {
-            flush(current, &mut keys, &mut amounts, &mut times);
+        if !columns.times.is_empty() && (epoch != current || columns.times.len() == batch) {
+            out.push((current, columns.finish()));
         }
         current = epoch;
         let late = if random.next().is_multiple_of(LATE_ONE_IN) { (random.next() % LATE_US) as i64 } else { 0 };
-        keys.push(cards.draw(&mut random));
-        amounts.push(((3.2 + 1.1 * random.normal()).exp() * 100.0).round() / 100.0);
-        times.push(START_US + arrival - late);
+        columns.cards.push(cards.draw(&mut random));
+        columns.amounts.push(((3.2 + 1.1 * random.normal()).exp() * 100.0).round() / 100.0);
+        columns.times.push(START_US + arrival - late);
+        columns.merchants.push(merchants.draw(&mut random));
+        let country = (random.next() % COUNTRIES) as u8;
+        let letters = [b'A' + country / 26, b'A' + country % 26];
+        columns.countries.append_value(std::str::from_utf8(&letters).expect("two letters"));
     }
-    if !keys.is_empty() {
-        flush(current, &mut keys, &mut amounts, &mut times);
+    if !columns.times.is_empty() {
+        out.push((current, columns.finish()));
     }
     out
 }
