@@ -273,6 +273,10 @@ impl<'p> History<'p> {
 
 impl DatasetReport {
     fn reject(&mut self, source: &str, rejections: &[Rejection]) {
+        self.rejected += rejections.len() as u64;
+        if self.first_rejection.is_none() {
+            self.first_rejection = rejections.first().map(Rejection::to_string);
+        }
         for rejection in rejections {
             let code = rejection.code.name();
             match self.refused.iter_mut().find(|known| known.source == source && known.code == code) {
