@@ -295,11 +295,13 @@ pub struct View {
 }
 
 impl View {
-    /// The longest reach into the past of any window: its offset, the delay of its mode and a step are part of it.
+    /// The longest reach into the past of any window and of `serving_ttl`: its offset, the delay of its mode and a step are part of it.
     /// [`Span::UNBOUNDED`] when a window is.
     pub fn longest_window(&self) -> Span {
         let windows = self.aggregates.iter().flat_map(|a| &a.windows);
         let longest = windows.map(|w| w.size.micros().saturating_sub(w.offset.micros())).max().unwrap_or_default();
+        // What tells whether values have expired is a window too.
+        let longest = longest.max(self.serving_ttl.unwrap_or_default().micros());
         let behind = match self.mode {
             Mode::Continuous | Mode::Interval(_) => 0,
             Mode::Batch { schedule, delay } => schedule.micros().saturating_add(delay.micros()),

@@ -38,6 +38,11 @@ pub struct ReferenceEvent {
 /// The features of one key at instant `at`, in the plan's order; the flag marks a value that cannot be given (and is
 /// null then). `events` are all events of the key, in any order.
 pub fn evaluate(plan: &ViewPlan, events: &[ReferenceEvent], at: EventTime) -> Vec<(Value, bool)> {
+    let born = |event: &ReferenceEvent| plan.lifetime_start.is_none_or(|start| event.time >= start);
+    let fresh = |window: Window| events.iter().any(|event| born(event) && counts(plan.mode, window, event.time, at));
+    if plan.expiry.is_some_and(|window| plan.windows.get(window).is_some_and(|window| !fresh(*window))) {
+        return vec![(Value::Null, false); plan.features.len()];
+    }
     plan.features.iter().map(|feature| evaluate_feature(plan, feature, events, at)).collect()
 }
 

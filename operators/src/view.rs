@@ -30,6 +30,9 @@ pub struct ViewPlan {
     pub feature_start: Option<EventTime>,
     /// Events before it count in no window.
     pub lifetime_start: Option<EventTime>,
+    /// Index into `windows`: while no event is in that window, of the length of the view's `serving_ttl`, every feature is
+    /// null and has expired.
+    pub expiry: Option<usize>,
     /// Whether events may be taken back for good. A view of attributes keeps older rows then, because one may become the
     /// newest again; else it keeps the newest row alone.
     pub retracts: bool,
@@ -148,12 +151,15 @@ impl ViewPlan {
     /// Compiles a view whose columns ([`column_sources`]) have these types.
     pub fn new(view: &View, types: &[DataType], plan_id: PlanId) -> ViewPlan {
         let sources = column_sources(view);
+        let expiry = view.serving_ttl.map(|size| Window { size, offset: Span::ZERO });
         let mut windows: Vec<Window> = view.aggregates.iter().flat_map(|a| a.windows.iter().copied()).collect();
+        windows.extend(expiry);
         windows.sort_by_key(|w| (std::cmp::Reverse(w.offset), std::cmp::Reverse(w.size)));
         windows.dedup();
         let mut plan = ViewPlan {
             name: view.name.clone(),
             mode: view.mode,
+            expiry: expiry.and_then(|expiry| windows.iter().position(|w| *w == expiry)),
             windows,
             columns: sources.iter().zip(types).map(|(source, t)| ColumnPlan::unused(*t, source.sketch)).collect(),
             summaries: Vec::new(),
@@ -221,8 +227,7 @@ impl ViewPlan {
     pub fn newest_only(&self) -> bool {
         let attribute = |feature: &FeaturePlan| feature.function == Function::Latest;
         !self.retracts
-            && self.windows.len() == 1
-            && self.windows[0].offset == Span::ZERO
+            && self.windows.iter().all(|window| window.offset == Span::ZERO)
             && !self.features.is_empty()
             && self.features.iter().all(attribute)
     }

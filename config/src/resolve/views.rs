@@ -91,6 +91,13 @@ pub fn view(
         .serving_ttl
         .as_ref()
         .map(|written| positive_span(("the serving_ttl", &of(&owner)), "DEF-ARG", written, errors));
+    if let Some(written) = &raw.serving_ttl
+        && outcome.parts.iter().any(|part| part.group.is_some())
+    {
+        let message = format!("{owner} has values by category, and serving_ttl is for views without");
+        let hint = "leave serving_ttl out, or move the aggregates with `by` to a view of their own";
+        errors.push(Diagnostic::new(&written.place, "DEF-ARG", message).hint(hint));
+    }
     let mut start = |field: &str, written: &Option<At<_>>| {
         written.as_ref().and_then(|written| read_start(&format!("the {field} of {owner}"), written, errors))
     };

@@ -38,6 +38,7 @@ fn plan(mode: Mode, data_type: DataType, windows: &[(i64, i64)], functions: &[Fu
         features: features.collect(),
         feature_start: None,
         lifetime_start: None,
+        expiry: None,
         retracts: false,
         categories: None,
         plan_id: PlanId(0),

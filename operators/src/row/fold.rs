@@ -170,6 +170,11 @@ impl Fold {
 
     /// The features at instant `at`, in the plan's order.
     pub fn finish(&self, plan: &ViewPlan, at: EventTime, heap: &[u8], out: &mut Vec<FeatureValue>) {
+        if plan.expiry.is_some_and(|window| self.rows[window] == 0) {
+            let expired = FeatureValue { value: Value::Null, status: Status::Expired };
+            out.extend(plan.features.iter().map(|_| expired.clone()));
+            return;
+        }
         out.extend(plan.features.iter().map(|feature| self.feature(plan, feature, at, heap)));
     }
 

@@ -110,7 +110,8 @@ impl Reader {
         if let (Some(reader), Some(categories)) = (&mut self.categories, &plan.categories) {
             return reader.read(categories, None, at, out);
         }
-        out.extend(plan.features.iter().map(never_seen));
+        let expires = plan.expiry.is_some();
+        out.extend(plan.features.iter().map(|feature| if expires { unknown() } else { never_seen(feature) }));
         Ok(())
     }
 
@@ -206,6 +207,11 @@ impl Reader {
         }
         Some(time)
     }
+}
+
+/// What views whose values expire say of a key without events: they cannot tell it from one whose row is gone.
+fn unknown() -> FeatureValue {
+    FeatureValue { value: Value::Null, status: Status::MissingData }
 }
 
 fn never_seen(feature: &FeaturePlan) -> FeatureValue {

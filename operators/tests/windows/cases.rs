@@ -8,7 +8,7 @@ use freshet_operators::view::{ColumnPlan, ViewPlan};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
-use super::plans::{Wanted, plan, window};
+use super::plans::{Wanted, expiring, plan, window};
 
 pub const SECOND: i64 = 1_000_000;
 const MINUTE: i64 = 60 * SECOND;
@@ -196,8 +196,9 @@ fn plan_strategy() -> impl Strategy<Value = ViewPlan> {
     let filtered = proptest::option::weighted(0.2, Just("kind = 1".to_string()));
     let born = proptest::option::weighted(0.15, select(vec![1_704_067_200 * SECOND - HOUR, -200 * SECOND]));
     let attributes = prop::bool::weighted(0.1);
-    (mode(), windows(), columns, rows, filtered, born, attributes).prop_map(
-        |(mode, mut windows, columns, rows, filtered, born, attributes)| {
+    let ttl = proptest::option::weighted(0.2, select(vec![SECOND, MINUTE, 2 * HOUR, 26 * HOUR]).prop_map(span));
+    (mode(), windows(), columns, rows, filtered, born, attributes, ttl).prop_map(
+        |(mode, mut windows, columns, rows, filtered, born, attributes, ttl)| {
             if attributes {
                 windows = vec![window(windows[0].size.micros(), 0)];
             }
@@ -238,7 +239,7 @@ fn plan_strategy() -> impl Strategy<Value = ViewPlan> {
             if let Some(filter) = filtered.filter(|_| !attributes) {
                 wanted.push(counted(Some(filter)));
             }
-            let mut plan = plan(mode, &wanted);
+            let mut plan = expiring(mode, &wanted, ttl);
             plan.lifetime_start = born.map(EventTime::from_micros);
             plan
         },

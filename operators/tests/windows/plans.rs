@@ -73,7 +73,12 @@ pub fn view(mode: Mode, wanted: &[Wanted]) -> View {
 
 /// The plan of a view with these aggregates.
 pub fn plan(mode: Mode, wanted: &[Wanted]) -> ViewPlan {
-    let view = view(mode, wanted);
+    expiring(mode, wanted, None)
+}
+
+/// As [`plan`], with a `serving_ttl`.
+pub fn expiring(mode: Mode, wanted: &[Wanted], serving_ttl: Option<Span>) -> ViewPlan {
+    let view = View { serving_ttl, ..view(mode, wanted) };
     let type_of = |text: &str| {
         let named = wanted.iter().flat_map(|w| [&w.of, &w.order]).flatten();
         named.into_iter().find(|of| of.0 == text).map(|of| of.1)
