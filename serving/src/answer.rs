@@ -283,6 +283,7 @@ mod tests {
             summaries: Vec::new(),
             feature_start: None,
             lifetime_start: None,
+            expiry: None,
             retracts: false,
             plan_id: PlanId(1),
             categories: None,
