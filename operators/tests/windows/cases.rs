@@ -196,7 +196,8 @@ fn plan_strategy() -> impl Strategy<Value = ViewPlan> {
     let filtered = proptest::option::weighted(0.2, Just("kind = 1".to_string()));
     let born = proptest::option::weighted(0.15, select(vec![1_704_067_200 * SECOND - HOUR, -200 * SECOND]));
     let attributes = prop::bool::weighted(0.1);
-    let ttl = proptest::option::weighted(0.2, select(vec![SECOND, MINUTE, 2 * HOUR, 26 * HOUR]).prop_map(Span::from_micros));
+    let ttl =
+        proptest::option::weighted(0.2, select(vec![SECOND, MINUTE, 2 * HOUR, 26 * HOUR]).prop_map(Span::from_micros));
     (mode(), windows(), columns, rows, filtered, born, attributes, ttl).prop_map(
         |(mode, mut windows, columns, rows, filtered, born, attributes, ttl)| {
             if attributes {

@@ -227,6 +227,7 @@ fn plan(view: &View) -> Arc<ViewPlan> {
         summaries: Vec::new(),
         feature_start: None,
         lifetime_start: None,
+        expiry: None,
         retracts: false,
         plan_id: PlanId(7),
         categories: None,
