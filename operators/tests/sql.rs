@@ -512,3 +512,14 @@ fn a_written_pattern_is_read_when_the_expression_is() {
     }
     assert_eq!(booleans("regexp_like(country, '^d')")[0], Some(true));
 }
+
+#[test]
+fn a_kernel_that_panics_fails_its_row_alone() {
+    let schema = Arc::new(Schema::new(vec![arrow::datatypes::Field::new("q", arrow_type(DataType::Int64), true)]));
+    let column = Arc::new(arrow::array::Int64Array::from(vec![1, i64::MIN, 2]));
+    let batch = RecordBatch::try_new(schema.clone(), vec![column]).unwrap();
+    let text = "cast(array_position(make_array(1, 2), 2, q) as bigint)";
+    let evaluated = Expression::compile_typed(text, &schema, DataType::Int64).unwrap().evaluate(&batch).unwrap();
+    let found: Vec<Option<i64>> = evaluated.array.as_primitive::<arrow::datatypes::Int64Type>().iter().collect();
+    assert_eq!((found[0], found[1], found[2]), (Some(2), None, Some(2)));
+}

@@ -127,7 +127,8 @@ impl ServedService {
         let counts = |f: &ServedFeature| match f.value {
             ServedValue::View(ViewFeature { view, feature }) => {
                 let read = plan.views.get(view).and_then(|view| view.plan.features.get(feature));
-                read.is_some_and(|feature| feature.function == Function::Count)
+                // Lists and maps of counts have their own emptiness.
+                read.is_some_and(|f| f.function == Function::Count && matches!(f.data_type, FeatureType::Scalar(_)))
             }
             ServedValue::Derived(_) => false,
         };

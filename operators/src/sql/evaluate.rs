@@ -3,13 +3,14 @@
 //! The kernels fail a batch as a whole. A batch that fails is halved until the failing rows stand alone, so `k` bad
 //! rows of `n` cost `k log n` evaluations. Rows are independent, so where a batch is cut never shows in a value.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, new_empty_array, new_null_array};
 use arrow::compute::{CastOptions, cast_with_options, concat, nullif};
 use arrow::datatypes::{DataType, Float32Type, Float64Type};
 use arrow::error::ArrowError;
-use datafusion_common::DataFusionError;
+use datafusion_common::{DataFusionError, exec_err};
 use datafusion_physical_expr::PhysicalExpr;
 
 use super::error::describe;
@@ -72,7 +73,10 @@ fn evaluate_whole(
     target: &DataType,
     batch: &RecordBatch,
 ) -> Result<ArrayRef, DataFusionError> {
-    let array = expression.evaluate(batch)?.into_array(batch.num_rows())?;
+    // Some kernels panic where others give an error, such as on the sum of extreme positions: that is the row's failure too.
+    let computed = std::panic::catch_unwind(AssertUnwindSafe(|| expression.evaluate(batch)));
+    let computed = computed.unwrap_or_else(|_| exec_err!("the function cannot compute this value"));
+    let array = computed?.into_array(batch.num_rows())?;
     if array.data_type() == target {
         return Ok(array);
     }
