@@ -1,16 +1,19 @@
-//! Feature values as Arrow arrays: the one place that knows how a list or a map of any depth looks in a file.
+//! Values as Arrow arrays and back: the one place that knows how a list or a map of any depth looks in a file.
 
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayBuilder, ArrayRef, BooleanBuilder, Float32Builder, Float64Builder, Int32Builder, Int64Builder,
+    Array, ArrayBuilder, ArrayRef, AsArray, BooleanBuilder, Float32Builder, Float64Builder, Int32Builder, Int64Builder,
     ListArray, MapArray, StringBuilder, StructArray, TimestampMicrosecondBuilder,
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer};
-use arrow::datatypes::{DataType as Arrow, Field};
+use arrow::datatypes::{
+    DataType as Arrow, Field, Float32Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType,
+};
 use arrow::error::ArrowError;
 
 use crate::definitions::arrow_type;
+use crate::time::EventTime;
 use crate::value::{DataType, FeatureType, Value};
 
 /// The Arrow type of a feature. Elements of lists and values of maps may be null, keys of maps may not.
@@ -194,6 +197,24 @@ pub fn feature_array<'a>(
         builder.append(value);
     }
     builder.finish()
+}
+
+/// The value in a row of a column of this type.
+pub fn value_at(array: &ArrayRef, data_type: DataType, row: usize) -> Value {
+    if array.is_null(row) {
+        return Value::Null;
+    }
+    match data_type {
+        DataType::Int32 => Value::Int32(array.as_primitive::<Int32Type>().value(row)),
+        DataType::Int64 => Value::Int64(array.as_primitive::<Int64Type>().value(row)),
+        DataType::Float32 => Value::Float32(array.as_primitive::<Float32Type>().value(row)),
+        DataType::Float64 => Value::Float64(array.as_primitive::<Float64Type>().value(row)),
+        DataType::String => Value::String(array.as_string::<i32>().value(row).to_string()),
+        DataType::Bool => Value::Bool(array.as_boolean().value(row)),
+        DataType::Timestamp => {
+            Value::Timestamp(EventTime::from_micros(array.as_primitive::<TimestampMicrosecondType>().value(row)))
+        }
+    }
 }
 
 #[cfg(test)]

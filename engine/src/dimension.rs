@@ -10,10 +10,10 @@ use freshet_config::definitions::Dimension;
 use freshet_config::value::{Value, encode_key};
 use freshet_connectors::positions::SourcePosition;
 
-use crate::arrays::value_at;
 use crate::ingest::{Change, DimensionIntake, IntakeError};
 use crate::plan::Plan;
 use crate::worker::DimensionChange;
+use freshet_config::arrays::value_at;
 
 pub(crate) struct DimensionTable {
     dimension: usize,

@@ -1,6 +1,5 @@
 //! The engine: definitions -> plan -> dataflow -> committed rows.
 
-pub mod arrays;
 pub mod clock;
 pub mod dataset;
 mod dimension;

@@ -372,7 +372,7 @@ fn histories_hold_changes_too() {
         let path = directory.path().join("spine.csv");
         std::fs::write(&path, format!("user,at\n{spine}")).unwrap();
         let dataset = Dataset::build(&plan, "s", &path, None).unwrap();
-        assert_eq!((dataset.report.events, dataset.report.rejected), (900, 0));
+        assert_eq!((dataset.report.events, dataset.report.refused_events()), (900, 0));
         for user in 0..5 {
             let wanted = expected(&plan, &rows, user, at);
             for (feature, wanted) in plan.services[0].features.iter().zip(&wanted) {

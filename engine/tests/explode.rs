@@ -250,7 +250,7 @@ fn histories_and_datasets_count_the_same() {
         let spine = directory.path().join("spine.csv");
         std::fs::write(&spine, format!("user,at\n{rows}")).unwrap();
         let dataset = Dataset::build(&plan, "s", &spine, None).unwrap();
-        assert_eq!(dataset.report.rejected, 0);
+        assert_eq!(dataset.report.refused_events(), 0);
         for (row, (user, at)) in asked.iter().enumerate() {
             for (feature, wanted) in plan.services[0].features.iter().zip(&expected(&orders, *user, *at)) {
                 let array = dataset.batches[0].column_by_name(&feature.name.replace('.', "__")).unwrap();

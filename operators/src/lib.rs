@@ -3,6 +3,7 @@
 
 pub mod batch;
 pub mod changes;
+pub mod closed;
 pub mod derived;
 pub mod enrich;
 pub mod exact;

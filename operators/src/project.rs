@@ -9,7 +9,7 @@ use freshet_config::value::{DataType, MAX_KEY_STRING_BYTES};
 use timely::container::Accountable;
 
 use crate::batch::{BatchShape, KeyedBatch, hash_key, heap_bytes, heap_word};
-use crate::sql::{Expression, Predicate, SqlError};
+use crate::sql::{Expression, Predicate, SqlError, SqlErrorKind};
 
 /// Events of a source as they enter projection. Columns are those of the source, enriched and computed ones included.
 #[derive(Clone, Debug)]
@@ -25,6 +25,19 @@ impl Default for SourceBatch {
     fn default() -> SourceBatch {
         let events = RecordBatch::new_empty(std::sync::Arc::new(arrow::datatypes::Schema::empty()));
         SourceBatch { events, positions: Vec::new(), signs: Vec::new() }
+    }
+}
+
+impl SourceBatch {
+    /// The first half of the events, and the second; `None` when there are fewer than two.
+    pub fn halves(&self) -> Option<[SourceBatch; 2]> {
+        let rows = self.events.num_rows();
+        let part = |from: usize, to: usize| SourceBatch {
+            events: self.events.slice(from, to - from),
+            positions: self.positions.get(from..to).map_or_else(Vec::new, <[u64]>::to_vec),
+            signs: self.signs.get(from..to).map_or_else(Vec::new, <[i8]>::to_vec),
+        };
+        (rows > 1).then(|| [part(0, rows / 2), part(rows / 2, rows)])
     }
 }
 
@@ -93,7 +106,8 @@ impl Projection {
     }
 }
 
-/// Projects a batch for all groups of its source.
+/// Projects a batch for all groups of its source. An error means that the batch does not have the columns compiled for, or
+/// that its texts outgrow what one batch can hold: [`project_in_parts`] cuts it then.
 pub fn project(groups: &[Projection], batch: &SourceBatch) -> Result<(Vec<KeyedBatch>, Projected), SqlError> {
     let rows = batch.events.num_rows();
     let mut found = Projected::default();
@@ -113,6 +127,27 @@ pub fn project(groups: &[Projection], batch: &SourceBatch) -> Result<(Vec<KeyedB
     }
     Ok((keyed, found))
 }
+
+/// As [`project`], in as few parts as texts need; the error is that of a single event.
+pub fn project_in_parts(
+    groups: &[Projection],
+    batch: SourceBatch,
+    take: &mut dyn FnMut(&SourceBatch, Vec<KeyedBatch>, Projected),
+) -> Result<(), SqlError> {
+    match project(groups, &batch) {
+        Ok((keyed, found)) => take(&batch, keyed, found),
+        Err(error) => {
+            for half in batch.halves().ok_or(error)? {
+                project_in_parts(groups, half, take)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Most bytes in the heap of a batch of more than one event: words name places of 32 bits, and exchanging a batch may put
+/// it behind another one.
+const MOST_HEAP_BYTES: usize = 1 << 31;
 
 /// What became of each row so far.
 struct Fates {
@@ -184,6 +219,10 @@ impl Projection {
         for (c, column) in self.columns.iter().enumerate() {
             let words = column.words(c, events, &taken, &mut nulls, &mut out.heap, found)?;
             out.columns.push(words);
+            if rows > 1 && out.heap.len() > MOST_HEAP_BYTES {
+                let message = format!("the texts of {rows} events are longer than {MOST_HEAP_BYTES} bytes");
+                return Err(SqlError { kind: SqlErrorKind::Type, message, hint: None, offset: None });
+            }
         }
         if !nulls.bits.is_empty() {
             out.nulls = taken.map(|row| nulls.bits[row]);

@@ -16,6 +16,7 @@ use timely::dataflow::channels::pact::DistributorPact;
 use timely::dataflow::operators::generic::Operator;
 
 use crate::batch::{BatchShape, KeyedBatch, Scatter};
+use crate::closed::ClosedEpochs;
 use crate::slices::{RowSink, ViewState, ViewStats};
 
 /// Rows as a stream carries them.
@@ -80,53 +81,31 @@ pub fn windows<'s>(
 ) -> Stream<'s, u64, Rows> {
     let pact = DistributorPact(move |peers| Scatter::new(shape, peers, EXCHANGE_EVENTS));
     events.unary_frontier::<NoopBuilder<Rows>, _, _, _>(pact, "Windows", move |capability, _| {
-        let mut capability = Some(capability);
-        let mut waiting: BTreeMap<u64, Vec<KeyedBatch>> = BTreeMap::new();
+        let mut epochs = ClosedEpochs::new(capability);
         let mut group = Group { views, control, emitting: false, published_us: 0 };
         move |(input, frontier), output| {
-            input.for_each(|time, batch| {
-                waiting.entry(*time.time()).or_default().push(std::mem::take(batch));
-            });
+            input.for_each(|time, batch| epochs.push(*time.time(), std::mem::take(batch)));
             let open = frontier.frontier().first().copied();
             let mut closed = None;
-            while let Some(entry) = waiting.first_entry() {
-                let epoch = *entry.key();
-                if open.is_some_and(|open| epoch >= open) {
-                    break;
-                }
-                let Some(capability) = capability.as_mut() else { break };
-                if *capability.time() < epoch {
-                    capability.downgrade(&epoch);
-                }
-                for batch in entry.remove() {
+            while let Some((epoch, batches, capability)) = epochs.next(open) {
+                for batch in batches {
                     group.views.iter_mut().for_each(|view| view.store.apply(&batch));
                 }
-                let mut session = output.session_with_builder(&*capability);
+                let mut session = output.session_with_builder(capability);
                 group.close(epoch, &mut |rows| session.give_container(&mut Rows(rows)));
                 closed = Some(epoch);
             }
             // Idle time passes as well: everything below the open epoch is complete.
-            if let (Some(open), Some(capability)) = (open, capability.as_mut())
-                && let Some(idle) = open.checked_sub(1)
+            if let Some(idle) = open.and_then(|open| open.checked_sub(1))
                 && closed.is_none_or(|closed| closed < idle)
-                && *capability.time() < open
+                && let Some(capability) = epochs.idle(idle)
             {
-                if *capability.time() < idle {
-                    capability.downgrade(&idle);
-                }
-                let mut session = output.session_with_builder(&*capability);
+                let mut session = output.session_with_builder(capability);
                 group.close(idle, &mut |rows| session.give_container(&mut Rows(rows)));
             }
-            match open {
-                Some(open) => {
-                    if let Some(capability) = capability.as_mut().filter(|c| *c.time() < open) {
-                        capability.downgrade(&open);
-                    }
-                }
-                None => {
-                    capability = None;
-                    group.publish();
-                }
+            epochs.advance(open);
+            if open.is_none() {
+                group.publish();
             }
         }
     })

@@ -107,7 +107,7 @@ fn json(report: &DatasetReport) -> serde_json::Value {
         "views": report.views,
         "features": report.features,
         "events": report.events,
-        "refusedEvents": report.rejected,
+        "refusedEvents": report.refused_events(),
         "refused": refused.collect::<Vec<_>>(),
         "duplicates": report.duplicates,
         "failedExpressions": report.failed_expressions,

@@ -1,8 +1,8 @@
 //! Found values, and whether they are the ones expected.
 
 use arrow::array::{Array, ArrayRef, AsArray};
+use freshet_config::arrays::value_at;
 use freshet_config::value::{FeatureType, Value};
-use freshet_engine::arrays::value_at;
 use freshet_engine::dataset::Dataset;
 
 /// How far a double may be from the one written, relative to it: tests write decimals, not bits.

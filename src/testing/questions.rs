@@ -138,7 +138,7 @@ pub fn answer(plan: &Plan, case: &str, questions: &[Question]) -> Result<Vec<Str
         }
         let dataset = Dataset::build_on(plan, &service.name, rows(service, &asked)?, INSTANT)
             .map_err(|error| Failure::data(format!("{case}: {error}")))?;
-        if let Some(rejection) = &dataset.report.first_rejection {
+        if let Some(rejection) = dataset.report.first_refusal() {
             return Err(Failure::data(format!("{case}: an event is none: {rejection}")));
         }
         for (row, question) in asked.iter().enumerate() {

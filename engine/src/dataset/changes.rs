@@ -11,9 +11,6 @@ use super::error::DatasetError;
 use super::history::{Reading, Taker, read_groups};
 use crate::plan::{Group, Pipeline, Plan};
 
-/// Changes in one batch, about.
-const BATCH_CHANGES: usize = 1 << 16;
-
 /// The changes at instants in `needed`, in microseconds, of the view that `input` is made for; `pipeline` and `group` are
 /// the view's.
 pub(super) fn derive(
@@ -35,9 +32,9 @@ pub(super) fn derive(
         events.order();
         for change in input.plan.changes(&events, needed.clone()) {
             batch.push(&key, &change, 1);
-        }
-        if batch.len() >= BATCH_CHANGES {
-            batches.push(std::mem::replace(&mut batch, ChangeBatch::new(&input.plan)).finish());
+            if batch.is_full() {
+                batches.push(std::mem::replace(&mut batch, ChangeBatch::new(&input.plan)).finish());
+            }
         }
     }
     batches.push(batch.finish());

@@ -12,7 +12,7 @@ use freshet_connectors::events::{EventBatch, Rejection};
 use freshet_connectors::explode::Exploder;
 use freshet_connectors::files::EventFiles;
 use freshet_operators::batch::{BatchShape, KeyedBatch, heap_bytes};
-use freshet_operators::project::{Projection, SourceBatch, project};
+use freshet_operators::project::{Projection, SourceBatch, project_in_parts};
 
 use super::error::DatasetError;
 use super::evaluate::Request;
@@ -22,9 +22,6 @@ use super::{DatasetReport, RefusedEvents, changes};
 use crate::ingest::changelog::Changelog;
 use crate::ingest::intake::HistoryOrigin;
 use crate::plan::{Group, Node, Pipeline, Plan};
-
-/// A batch of fewer bytes than this, in each of its projected columns, cannot outgrow the offsets of one heap.
-const PROJECTED_BYTES: usize = 1 << 31;
 
 /// Rows of a table projected at once.
 const TABLE_ROWS: usize = 8192;
@@ -245,38 +242,19 @@ impl<'p> History<'p> {
     }
 
     fn project(&mut self, batch: SourceBatch, report: &mut DatasetReport) -> Result<(), DatasetError> {
-        let rows = batch.events.num_rows();
-        if rows > 1 && self.projected_bytes(&batch.events) >= PROJECTED_BYTES {
-            let half = rows / 2;
-            for (start, length) in [(0, half), (half, rows - half)] {
-                let events = batch.events.slice(start, length);
-                let positions = batch.positions[start..start + length].to_vec();
-                self.project(SourceBatch { events, positions, signs: Vec::new() }, report)?;
+        let History { projections, shapes, taker, .. } = self;
+        let projected = project_in_parts(projections, batch, &mut |_, keyed, found| {
+            report.note_failures(found.failed_values, found.first_failure);
+            for (index, batch) in keyed.iter().enumerate() {
+                taker.take(index, &shapes[index], batch);
             }
-            return Ok(());
-        }
-        let (keyed, found) = project(&self.projections, &batch).map_err(|error| self.failed(error))?;
-        report.note_failures(found.failed_values, found.first_failure);
-        for (index, batch) in keyed.iter().enumerate() {
-            self.taker.take(index, &self.shapes[index], batch);
-        }
-        Ok(())
-    }
-
-    /// Bytes of the batch, were every projected column a copy of it.
-    fn projected_bytes(&self, events: &RecordBatch) -> usize {
-        let bytes = |array: &ArrayRef| array.to_data().get_slice_memory_size().unwrap_or(PROJECTED_BYTES);
-        let most = self.shapes.iter().map(|shape| shape.columns + 1).max().unwrap_or(1);
-        events.columns().iter().map(bytes).sum::<usize>().saturating_mul(most)
+        });
+        projected.map_err(|error| self.failed(error))
     }
 }
 
 impl DatasetReport {
     fn reject(&mut self, source: &str, rejections: &[Rejection]) {
-        self.rejected += rejections.len() as u64;
-        if self.first_rejection.is_none() {
-            self.first_rejection = rejections.first().map(Rejection::to_string);
-        }
         for rejection in rejections {
             let code = rejection.code.name();
             match self.refused.iter_mut().find(|known| known.source == source && known.code == code) {

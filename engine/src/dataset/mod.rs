@@ -66,10 +66,7 @@ pub struct DatasetReport {
     pub features: usize,
     /// Events of the histories, those below included.
     pub events: u64,
-    /// Rows of the histories that are no events.
-    pub rejected: u64,
-    pub first_rejection: Option<String>,
-    /// The same by source and code, in the order they were met.
+    /// Rows of the histories that are no events, by source and code, in the order they were met.
     pub refused: Vec<RefusedEvents>,
     /// Events whose `dedup_key` came before.
     pub duplicates: u64,
@@ -78,6 +75,18 @@ pub struct DatasetReport {
     pub first_failure: Option<String>,
     /// Values of the dataset that cannot be given, such as sums that leave their type; they are null.
     pub failed_values: u64,
+}
+
+impl DatasetReport {
+    /// Rows of the histories that are no events.
+    pub fn refused_events(&self) -> u64 {
+        self.refused.iter().map(|refused| refused.count).sum()
+    }
+
+    /// Place and sentence of the first of them.
+    pub fn first_refusal(&self) -> Option<&str> {
+        self.refused.first().map(|refused| refused.first.as_str())
+    }
 }
 
 /// Rows of one source's history that are no events, for one reason.

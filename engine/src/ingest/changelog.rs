@@ -16,14 +16,15 @@ use arrow::compute::take_record_batch;
 use arrow::datatypes::{DataType as Arrow, Int32Type, Int64Type, SchemaRef, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
+use freshet_config::arrays::value_at;
 use freshet_config::definitions::{Source, arrow_schema, arrow_type};
 use freshet_config::time::{EventTime, Span};
 use freshet_config::value::{DataType, Value, encode_key};
 use freshet_connectors::changes::removals;
 use freshet_connectors::events::{Code, EventBatch, Rejection};
 
+use super::Delivery;
 use super::admission::{Judged, Origin, lateness, positioned};
-use super::{Delivery, cells};
 
 /// What is known of a row is forgotten together with all else of the same part of the retention.
 const PARTS: i64 = 64;
@@ -168,7 +169,7 @@ impl Changelog {
 
     fn row_key(&self, batch: &RecordBatch, row: usize) -> Vec<u8> {
         let values: Vec<Value> =
-            self.key.iter().map(|(column, data_type)| cells::value(batch.column(*column), *data_type, row)).collect();
+            self.key.iter().map(|(column, data_type)| value_at(batch.column(*column), *data_type, row)).collect();
         let mut key = Vec::new();
         // Readers refuse records whose key cannot be one.
         if encode_key(&values, &mut key).is_err() {

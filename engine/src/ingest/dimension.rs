@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
+use freshet_config::arrays::value_at;
 use freshet_config::definitions::{Column, Dimension, Stream};
 use freshet_config::value::{DataType, Value, encode_key};
 use freshet_connectors::files::read_table;
@@ -18,7 +19,7 @@ use freshet_connectors::ledger::Ledger;
 use freshet_connectors::positions::SourcePosition;
 
 use super::stream::StreamReader;
-use super::{Connections, IntakeCounts, IntakeError, SavedPositions, cells};
+use super::{Connections, IntakeCounts, IntakeError, SavedPositions};
 use crate::clock::Clock;
 use crate::plan::Plan;
 
@@ -199,12 +200,12 @@ fn changes(dimension: &Dimension, batch: &RecordBatch) -> Vec<Change> {
 }
 
 fn row_values(dimension: &Dimension, columns: &[ArrayRef], row: usize) -> Vec<Value> {
-    dimension.schema.iter().zip(columns).map(|(column, array)| cells::value(array, column.data_type, row)).collect()
+    dimension.schema.iter().zip(columns).map(|(column, array)| value_at(array, column.data_type, row)).collect()
 }
 
 /// The key of a row; `None` when a part is null or too long.
 fn key(dimension: &Dimension, batch: &RecordBatch, row: usize) -> Option<Vec<u8>> {
-    let part = |index: &usize| cells::value(batch.column(*index), dimension.schema[*index].data_type, row);
+    let part = |index: &usize| value_at(batch.column(*index), dimension.schema[*index].data_type, row);
     let parts: Vec<Value> = dimension.key.iter().map(part).collect();
     let mut key = Vec::new();
     encode_key(&parts, &mut key).ok()?;

@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use freshet_config::arrays::value_at;
 use freshet_config::definitions::{FileFormat, Files, Source, column_type};
 use freshet_config::value::Value;
 use freshet_connectors::events::Rejection;
 use freshet_connectors::files::EventFiles;
 
-use super::cells;
 use super::error::FeedError;
 
 /// Records given out at once.
@@ -79,7 +79,7 @@ fn json(array: &ArrayRef, row: usize) -> Option<String> {
         let texts = (0..elements.len()).map(|element| json(&elements, element).unwrap_or_else(|| "null".to_string()));
         return Some(format!("[{}]", texts.collect::<Vec<_>>().join(",")));
     }
-    match cells::value(array, column_type(array.data_type())?, row) {
+    match value_at(array, column_type(array.data_type())?, row) {
         Value::Null | Value::List(_) | Value::Map(_) => None,
         Value::String(text) => Some(serde_json::Value::from(text).to_string()),
         Value::Timestamp(at) => Some(format!("\"{at}\"")),

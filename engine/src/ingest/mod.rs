@@ -10,7 +10,6 @@
 //! All of this blocks, and belongs on threads of its own.
 
 pub(crate) mod admission;
-mod cells;
 pub(crate) mod changelog;
 mod dimension;
 mod error;

@@ -19,13 +19,23 @@ pub(super) fn compute<'s>(
     events.unary::<NoopBuilder<SourceBatch>, _, _, _>(Pipeline, "Compute", move |_, _| {
         move |input, output| {
             input.for_each(|time, batch| {
-                let mut batch = std::mem::take(batch);
-                // The plan compiled the expressions for exactly these columns.
-                batch.events = append(&batch.events, &columns).expect("columns as planned");
-                output.session_with_builder(&time).give_container(&mut batch);
+                let mut session = output.session_with_builder(&time);
+                append_in_parts(std::mem::take(batch), &columns, &mut |mut batch| session.give_container(&mut batch));
             });
         }
     })
+}
+
+/// Appends the columns, in as few parts as texts need that outgrow one column.
+fn append_in_parts(batch: SourceBatch, columns: &[(String, Expression)], give: &mut dyn FnMut(SourceBatch)) {
+    match append(&batch.events, columns) {
+        Ok(events) => give(SourceBatch { events, ..batch }),
+        Err(error) => match batch.halves() {
+            Some(halves) => halves.into_iter().for_each(|half| append_in_parts(half, columns, give)),
+            // The plan compiled the expressions for exactly these columns, and the value of one event fits into one.
+            None => panic!("columns as planned: {error}"),
+        },
+    }
 }
 
 /// The batch with the computed columns behind its own. An error means that it does not have the planned columns.

@@ -16,6 +16,7 @@ use differential_dataflow::consolidation::consolidate;
 use differential_dataflow::input::InputSession;
 use freshet_config::definitions::{Definitions, arrow_type, column_type};
 use freshet_config::value::{DataType, Value, encode_key};
+use freshet_operators::closed::ClosedEpochs;
 use freshet_operators::enrich::enrich;
 use freshet_operators::project::SourceBatch;
 use freshet_operators::windows::Control;
@@ -24,8 +25,8 @@ use timely::dataflow::channels::pact::Pipeline as Local;
 use timely::dataflow::operators::generic::Operator;
 use timely::dataflow::{Scope, Stream};
 
-use crate::arrays::{array_of, value_at};
 use crate::plan::Pipeline;
+use freshet_config::arrays::{feature_array, value_at};
 
 /// An event in a join: its columns as a row, event time in microseconds, position.
 type Event = (Vec<u8>, i64, u64);
@@ -73,17 +74,22 @@ pub struct DimensionInput {
     taken: Vec<(usize, DataType)>,
 }
 
+/// Dimension rows turned into columns at once.
+const CHANGES_AT_ONCE: usize = 1024;
+
 impl DimensionInput {
     /// Adds or takes back rows; each has the columns of the dimension's schema.
     pub fn update(&mut self, changes: &[(Vec<u8>, Vec<Value>, isize)]) {
-        if changes.is_empty() {
-            return;
-        }
-        let columns: Vec<ArrayRef> = self
-            .taken
-            .iter()
-            .map(|(column, data_type)| array_of(*data_type, changes.iter().map(|(_, row, _)| &row[*column])))
-            .collect();
+        // A few at a time, so that no column of texts outgrows its offsets.
+        changes.chunks(CHANGES_AT_ONCE).for_each(|changes| self.update_some(changes));
+    }
+
+    fn update_some(&mut self, changes: &[(Vec<u8>, Vec<Value>, isize)]) {
+        let column = |(column, data_type): &(usize, DataType)| {
+            let values = changes.iter().map(|(_, row, _)| &row[*column]);
+            feature_array(&(*data_type).into(), values).expect("scalars, which have no elements to count")
+        };
+        let columns: Vec<ArrayRef> = self.taken.iter().map(column).collect();
         // The converter was made for the types of these columns.
         let rows = self.converter.convert_columns(&columns).expect("columns of the dimension's types");
         for (i, (key, _, diff)) in changes.iter().enumerate() {
@@ -206,43 +212,40 @@ type Joined = (Event, Option<Vec<u8>>);
 /// Collects each closed epoch's joined updates into one batch.
 fn batches<'s>(joined: Stream<'s, u64, Vec<(Joined, u64, isize)>>, step: Step) -> Stream<'s, u64, SourceBatch> {
     joined.unary_frontier::<NoopBuilder<SourceBatch>, _, _, _>(Local, "Batch", move |capability, _| {
-        let mut capability = Some(capability);
-        let mut waiting: BTreeMap<u64, Vec<(Joined, isize)>> = BTreeMap::new();
+        let mut epochs = ClosedEpochs::new(capability);
         let mut decoder = Decoder::new(&step);
         move |(input, frontier), output| {
             input.for_each(|_, updates| {
                 for (joined, epoch, diff) in updates.drain(..) {
-                    waiting.entry(epoch).or_default().push((joined, diff));
+                    epochs.push(epoch, (joined, diff));
                 }
             });
             let open = frontier.frontier().first().copied();
-            while let Some(entry) = waiting.first_entry() {
-                let epoch = *entry.key();
-                if open.is_some_and(|open| epoch >= open) {
-                    break;
-                }
-                let Some(capability) = capability.as_mut() else { break };
-                if *capability.time() < epoch {
-                    capability.downgrade(&epoch);
-                }
-                let mut updates = entry.remove();
+            while let Some((_, mut updates, capability)) = epochs.next(open) {
                 consolidate(&mut updates);
-                if !updates.is_empty() {
-                    let mut batch = decoder.batch(&updates);
-                    output.session_with_builder(&*capability).give_container(&mut batch);
+                let mut session = output.session_with_builder(capability);
+                for part in parts(&updates) {
+                    session.give_container(&mut decoder.batch(part));
                 }
             }
-            match open {
-                Some(open) => {
-                    if let Some(capability) = capability.as_mut().filter(|c| *c.time() < open) {
-                        capability.downgrade(&open);
-                    }
-                }
-                None => capability = None,
-            }
+            epochs.advance(open);
         }
     })
 }
+
+/// Updates cut so that no column of a part outgrows the 31 bits of its offsets.
+fn parts(updates: &[(Joined, isize)]) -> impl Iterator<Item = &[(Joined, isize)]> {
+    let mut bytes = 0;
+    updates.chunk_by(move |_, (((event, ..), taken), diff)| {
+        let more = (event.len() + taken.as_ref().map_or(0, Vec::len)).saturating_mul(diff.unsigned_abs());
+        let fits = bytes + more < PART_BYTES;
+        bytes = if fits { bytes + more } else { more };
+        fits
+    })
+}
+
+/// Encoded rows are longer than the texts in them.
+const PART_BYTES: usize = 1 << 28;
 
 /// From rows of the join back to columns.
 struct Decoder {

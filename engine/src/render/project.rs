@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use freshet_operators::batch::KeyedBatch;
-use freshet_operators::project::{Projection, SourceBatch, project as project_batch};
+use freshet_operators::project::{Projection, SourceBatch, project_in_parts};
 use timely::container::NoopBuilder;
 use timely::dataflow::Stream;
 use timely::dataflow::channels::pact::Pipeline;
@@ -34,18 +34,19 @@ pub(super) fn project<'s>(
         move |_frontiers| {
             let mut sessions: Vec<_> = outputs.iter_mut().map(OutputBuilder::activate).collect();
             input.for_each(|time, batch| {
-                let batch = std::mem::take(batch);
-                // The plan compiled the expressions for exactly these columns.
-                let (keyed, found) = project_batch(&groups, &batch).expect("columns as planned");
-                if counted {
-                    tallies[source].projected(&batch, &found);
-                }
-                for (output, mut keyed) in keyed.into_iter().enumerate() {
-                    if !keyed.is_empty() {
-                        let capability = time.delayed(time.time(), output);
-                        sessions[output].session_with_builder(&capability).give_container(&mut keyed);
+                let projected = project_in_parts(&groups, std::mem::take(batch), &mut |batch, keyed, found| {
+                    if counted {
+                        tallies[source].projected(batch, &found);
                     }
-                }
+                    for (output, mut keyed) in keyed.into_iter().enumerate() {
+                        if !keyed.is_empty() {
+                            let capability = time.delayed(time.time(), output);
+                            sessions[output].session_with_builder(&capability).give_container(&mut keyed);
+                        }
+                    }
+                });
+                // The plan compiled the expressions for exactly these columns, and one event fits into a batch.
+                projected.expect("columns as planned");
             });
         }
     });

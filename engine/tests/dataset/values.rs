@@ -132,8 +132,8 @@ fn the_report_says_what_was_left_out() {
     let spine = fixture.file("spine.csv", "user,time\n7,1970-01-01T00:00:22Z\n");
     let report = fixture.build("visits_v1", &spine).unwrap().report;
     assert_eq!((report.rows, report.views, report.features), (1, 2, 6));
-    assert_eq!((report.events, report.rejected, report.duplicates), (7, 1, 1));
-    assert!(report.first_rejection.unwrap().contains("`at` is missing or null"));
+    assert_eq!((report.events, report.refused_events(), report.duplicates), (7, 1, 1));
+    assert!(report.first_refusal().unwrap().contains("`at` is missing or null"));
     assert_eq!((report.failed_expressions, report.failed_values), (0, 0));
 }
 

@@ -19,7 +19,13 @@ pub struct ChangeBatch<'p> {
     keys: Vec<ValueBuilder>,
     after: Vec<ValueBuilder>,
     before: Vec<ValueBuilder>,
+    bytes: usize,
 }
+
+/// Changes are handed on when there are this many,
+const FULL_EVENTS: usize = 4096;
+/// or so many bytes of values: the offsets of a column of texts have 31 bits.
+const FULL_BYTES: usize = 64 << 20;
 
 impl<'p> ChangeBatch<'p> {
     pub fn new(plan: &'p ChangesPlan) -> ChangeBatch<'p> {
@@ -34,11 +40,12 @@ impl<'p> ChangeBatch<'p> {
             keys: builders(&plan.keys),
             after: builders(&plan.types),
             before: builders(&plan.types),
+            bytes: 0,
         }
     }
 
-    pub fn len(&self) -> usize {
-        self.times.len()
+    pub fn is_full(&self) -> bool {
+        self.times.len() >= FULL_EVENTS || self.bytes >= FULL_BYTES
     }
 
     pub fn is_empty(&self) -> bool {
@@ -49,9 +56,9 @@ impl<'p> ChangeBatch<'p> {
     /// of one instant: by the hash of their bytes, which differ unless 64 bits collide.
     pub fn push(&mut self, key: &[u8], change: &Change, sign: i8) {
         let Some(parts) = decode_key(&self.plan.keys, key) else { return };
-        append(&mut self.keys, &parts);
-        append(&mut self.after, &change.after);
-        append(&mut self.before, &change.before);
+        self.bytes += append(&mut self.keys, &parts);
+        self.bytes += append(&mut self.after, &change.after);
+        self.bytes += append(&mut self.before, &change.before);
         self.times.push(change.at);
         self.positions.push(hash_key(key));
         self.signs.push(sign);
@@ -61,7 +68,7 @@ impl<'p> ChangeBatch<'p> {
     pub fn finish(mut self) -> SourceBatch {
         let mut columns: Vec<ArrayRef> = vec![Arc::new(TimestampMicrosecondArray::from(self.times))];
         for builder in self.keys.iter_mut().chain(&mut self.after).chain(&mut self.before) {
-            columns.push(builder.finish().expect("single values have no offsets to overflow"));
+            columns.push(builder.finish().expect("single values, which have no elements to count"));
         }
         if self.signs.iter().all(|sign| *sign > 0) {
             self.signs = Vec::new();
@@ -71,8 +78,7 @@ impl<'p> ChangeBatch<'p> {
     }
 }
 
-fn append(builders: &mut [ValueBuilder], values: &[Value]) {
-    for (builder, value) in builders.iter_mut().zip(values) {
-        builder.append(value);
-    }
+/// Gives the bytes appended.
+fn append(builders: &mut [ValueBuilder], values: &[Value]) -> usize {
+    builders.iter_mut().zip(values).map(|(builder, value)| builder.append(value)).sum()
 }

@@ -5,7 +5,7 @@
 //! is needed. Events are its only state.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -18,6 +18,7 @@ use timely::dataflow::operators::generic::Operator;
 use super::key::Key;
 use super::{ChangeBatch, ChangesPlan};
 use crate::batch::{BatchShape, KeyedBatch, Scatter, heap_bytes};
+use crate::closed::ClosedEpochs;
 use crate::project::SourceBatch;
 use crate::windows::Control;
 
@@ -33,7 +34,7 @@ pub struct ChangesInput {
     pub bit: u32,
 }
 
-/// Events exchanged between workers, and changes handed on, in batches of about this many.
+/// Events exchanged between workers in batches of about this many.
 const BATCH_EVENTS: usize = 4096;
 /// Silent keys looked at per epoch, at least; a fiftieth of all keys where that is more.
 const SWEEP_KEYS: usize = 64;
@@ -47,35 +48,17 @@ pub fn changes<'s>(
     let shape = input.shape.clone();
     let pact = DistributorPact(move |peers| Scatter::new(shape, peers, BATCH_EVENTS));
     events.unary_frontier::<NoopBuilder<SourceBatch>, _, _, _>(pact, "Changes", move |capability, _| {
-        let mut capability = Some(capability);
-        let mut waiting: BTreeMap<u64, Vec<KeyedBatch>> = BTreeMap::new();
+        let mut epochs = ClosedEpochs::new(capability);
         let mut keys = Keys { input, slots: HashMap::new(), keys: Vec::new(), free: Vec::new(), sweep_at: 0 };
         move |(input, frontier), output| {
-            input.for_each(|time, batch| {
-                waiting.entry(*time.time()).or_default().push(std::mem::take(batch));
-            });
+            input.for_each(|time, batch| epochs.push(*time.time(), std::mem::take(batch)));
             let open = frontier.frontier().first().copied();
-            while let Some(entry) = waiting.first_entry() {
-                let epoch = *entry.key();
-                if open.is_some_and(|open| epoch >= open) {
-                    break;
-                }
-                let Some(capability) = capability.as_mut() else { break };
-                if *capability.time() < epoch {
-                    capability.downgrade(&epoch);
-                }
+            while let Some((epoch, batches, capability)) = epochs.next(open) {
                 let instant = EventTime::from_micros(control.borrow().instant(epoch));
-                let mut session = output.session_with_builder(&*capability);
-                keys.close(&entry.remove(), instant, &mut |mut batch| session.give_container(&mut batch));
+                let mut session = output.session_with_builder(capability);
+                keys.close(&batches, instant, &mut |mut batch| session.give_container(&mut batch));
             }
-            match open {
-                Some(open) => {
-                    if let Some(capability) = capability.as_mut().filter(|c| *c.time() < open) {
-                        capability.downgrade(&open);
-                    }
-                }
-                None => capability = None,
-            }
+            epochs.advance(open);
         }
     })
 }
@@ -119,10 +102,12 @@ impl Keys {
         for slot in touched {
             let Some((bytes, key)) = &mut self.keys[slot as usize] else { continue };
             let columns = &self.input.columns;
-            key.close(&plan, columns, batches, matters_from, |change, sign| out.push(bytes, change, sign));
-            if out.len() >= BATCH_EVENTS {
-                hand_on(std::mem::replace(&mut out, ChangeBatch::new(&plan)).finish());
-            }
+            key.close(&plan, columns, batches, matters_from, |change, sign| {
+                out.push(bytes, change, sign);
+                if out.is_full() {
+                    hand_on(std::mem::replace(&mut out, ChangeBatch::new(&plan)).finish());
+                }
+            });
             self.drop_if_empty(slot);
         }
         if !out.is_empty() {

@@ -2,15 +2,12 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, TimestampMicrosecondArray, new_null_array,
-};
+use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, TimestampMicrosecondArray, new_null_array};
 use arrow::datatypes::DataType as ArrowType;
-use arrow::datatypes::{Float32Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
-use freshet_config::arrays::{feature_array, feature_arrow_type};
+use freshet_config::arrays::{feature_array, feature_arrow_type, value_at};
 use freshet_config::definitions::arrow_type;
 use freshet_config::time::EventTime;
-use freshet_config::value::{DataType, FeatureType, Value};
+use freshet_config::value::{FeatureType, Value};
 
 use super::{DerivedColumn, DerivedInputs, DerivedStep, Input};
 use crate::lookup::{ServicePlan, ViewFeature};
@@ -88,30 +85,12 @@ impl DerivedStep {
 impl DerivedColumn {
     /// The feature in a row.
     pub fn value(&self, row: usize) -> FeatureValue {
-        let value = value_at(self.data_type, &self.array, row);
+        let value = value_at(&self.array, self.data_type, row);
         let status = match (self.failed.binary_search(&row).is_ok(), value.is_null()) {
             (true, _) => Status::Error,
             (false, true) => Status::MissingData,
             (false, false) => Status::Present,
         };
         FeatureValue { value, status }
-    }
-}
-
-/// The value in a row of a column of `data_type`.
-fn value_at(data_type: DataType, array: &ArrayRef, row: usize) -> Value {
-    if array.is_null(row) {
-        return Value::Null;
-    }
-    match data_type {
-        DataType::Int32 => Value::Int32(array.as_primitive::<Int32Type>().value(row)),
-        DataType::Int64 => Value::Int64(array.as_primitive::<Int64Type>().value(row)),
-        DataType::Float32 => Value::Float32(array.as_primitive::<Float32Type>().value(row)),
-        DataType::Float64 => Value::Float64(array.as_primitive::<Float64Type>().value(row)),
-        DataType::String => Value::String(array.as_string::<i32>().value(row).to_string()),
-        DataType::Bool => Value::Bool(array.as_boolean().value(row)),
-        DataType::Timestamp => {
-            Value::Timestamp(EventTime::from_micros(array.as_primitive::<TimestampMicrosecondType>().value(row)))
-        }
     }
 }

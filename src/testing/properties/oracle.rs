@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch, new_null_array};
+use freshet_config::arrays::value_at;
 use freshet_config::time::EventTime;
 use freshet_config::value::{DataType, Value};
-use freshet_engine::arrays::value_at;
 use freshet_engine::plan::{Group, Node, Plan};
 use freshet_operators::project::ProjectedColumn;
 use freshet_operators::reference::{ReferenceEvent, evaluate};
