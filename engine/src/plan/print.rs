@@ -4,7 +4,7 @@ use std::fmt;
 
 use freshet_config::definitions::{CHANGED_AT, FileFormat, Files, Mode, Stream};
 use freshet_operators::changes::ChangesPlan;
-use freshet_operators::summary::SummaryKind;
+use freshet_operators::summary::{Listed, SummaryKind};
 use freshet_operators::view::{ColumnPlan, ColumnSource, ViewPlan};
 
 use super::{Group, Node, Pipeline, Plan};
@@ -199,8 +199,9 @@ fn describe_summary(kind: &SummaryKind) -> String {
             let end = if *newest { "last" } else { "first" };
             format!("{end} {n}{}", if *distinct { " distinct" } else { "" })
         }
-        SummaryKind::Tally { limit, counts: true } => format!("counts of {limit} values"),
-        SummaryKind::Tally { limit, counts: false } => format!("{limit} values"),
+        SummaryKind::Tally { limit, listed: Listed::Number } => format!("number of {limit} values"),
+        SummaryKind::Tally { limit, listed: Listed::Top(k) } => format!("top {k} of {limit} values"),
+        SummaryKind::Tally { limit, listed: Listed::All } => format!("counts of {limit} values"),
         SummaryKind::Registers { precision } => format!("{} registers", 1u32 << precision),
         SummaryKind::Ranks { percentiles } => {
             let shares: Vec<String> = percentiles.iter().map(|p| p.get().to_string()).collect();

@@ -5,7 +5,7 @@ use freshet_config::value::DataType;
 use crate::batch::heap_word;
 use crate::exact::Moments;
 
-pub(crate) const VERSION: u8 = 2;
+pub(crate) const VERSION: u8 = 3;
 /// All slices ever: exact for every instant.
 pub(crate) const KIND_COMPLETE: u8 = 0;
 /// All slices still in reach: exact from `as_of` on.
@@ -29,6 +29,11 @@ pub(crate) struct RowBuffer {
 const SLACK: usize = 64;
 
 impl RowBuffer {
+    /// Begins anew.
+    pub fn clear(&mut self) {
+        self.at = 0;
+    }
+
     pub fn row(&self) -> &[u8] {
         &self.bytes[..self.at]
     }
@@ -82,18 +87,20 @@ impl RowBuffer {
 
     pub fn text(&mut self, text: &[u8]) {
         self.varint(text.len() as u64);
-        self.reserve(text.len());
-        self.bytes[self.at..self.at + text.len()].copy_from_slice(text);
-        self.at += text.len();
+        self.bytes(text);
+    }
+
+    pub fn bytes(&mut self, bytes: &[u8]) {
+        self.reserve(bytes.len());
+        self.bytes[self.at..self.at + bytes.len()].copy_from_slice(bytes);
+        self.at += bytes.len();
     }
 
     /// What `write` appends to a vector.
     pub fn vector(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         let mut bytes = Vec::new();
         write(&mut bytes);
-        self.reserve(bytes.len());
-        self.bytes[self.at..self.at + bytes.len()].copy_from_slice(&bytes);
-        self.at += bytes.len();
+        self.bytes(&bytes);
     }
 }
 

@@ -5,13 +5,16 @@
 //! when no window can see its newest slice any more, on instants alone, so that nothing depends on when the sweep came.
 //! The key's own columns are the first of the category's key, and decide alone which worker has it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use freshet_config::rows::RowBatch;
 use freshet_config::value::DataType;
 
+use hashbrown::HashMap;
+
 use super::close::SWEEP_PERIOD;
+use super::members::Members;
 use super::sink::{NO_SLICES, RowSink};
 use super::store::{Tuning, ViewStats, ViewStore};
 use crate::batch::KeyedBatch;
@@ -43,22 +46,15 @@ pub struct CategoryStore {
 
 struct Key {
     bytes: Arc<[u8]>,
-    members: BTreeMap<Category, Member>,
+    members: Members,
+    /// What the store's figures hold for [`Key::members`].
+    member_bytes: usize,
     /// A category that could be seen before now was dropped, or may have been.
     trimmed: bool,
     changed: bool,
     /// Its entry in [`CategoryStore::over`].
     over_until: Option<i64>,
 }
-
-struct Member {
-    row: Box<[u8]>,
-    /// Time of its newest slice.
-    newest: i64,
-}
-
-/// What a category costs beside its row: about the place in the map.
-const MEMBER_BYTES: usize = 64;
 
 impl CategoryStore {
     /// `plan` is by category; the rest as for [`ViewStore::new`], the key being that of the entity with the category.
@@ -145,22 +141,19 @@ impl CategoryStore {
                 key.changed = true;
                 self.changed.push(place);
                 // Now, before a new row hides that an old one expired: the sweep may have been here, or not.
-                self.row_bytes -= key.drop_expired(self.members.reach);
+                key.drop_expired(self.members.reach);
                 // It may be an old key whose categories are gone.
                 key.trimmed |= forgetful && key.members.is_empty();
             }
-            let known = match newest {
-                NO_SLICES => {
-                    // A row without slices that is not of all slices ever dropped some.
-                    key.trimmed |= row.get(1) != Some(&KIND_COMPLETE);
-                    key.members.remove(&category)
-                }
-                newest => {
-                    self.row_bytes += row.len() + MEMBER_BYTES;
-                    key.members.insert(category, Member { row: row.into(), newest })
-                }
-            };
-            self.row_bytes -= known.map_or(0, |member| member.row.len() + MEMBER_BYTES);
+            if newest == NO_SLICES {
+                // A row without slices that is not of all slices ever dropped some.
+                key.trimmed |= row.get(1) != Some(&KIND_COMPLETE);
+                key.members.remove(self.plan.data_type, &category);
+            } else {
+                self.buffer.clear();
+                rows_of_categories::put_member(&mut self.buffer, self.plan.data_type, &category, row);
+                key.members.put(self.plan.data_type, &category, self.buffer.row(), newest);
+            }
         }
     }
 
@@ -169,8 +162,14 @@ impl CategoryStore {
             return *place;
         }
         let bytes: Arc<[u8]> = bytes.into();
-        let key =
-            Key { bytes: bytes.clone(), members: BTreeMap::new(), trimmed: false, changed: false, over_until: None };
+        let key = Key {
+            bytes: bytes.clone(),
+            members: Members::default(),
+            member_bytes: 0,
+            trimmed: false,
+            changed: false,
+            over_until: None,
+        };
         let place = match self.free.pop() {
             Some(place) => {
                 self.keys[place as usize] = Some(key);
@@ -204,16 +203,15 @@ impl CategoryStore {
         for place in &changed {
             let Some(key) = &mut self.keys[*place as usize] else { continue };
             key.changed = false;
-            self.row_bytes -= key.drop_expired(self.members.reach);
+            key.drop_expired(self.members.reach);
+            self.row_bytes = key.count_bytes(self.row_bytes);
             if let Some(until) = key.over_until.take() {
                 self.over.remove(&(until, *place));
             }
             let buffer = &mut self.buffer;
             if key.members.len() <= self.plan.limit {
                 rows_of_categories::put_head(buffer, self.tag, self.clock, key.members.len(), key.trimmed);
-                for (category, member) in &key.members {
-                    rows_of_categories::put_member(buffer, self.plan.data_type, category, &member.row);
-                }
+                key.members.write(buffer);
             } else {
                 let until = key.crowded_until(&self.plan, self.clock);
                 key.over_until = Some(until);
@@ -236,7 +234,8 @@ impl CategoryStore {
             let place = self.sweep_at % total;
             self.sweep_at = (place + 1) % total;
             let Some(key) = &mut self.keys[place] else { continue };
-            self.row_bytes -= key.drop_expired(self.members.reach);
+            key.drop_expired(self.members.reach);
+            self.row_bytes = key.count_bytes(self.row_bytes);
             if key.members.is_empty() && self.members.forgetful() {
                 if let Some(until) = key.over_until {
                     self.over.remove(&(until, place as u32));
@@ -250,23 +249,20 @@ impl CategoryStore {
 }
 
 impl Key {
-    /// Drops categories of which no window sees anything from `reach` on; gives the bytes they took.
-    fn drop_expired(&mut self, reach: i64) -> usize {
-        let mut bytes = 0;
-        self.members.retain(|_, member| {
-            let kept = member.newest >= reach;
-            if !kept {
-                bytes += member.row.len() + MEMBER_BYTES;
-            }
-            kept
-        });
-        self.trimmed |= bytes > 0;
-        bytes
+    /// Drops categories of which no window sees anything from `reach` on.
+    fn drop_expired(&mut self, reach: i64) {
+        self.trimmed |= self.members.drop_expired(reach);
+    }
+
+    /// The bytes of all keys, `counted` of which this one has its old share of.
+    fn count_bytes(&mut self, counted: usize) -> usize {
+        let bytes = self.members.bytes();
+        counted - std::mem::replace(&mut self.member_bytes, bytes) + bytes
     }
 
     /// The last instant at which some window may see more categories than are allowed, nothing else happening.
     fn crowded_until(&self, plan: &CategoryPlan, clock: i64) -> i64 {
-        let mut newest: Vec<i64> = self.members.values().map(|member| member.newest).collect();
+        let mut newest: Vec<i64> = self.members.newest().collect();
         let (_, bound, _) = newest.select_nth_unstable_by(plan.limit, |a, b| b.cmp(a));
         let bound = *bound;
         // It is so at the clock. Spans are bounded, so that the far end is not unless a window has no beginning.

@@ -10,6 +10,7 @@ mod dense;
 mod keys;
 mod layout;
 mod leases;
+mod members;
 mod parts;
 mod sink;
 mod slab;

@@ -49,20 +49,64 @@ pub(crate) fn coarser(word: u64, kept: u8, wanted: u8) -> u64 {
     register >> dropped << RANK_BITS | rank
 }
 
-/// The number of distinct values, from the registers.
-pub(crate) fn estimate(registers: &[u8]) -> i64 {
-    let m = registers.len() as f64;
-    let bias = match registers.len() {
-        16 => 0.673,
-        32 => 0.697,
-        64 => 0.709,
-        _ => 0.7213 / (1.0 + 1.079 / m),
-    };
-    let sum: f64 = registers.iter().map(|rank| 2f64.powi(-i32::from(*rank))).sum();
-    let empty = registers.iter().filter(|rank| **rank == 0).count();
-    let raw = bias * m * m / sum;
-    let estimate = if raw <= 2.5 * m && empty > 0 { m * libm::log(m / empty as f64) } else { raw };
-    estimate.round() as i64
+/// How many registers have which value; of the empty ones nothing is kept.
+#[derive(Clone, Debug)]
+pub(crate) struct Filled([u32; MOST_RANK as usize + 1]);
+
+impl Default for Filled {
+    fn default() -> Filled {
+        Filled([0; MOST_RANK as usize + 1])
+    }
+}
+
+impl Filled {
+    /// The value of a register goes from one to the other; 0 is an empty one's.
+    pub fn change(&mut self, before: u8, after: u8) {
+        // A damaged row may tell of a register that it did not count.
+        if before > 0 {
+            self.0[usize::from(before)] = self.0[usize::from(before)].saturating_sub(1);
+        }
+        if after > 0 {
+            self.0[usize::from(after)] = self.0[usize::from(after)].saturating_add(1);
+        }
+    }
+
+    /// Adds registers of one value, `false` when there is no such value or number.
+    #[must_use]
+    pub fn add(&mut self, rank: u8, registers: u64) -> bool {
+        let held = self.0.get_mut(usize::from(rank)).filter(|_| rank > 0);
+        let sum = held.as_deref().and_then(|held| u32::try_from(registers).ok()?.checked_add(*held));
+        held.zip(sum).map(|(held, sum)| *held = sum).is_some()
+    }
+
+    /// Values that occur, ascending, with how many registers have them.
+    pub fn ranks(&self) -> impl Iterator<Item = (u8, u32)> {
+        (0..=MOST_RANK).zip(self.0).filter(|(_, registers)| *registers > 0)
+    }
+
+    /// Registers that are not empty.
+    pub fn registers(&self) -> u64 {
+        self.0.iter().map(|registers| u64::from(*registers)).sum()
+    }
+
+    /// The number of distinct values, from `m` registers.
+    ///
+    /// Summed by value and not by register, which is the same: unless a register holds more than 37, the sum of up to
+    /// 2^16 powers of two is exact.
+    pub fn estimate(&self, m: usize) -> i64 {
+        let bias = match m {
+            16 => 0.673,
+            32 => 0.697,
+            64 => 0.709,
+            _ => 0.7213 / (1.0 + 1.079 / m as f64),
+        };
+        let empty = (m as u64).saturating_sub(self.registers()) as f64;
+        let m = m as f64;
+        let sum = self.ranks().map(|(rank, registers)| f64::from(registers) * 2f64.powi(-i32::from(rank))).sum::<f64>();
+        let raw = bias * m * m / (sum + empty);
+        let estimate = if raw <= 2.5 * m && empty > 0.0 { m * libm::log(m / empty) } else { raw };
+        estimate.round() as i64
+    }
 }
 
 #[cfg(test)]
@@ -85,13 +129,15 @@ mod tests {
 
     #[test]
     fn small_numbers_are_counted_almost_exactly() {
-        let mut registers = vec![0u8; 256];
-        assert_eq!(estimate(&registers), 0);
+        let (mut registers, mut filled) = (vec![0u8; 256], Filled::default());
+        assert_eq!(filled.estimate(256), 0);
         for i in 0..10u64 {
             let (register, rank) = parts(sketch_word(&i.to_be_bytes(), 8));
-            registers[register] = registers[register].max(rank);
+            if rank > registers[register] {
+                filled.change(std::mem::replace(&mut registers[register], rank), rank);
+            }
         }
-        assert!((9..=11).contains(&estimate(&registers)), "{}", estimate(&registers));
+        assert!((9..=11).contains(&filled.estimate(256)), "{}", filled.estimate(256));
     }
 
     #[test]

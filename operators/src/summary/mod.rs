@@ -29,8 +29,8 @@ pub struct SummaryPlan {
 pub enum SummaryKind {
     /// The oldest or newest values, at most `n`; with `distinct`, no value twice.
     List { n: usize, newest: bool, distinct: bool },
-    /// How often each value occurs, while no more than `limit` values do; without `counts`, which values occur.
-    Tally { limit: usize, counts: bool },
+    /// How often each value occurs, while no more than `limit` values do.
+    Tally { limit: usize, listed: Listed },
     /// HyperLogLog registers of a sketch column.
     Registers { precision: u8 },
     /// Order statistics: what these percentiles need.
@@ -43,19 +43,30 @@ pub enum SummaryKind {
     Latest,
 }
 
+/// The values of a core that a row must list for those who read its tally, beside the values of single events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Listed {
+    /// None: how many there are is enough.
+    Number,
+    /// The most frequent so many, with their counts. One that is not among them cannot be at any later instant either,
+    /// unless a single event has it: counts only grow.
+    Top(usize),
+    All,
+}
+
 impl SummaryKind {
     /// What a function reads; `None` for functions of the accumulators. `order` is the column of `min_by` and `max_by`.
     pub(crate) fn of(function: Function, order: Option<usize>) -> Option<SummaryKind> {
         let list = |n: u16, newest, distinct| SummaryKind::List { n: usize::from(n), newest, distinct };
+        let tally = |limit: u32, listed| SummaryKind::Tally { limit: limit as usize, listed };
         Some(match function {
             Function::FirstN(n) => list(n, false, false),
             Function::LastN(n) => list(n, true, false),
             Function::FirstDistinct(n) => list(n, false, true),
             Function::LastDistinct(n) => list(n, true, true),
-            Function::CountDistinct { limit } => SummaryKind::Tally { limit: limit as usize, counts: false },
-            Function::TopK { limit, .. } | Function::Histogram { limit } => {
-                SummaryKind::Tally { limit: limit as usize, counts: true }
-            }
+            Function::CountDistinct { limit } => tally(limit, Listed::Number),
+            Function::TopK { k, limit } => tally(limit, Listed::Top(usize::from(k))),
+            Function::Histogram { limit } => tally(limit, Listed::All),
             Function::ApproxCountDistinct { precision } => SummaryKind::Registers { precision },
             Function::ApproxPercentile { percentile, .. } => SummaryKind::Ranks { percentiles: vec![percentile] },
             Function::DecayedSum { half_life } => SummaryKind::Decay { half_life },
@@ -76,9 +87,9 @@ impl SummaryKind {
                 *n = (*n).max(*more);
                 true
             }
-            (Tally { limit, counts }, Tally { limit: more, counts: counted }) => {
+            (Tally { limit, listed }, Tally { limit: more, listed: others }) => {
                 *limit = (*limit).max(*more);
-                *counts |= counted;
+                *listed = (*listed).max(*others);
                 true
             }
             (Ranks { percentiles }, Ranks { percentiles: more }) => {

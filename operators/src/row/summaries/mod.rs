@@ -43,7 +43,7 @@ impl Folded {
             SummaryKind::List { n, newest, distinct } => {
                 Folded::List(list::ListFold::new(*n, *newest, *distinct, data_type))
             }
-            SummaryKind::Tally { limit, counts } => Folded::Tally(tally::TallyFold::new(*limit, *counts, data_type)),
+            SummaryKind::Tally { limit, listed } => Folded::Tally(tally::TallyFold::new(*limit, *listed, data_type)),
             SummaryKind::Registers { precision } => Folded::Registers(registers::RegistersFold::new(*precision)),
             SummaryKind::Ranks { percentiles } => Folded::Ranks(ranks::RanksFold::new(percentiles.clone())),
             SummaryKind::Decay { half_life } => Folded::Decay(decay::DecayFold::new(*half_life)),
@@ -99,7 +99,7 @@ impl Folded {
             | (Folded::List(fold), Function::FirstDistinct(n))
             | (Folded::List(fold), Function::LastDistinct(n)) => Ok(fold.value(usize::from(n), heap)),
             (Folded::Tally(fold), Function::CountDistinct { limit }) => {
-                Ok(Value::Int64(fold.entries(limit, heap)?.len() as i64))
+                Ok(Value::Int64(fold.distinct(limit, heap)? as i64))
             }
             (Folded::Tally(fold), Function::Histogram { limit }) => {
                 Ok(map_of(fold.entries(limit, heap)?, fold.data_type(), heap))

@@ -7,22 +7,25 @@ use freshet_config::value::DataType;
 use super::super::codec::Bytes;
 use super::super::fold::compare;
 use super::NoAnswer;
+use crate::summary::Listed;
 
 #[derive(Clone, Debug)]
 pub(in super::super) struct TallyFold {
     limit: usize,
-    counts: bool,
+    listed: Listed,
     data_type: DataType,
     /// More distinct values than the limit were seen: the entries are given up.
     over: bool,
+    /// Distinct values of the core that are not listed: no single event has them, and none is among the most frequent.
+    unlisted: u64,
     /// Words and counts; the first `merged` ascend by value and are distinct.
     entries: Vec<(u64, u64)>,
     merged: usize,
 }
 
 impl TallyFold {
-    pub fn new(limit: usize, counts: bool, data_type: DataType) -> TallyFold {
-        TallyFold { limit, counts, data_type, over: false, entries: Vec::new(), merged: 0 }
+    pub fn new(limit: usize, listed: Listed, data_type: DataType) -> TallyFold {
+        TallyFold { limit, listed, data_type, over: false, unlisted: 0, entries: Vec::new(), merged: 0 }
     }
 
     pub fn data_type(&self) -> DataType {
@@ -31,19 +34,23 @@ impl TallyFold {
 
     pub fn reset(&mut self) {
         self.over = false;
+        self.unlisted = 0;
         self.entries.clear();
         self.merged = 0;
     }
 
-    /// `0` when the core has more values than the limit, else their number and one, and the values.
+    /// `0` when the core has more values than the limit, else their number and one, the number of those listed, and these:
+    /// with their counts, where anyone asks for these.
     pub fn read(&mut self, bytes: &mut Bytes) -> Option<()> {
-        let Some(values) = bytes.count()?.checked_sub(1) else {
+        let Some(values) = bytes.varint()?.checked_sub(1) else {
             self.over = true;
             return Some(());
         };
-        for _ in 0..values {
+        let listed = bytes.count()?;
+        self.unlisted = values.checked_sub(listed as u64)?;
+        for _ in 0..listed {
             let word = bytes.word(self.data_type)?;
-            let count = if self.counts { bytes.varint()? } else { 1 };
+            let count = if self.listed == Listed::Number { 1 } else { bytes.varint()? };
             self.entries.push((word, count));
         }
         Some(())
@@ -64,11 +71,17 @@ impl TallyFold {
         }
     }
 
-    /// Values and counts, ascending by value; no answer when there are more than `limit`.
+    /// How many distinct values there are; no answer when there are more than `limit`.
+    pub fn distinct(&self, limit: u32, heap: &[u8]) -> Result<u64, NoAnswer> {
+        Ok(self.unlisted + self.entries(limit, heap)?.len() as u64)
+    }
+
+    /// Values listed and their counts, ascending by value; no answer when there are more than `limit` values.
     pub fn entries(&self, limit: u32, heap: &[u8]) -> Result<Vec<(u64, u64)>, NoAnswer> {
         let mut entries = self.entries.clone();
         merge(&mut entries, self.data_type, heap);
-        if self.over || entries.len() > limit as usize { Err(NoAnswer) } else { Ok(entries) }
+        let distinct = self.unlisted.saturating_add(entries.len() as u64);
+        if self.over || distinct > u64::from(limit) { Err(NoAnswer) } else { Ok(entries) }
     }
 }
 

@@ -105,10 +105,13 @@ impl Dense {
         if self.derived[window.rows] == 0 {
             return;
         }
-        let (leaving, to) = (self.derived[layout.leaving(w)], self.derived[layout.pending(window.edge)]);
-        let enters = self.first_since(layout, to, layout.upper(window.edge, self.then)) as u64;
-        let others = leaving - self.derived[layout.current(w)] + enters - to;
-        let core = CoreSlices { from: leaving as usize, to: to as usize, others: others as usize };
+        let to = self.derived[layout.pending(window.edge)];
+        let core = CoreSlices {
+            oldest: self.derived[layout.current(w)] as usize,
+            from: self.derived[layout.leaving(w)] as usize,
+            to: to as usize,
+            end: self.first_since(layout, to, layout.upper(window.edge, self.then)),
+        };
         let lower = layout.lower(w, self.then);
         if let Some(summaries) = &mut self.summaries {
             let slices = Slices { layout, words: &self.slices };

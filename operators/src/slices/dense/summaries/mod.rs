@@ -89,13 +89,20 @@ impl<'a> Slices<'a> {
     }
 }
 
-/// The slices of a window's core: numbers of the first, and of the first after it. And how many others may count in the
-/// window before the lease ends.
+/// The slices that count in a window before the lease ends, by number: those that leave, the core, those that enter.
 #[derive(Clone, Copy)]
 pub(super) struct CoreSlices {
+    pub oldest: usize,
     pub from: usize,
     pub to: usize,
-    pub others: usize,
+    pub end: usize,
+}
+
+impl CoreSlices {
+    /// Those that are not of the core.
+    pub fn others(&self) -> impl Iterator<Item = usize> {
+        (self.oldest..self.from).chain(self.to..self.end)
+    }
 }
 
 fn addend_of(layout: &Layout, summary: &SummaryPlan, slice: &[u64]) -> Option<Addend> {
@@ -248,15 +255,16 @@ impl Summaries {
                 *written;
             let summary = &layout.plan.summaries[summary];
             let data_type = layout.columns[summary.column].data_type;
+            let others = || core.others().filter_map(|i| addend_of(layout, summary, slices.get(i))).map(|a| a.word);
             match *written {
                 Written::Edge { part, .. } => match &self.edges[part] {
                     OfEdge::Recent(recent) => put_list(data_type, recent.since(lower), strings, row),
                     OfEdge::Best(best) => best.write(layout, summary, lower, strings, row),
                 },
                 Written::Window { part, .. } => match &mut self.windows[part] {
-                    OfWindow::Tally(tally) => tally.write(summary, data_type, strings, row),
-                    OfWindow::Registers(registers) => registers.write(row),
-                    OfWindow::Ranked(ranked) => ranked.write(summary, core.others as u64, row),
+                    OfWindow::Tally(tally) => tally.write(summary, data_type, others(), strings, row),
+                    OfWindow::Registers(registers) => registers.write(others(), row),
+                    OfWindow::Ranked(ranked) => ranked.write(summary, core.others().count() as u64, row),
                     OfWindow::Decays(decays) => decays.write(row),
                     OfWindow::Oldest(oldest) => {
                         oldest.fill(slices, summary.column, core);

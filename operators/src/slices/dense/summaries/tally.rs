@@ -1,7 +1,8 @@
 //! A multiset of words: how often each occurs in a core.
 //!
 //! Law: counts are exact for however many values there are, at most one per slice; only what is written is limited. So a
-//! window that held too many values answers again when enough of them have left.
+//! window that held too many values answers again when enough of them have left. A row lists the values that its reader
+//! may have to tell apart: those of the single events it will add, and those that [`Listed`] asks for.
 
 use freshet_config::value::DataType;
 use hashbrown::HashMap;
@@ -10,7 +11,7 @@ use super::super::super::layout::order_word;
 use super::super::super::strings::Strings;
 use super::super::write::put_value;
 use crate::row::codec::RowBuffer;
-use crate::summary::{SummaryKind, SummaryPlan};
+use crate::summary::{Listed, SummaryKind, SummaryPlan};
 
 /// Few words stand in a sorted list, many in a map.
 #[derive(Default)]
@@ -19,7 +20,7 @@ pub(super) struct Tally {
     many: Option<Box<HashMap<u64, u32>>>,
 }
 
-const MOST_FEW: usize = 512;
+const MOST_FEW: usize = 128;
 
 impl Tally {
     /// Adds a word; gives how often it was there before.
@@ -85,20 +86,50 @@ impl Tally {
         }
     }
 
-    pub fn write(&self, summary: &SummaryPlan, data_type: DataType, strings: &Strings, row: &mut RowBuffer) {
-        let SummaryKind::Tally { limit, counts } = summary.kind else { return };
+    fn count(&self, word: u64) -> u32 {
+        match &self.many {
+            None => self.few.binary_search_by_key(&word, |(known, _)| *known).map_or(0, |at| self.few[at].1),
+            Some(many) => many.get(&word).copied().unwrap_or(0),
+        }
+    }
+
+    /// Writes the tally for a reader that adds events with the words `others`.
+    pub fn write(
+        &self,
+        summary: &SummaryPlan,
+        data_type: DataType,
+        others: impl Iterator<Item = u64>,
+        strings: &Strings,
+        row: &mut RowBuffer,
+    ) {
+        let SummaryKind::Tally { limit, listed } = summary.kind else { return };
         if self.len() > limit {
             return row.varint(0);
         }
-        let mut entries = self.entries();
-        match data_type {
-            DataType::String => entries.sort_unstable_by(|a, b| strings.compare(a.0, b.0)),
-            _ => entries.sort_unstable_by_key(|(word, _)| order_word(*word, data_type)),
+        let ascending = |a: u64, b: u64| match data_type {
+            DataType::String => strings.compare(a, b),
+            _ => order_word(a, data_type).cmp(&order_word(b, data_type)),
+        };
+        let mut entries = match listed {
+            Listed::Number => Vec::new(),
+            Listed::Top(_) | Listed::All => self.entries(),
+        };
+        if let Listed::Top(k) = listed
+            && entries.len() > k
+        {
+            entries.select_nth_unstable_by(k, |a, b| b.1.cmp(&a.1).then_with(|| ascending(a.0, b.0)));
+            entries.truncate(k);
         }
-        row.varint(entries.len() as u64 + 1);
+        if listed != Listed::All {
+            entries.extend(others.map(|word| (word, self.count(word))).filter(|(_, count)| *count > 0));
+        }
+        entries.sort_unstable_by(|a, b| ascending(a.0, b.0));
+        entries.dedup();
+        row.varint(self.len() as u64 + 1);
+        row.varint(entries.len() as u64);
         for (word, count) in entries {
             put_value(data_type, word, strings, row);
-            if counts {
+            if listed != Listed::Number {
                 row.varint(u64::from(count));
             }
         }
