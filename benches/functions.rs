@@ -1,5 +1,5 @@
 //! What each function costs: alone, and beside the five aggregates of Q1, over the same three windows; through the real
-//! graph, rows into the memory store.
+//! graph, rows into the memory store. Then what a sketch in one view costs another view.
 //!
 //! `cargo bench --bench functions -- [EVENTS] [WORKERS] [NAME]` (2 million events and two workers when not given; NAME
 //! picks the functions whose name holds it).
@@ -7,26 +7,19 @@
 #[allow(dead_code, reason = "each benchmark takes its part of the workload")]
 mod workload;
 
-use std::hint::black_box;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
 
-use freshet_config::time::{EventTime, Span};
-use freshet_config::value::{Value, encode_key};
-use freshet_connectors::store::OnlineStore;
 use freshet_engine::plan::Plan;
-use freshet_operators::row::Reader;
 
-use workload::graph::{EPOCH_US, Outcome, grouped, run};
+use workload::graph::{EPOCH_US, grouped, run};
+use workload::reader::reader_ns;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const BATCH_ROWS: usize = 8192;
 const WINDOWS: &str = "[10m, 1h, 24h]";
-/// Keys that the reader is timed on, spread over the key space: hot and silent ones.
-const KEYS_READ: usize = 100_000;
 
 /// The five aggregates of Q1.
 const Q1: [&str; 5] =
@@ -58,47 +51,63 @@ const FUNCTIONS: [(&str, &str); 22] = [
     ("mean by country", "fn: mean, of: amount, by: country"),
 ];
 
-fn definitions(mode: &str, aggregates: &[&str]) -> String {
-    let lines: Vec<String> = aggregates
-        .iter()
-        .enumerate()
-        .map(|(i, aggregate)| format!("      - {{name: a{i}, {aggregate}, windows: {WINDOWS}}}\n"))
-        .collect();
+/// A view per list of aggregates.
+fn definitions(mode: &str, views: &[&[&str]]) -> String {
+    let view = |(v, aggregates): (usize, &&[&str])| {
+        let lines = aggregates.iter().enumerate();
+        let lines = lines.map(|(i, aggregate)| format!("      - {{name: a{i}, {aggregate}, windows: {WINDOWS}}}\n"));
+        let head =
+            format!("  - name: v{v}\n    source: transactions\n    entity: card\n    mode: {mode}\n    aggregates:\n");
+        head + &lines.collect::<String>()
+    };
+    let lists: Vec<String> = (0..views.len()).map(|v| format!("\"v{v}.*\"")).collect();
     format!(
         "sources:\n  - name: transactions\n    history: {{parquet: {{path: events.parquet}}}}\n    \
          schema: {{card_id: int64, amount: float64, ts: timestamp, merchant_id: int64, country: string}}\n    \
          event_time: ts\n\
          entities:\n  - {{name: card, keys: {{card_id: int64}}}}\n\
-         views:\n  - name: card\n    source: transactions\n    entity: card\n    mode: {mode}\n    aggregates:\n{}\
-         services:\n  - {{name: s, features: [\"card.*\"]}}\n",
-        lines.concat()
+         views:\n{}services:\n  - {{name: s, features: [{}]}}\n",
+        views.iter().enumerate().map(view).collect::<String>(),
+        lists.join(", ")
     )
 }
 
-fn compiled(mode: &str, aggregates: &[&str]) -> Result<Arc<Plan>, String> {
-    let files = [("functions.yaml".to_string(), definitions(mode, aggregates))];
+fn compiled(mode: &str, views: &[&[&str]]) -> Result<Arc<Plan>, String> {
+    let files = [("functions.yaml".to_string(), definitions(mode, views))];
     let definitions = freshet_config::parse(&files).map_err(|errors| errors.to_string())?;
     Plan::compile(definitions, Path::new(".")).map(Arc::new).map_err(|errors| errors.to_string())
 }
 
-/// Nanoseconds to read all features of a key, over hot and silent keys alike, rows in the cache or not.
-fn reader_ns(plan: &Plan, outcome: &Outcome) -> f64 {
-    let OnlineStore::Memory(store) = &*outcome.store else { return f64::NAN };
-    let at = EventTime::from_micros(workload::START_US + workload::SPAN_US) + Span::from_secs(1);
-    let mut readers: Vec<Reader> = plan.views.iter().map(|view| Reader::new(view)).collect();
-    let (mut key, mut values, mut found) = (Vec::new(), Vec::new(), 0u64);
-    let begin = Instant::now();
-    for card in 0..KEYS_READ {
-        key.clear();
-        encode_key(&[Value::Int64(card as i64)], &mut key).expect("an integer is a key");
-        for (view, (plan, reader)) in plan.views.iter().zip(&mut readers).enumerate() {
-            values.clear();
-            found += u64::from(
-                store.get(view, &key, |row| reader.read(plan, Some(row), at, black_box(&mut values))).is_some(),
-            );
-        }
-    }
-    begin.elapsed().as_nanos() as f64 / found.max(1) as f64 * plan.views.len() as f64
+/// Seconds of processor time that this process has used.
+fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // Behind the name, which may hold anything: user and system time are the 12th and 13th, in hundredths of a second.
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = |i: usize| fields.get(i).and_then(|field| field.parse::<f64>().ok()).unwrap_or(f64::NAN);
+    (ticks(11) + ticks(12)) / 100.0
+}
+
+/// What Q1 costs beside another view, in processor time: beside one that counts, and beside the same with a sketch. By
+/// difference, since the views of an entity share a pass over the events; the least of three runs each.
+fn isolation(batches: &[(i64, arrow::array::RecordBatch)], workers: usize) {
+    let least = |views: &[&[&str]]| {
+        let plan = compiled("continuous", views).unwrap_or_else(|errors| panic!("{errors}"));
+        let run = |_| {
+            let epochs = grouped(batches, workers);
+            let begin = cpu_seconds();
+            drop(run(&plan, workers, epochs.into_iter()));
+            cpu_seconds() - begin
+        };
+        (0..3).map(run).fold(f64::INFINITY, f64::min)
+    };
+    let (plain, sketch) = (["fn: count"], ["fn: count", "fn: approx_count_distinct, precision: 8, of: merchant_id"]);
+    let beside_plain = least(&[&Q1, &plain]) - least(&[&plain]);
+    let beside_sketch = least(&[&Q1, &sketch]) - least(&[&sketch]);
+    println!(
+        "Q1 beside a view that counts: {beside_plain:.2} CPU s; beside the same with a sketch: {beside_sketch:.2} CPU s \
+         ({:+.1} %)",
+        100.0 * (beside_sketch / beside_plain - 1.0)
+    );
 }
 
 fn main() {
@@ -111,8 +120,8 @@ fn main() {
         workload::machine()
     );
     println!(
-        "{:<26} {:<12} {:<6} {:>12} {:>12} {:>12} {:>10}",
-        "function", "mode", "beside", "M events/s", "state B/key", "stored B/key", "reader ns"
+        "{:<26} {:<12} {:<6} {:>12} {:>12} {:>12} {:>10} {:>14}",
+        "function", "mode", "beside", "M events/s", "state B/key", "stored B/key", "reader ns", "get + read ns"
     );
     let batches = workload::batches(events, BATCH_ROWS, EPOCH_US, 7);
     for (mode_name, mode) in [("continuous", "continuous"), ("interval 1m", "{interval: 1m}")] {
@@ -120,17 +129,20 @@ fn main() {
             for beside in [false, true] {
                 let mut aggregates = vec![aggregate];
                 aggregates.extend(Q1.iter().filter(|_| beside));
-                let plan = compiled(mode, &aggregates).unwrap_or_else(|errors| panic!("{name}: {errors}"));
+                let plan = compiled(mode, &[&aggregates]).unwrap_or_else(|errors| panic!("{name}: {errors}"));
                 let outcome = run(&plan, workers, grouped(&batches, workers).into_iter());
+                let (reader_ns, get_ns) = reader_ns(&plan, &outcome);
                 println!(
-                    "{name:<26} {mode_name:<12} {:<6} {:>12.2} {:>12} {:>12} {:>10.0}",
+                    "{name:<26} {mode_name:<12} {:<6} {:>12.2} {:>12} {:>12} {reader_ns:>10.0} {get_ns:>14.0}",
                     if beside { "Q1" } else { "-" },
                     events as f64 / outcome.seconds / 1e6,
                     outcome.state_bytes / outcome.keys.max(1),
                     outcome.stored_bytes / outcome.keys.max(1),
-                    reader_ns(&plan, &outcome),
                 );
             }
         }
+    }
+    if wanted.is_empty() || wanted == "isolation" {
+        isolation(&batches, workers);
     }
 }

@@ -14,6 +14,7 @@ use freshet_engine::plan::Plan;
 use freshet_operators::project::SourceBatch;
 
 use workload::graph::{EPOCH_US, Outcome, grouped, run, source_batch};
+use workload::reader::reader_ns;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -76,9 +77,11 @@ fn from_parquet<'a>(
     })
 }
 
-fn report(name: &str, events: usize, outcome: &Outcome) {
+fn report(name: &str, events: usize, plan: &Plan, outcome: &Outcome) {
+    let (reader_ns, get_ns) = reader_ns(plan, outcome);
     println!(
-        "{name:<28} {:>6.2} M events/s  {:>6.2} s  {:.3} rows/event  {:>4} B state/key  {:>4} B stored/key  {} keys",
+        "{name:<28} {:>6.2} M events/s  {:>6.2} s  {:.3} rows/event  {:>4} B state/key  {:>4} B stored/key  {} keys  \
+         reading 15 values {reader_ns:.0} ns, with the store's lookup {get_ns:.0} ns",
         events as f64 / outcome.seconds / 1e6,
         outcome.seconds,
         outcome.rows as f64 / events as f64,
@@ -110,8 +113,8 @@ fn main() {
         let source = definitions.sources[0].clone();
         let plan = Arc::new(Plan::compile(definitions, directory.path()).unwrap_or_else(|e| panic!("{e}")));
         let epochs = grouped(&batches, workers);
-        report(&format!("{name}, decoded"), events, &run(&plan, workers, epochs.into_iter()));
+        report(&format!("{name}, decoded"), events, &plan, &run(&plan, workers, epochs.into_iter()));
         let files = EventFiles::open(&source, directory.path()).expect("the file just written");
-        report(&format!("{name}, parquet"), events, &run(&plan, workers, from_parquet(files, events, workers)));
+        report(&format!("{name}, parquet"), events, &plan, &run(&plan, workers, from_parquet(files, events, workers)));
     }
 }

@@ -28,8 +28,18 @@ pub struct Outcome {
     pub store: Arc<OnlineStore>,
 }
 
-/// Feeds epochs as fast as the workers take them.
+/// Feeds epochs of a minute as fast as the workers take them.
 pub fn run(plan: &Arc<Plan>, workers: usize, epochs: impl Iterator<Item = (i64, Vec<SourceBatch>)>) -> Outcome {
+    run_epochs(plan, workers, EPOCH_US, epochs)
+}
+
+/// The same with epochs of another length.
+pub fn run_epochs(
+    plan: &Arc<Plan>,
+    workers: usize,
+    epoch_us: i64,
+    epochs: impl Iterator<Item = (i64, Vec<SourceBatch>)>,
+) -> Outcome {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let store = Arc::new(OnlineStore::Memory(MemoryStore::new(plan.views.len())));
     let ledger = Arc::new(Ledger::open(directory.path()).expect("a ledger"));
@@ -46,7 +56,7 @@ pub fn run(plan: &Arc<Plan>, workers: usize, epochs: impl Iterator<Item = (i64, 
     let begin = Instant::now();
     let (mut sent, mut finished) = (0, 0);
     for (epoch, batches) in epochs {
-        let instant = EventTime::from_micros(START_US + (epoch + 1) * EPOCH_US);
+        let instant = EventTime::from_micros(START_US + (epoch + 1) * epoch_us);
         let number = Epoch::from_micros(instant.micros() as u64);
         let mut parts: Vec<Vec<(usize, SourceBatch)>> = (0..workers).map(|_| Vec::new()).collect();
         for (i, batch) in batches.into_iter().enumerate() {

@@ -1,6 +1,7 @@
 //! The Q1 workload: card transactions over three days, skewed keys, a few late; made from a seed, the same every run.
 
 pub mod graph;
+pub mod reader;
 
 use std::sync::Arc;
 
@@ -111,14 +112,26 @@ impl Columns {
 /// `events` events in order of arrival, in batches of `batch` rows that never cross a multiple of `epoch_us`; each with
 /// the number of its epoch.
 pub fn batches(events: usize, batch: usize, epoch_us: i64, seed: u64) -> Vec<(i64, RecordBatch)> {
+    batches_over(SPAN_US, CARDS, events, batch, epoch_us, seed)
+}
+
+/// The same over another span of time and another number of cards.
+pub fn batches_over(
+    span_us: i64,
+    cards: usize,
+    events: usize,
+    batch: usize,
+    epoch_us: i64,
+    seed: u64,
+) -> Vec<(i64, RecordBatch)> {
     let mut random = Random::new(seed);
-    let cards = Ranks::new(CARDS, &mut random);
+    let cards = Ranks::new(cards, &mut random);
     let merchants = Ranks::new(MERCHANTS, &mut random);
     let mut out = Vec::new();
     let mut columns = Columns::default();
     let mut current = 0;
     for i in 0..events {
-        let arrival = (i as i128 * SPAN_US as i128 / events as i128) as i64;
+        let arrival = (i as i128 * span_us as i128 / events as i128) as i64;
         let epoch = arrival / epoch_us;
         if !columns.times.is_empty() && (epoch != current || columns.times.len() == batch) {
             out.push((current, columns.finish()));

@@ -1,7 +1,9 @@
 //! The embedded store: every row in this process's memory, read and overwritten in place under a short lock.
 //!
 //! Nothing is kept on disk: the engine fills the store again at start. A reader sees a whole row of one epoch or of
-//! another, never a mixture, since rows are read and written under the lock of their shard.
+//! another, never a mixture, since rows are read and written under the lock of their shard. A batch is written shard by
+//! shard: what it finds in memory is asked for row after row before the first is written, for waiting on memory is most of
+//! the work.
 
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,8 +18,8 @@ use super::{Lookup, StoreError, StoreStats};
 /// What a user sets to bound the store.
 pub const BUDGET_SETTING: &str = "store.memory";
 
-/// Enough that a reader practically never waits for the writer. A power of two.
-const SHARDS: usize = 1024;
+/// Enough that a reader hardly ever waits for a writer, and so few that a batch has several rows for each. A power of two.
+const SHARDS: usize = 64;
 /// The table of a shard takes its bucket from the lowest bits of a hash and its tag from the highest seven, so the
 /// shard is chosen by bits of neither.
 const SHARD_SHIFT: u32 = 40;
@@ -79,11 +81,19 @@ impl MemoryStore {
     }
 
     /// Writes a batch. A row of an older epoch than the stored one is passed over, one of the same epoch replaces it.
-    /// After an error the rows before the refused one are written.
+    /// After an error some of the other rows are written.
     pub fn upsert(&self, batch: &RowBatch) -> Result<(), StoreError> {
         let view = self.checked_view(batch.view)?;
-        for (key, row) in batch.iter() {
-            self.put(view, key, batch.epoch, row)?;
+        let rows = ByShard::new(batch.iter().map(|(key, row)| Row { hash: self.hash(view, key), key, row }));
+        let mut busy = Vec::new();
+        for (shard, rows) in rows.groups() {
+            match self.shards[shard].0.try_write() {
+                Ok(mut table) => self.put_all(&mut table, view, batch.epoch, rows)?,
+                Err(_) => busy.push((shard, rows)),
+            }
+        }
+        for (shard, rows) in busy {
+            self.put_all(&mut self.write(shard), view, batch.epoch, rows)?;
         }
         Ok(())
     }
@@ -93,7 +103,7 @@ impl MemoryStore {
     pub fn get<R>(&self, view: usize, key: &[u8], read: impl FnOnce(&[u8]) -> R) -> Option<R> {
         let view = u32::try_from(view).ok()?;
         let hash = self.hash(view, key);
-        let shard = self.read(hash);
+        let shard = self.read(shard_of(hash));
         shard.find(hash, |entry| entry.is(view, key)).map(|entry| read(entry.row()))
     }
 
@@ -117,13 +127,28 @@ impl MemoryStore {
         known.ok_or(StoreError::NoView { view, views: self.views })
     }
 
-    fn put(&self, view: u32, key: &[u8], epoch: Epoch, row: &[u8]) -> Result<(), StoreError> {
-        let hash = self.hash(view, key);
-        let mut shard = self.write(hash);
-        match shard.find_mut(hash, |entry| entry.is(view, key)) {
-            Some(entry) => self.replace(entry, epoch, row),
-            None => self.insert(&mut shard, hash, view, key, epoch, row),
+    /// Writes rows of one shard.
+    fn put_all(
+        &self,
+        table: &mut HashTable<Entry>,
+        view: u32,
+        epoch: Epoch,
+        rows: &[Row<'_>],
+    ) -> Result<(), StoreError> {
+        if rows.len() > 1 {
+            for row in rows {
+                // Whatever seems to be the entry: it is looked at properly below, and is in the cache then.
+                let likely = table.find(row.hash, |_| true);
+                std::hint::black_box(likely.and_then(|entry| entry.bytes.first().copied()));
+            }
         }
+        for Row { hash, key, row } in rows {
+            match table.find_mut(*hash, |entry| entry.is(view, key)) {
+                Some(entry) => self.replace(entry, epoch, row)?,
+                None => self.insert(table, *hash, view, key, epoch, row)?,
+            }
+        }
+        Ok(())
     }
 
     fn replace(&self, entry: &mut Entry, epoch: Epoch, row: &[u8]) -> Result<(), StoreError> {
@@ -190,13 +215,54 @@ impl MemoryStore {
     // A lock is poisoned by a panic while writing; nothing between two steps of a write can panic but an allocation,
     // and that aborts. Every row is therefore whole.
     #[inline]
-    fn read(&self, hash: u64) -> RwLockReadGuard<'_, HashTable<Entry>> {
-        self.shards[shard_of(hash)].0.read().unwrap_or_else(PoisonError::into_inner)
+    fn read(&self, shard: usize) -> RwLockReadGuard<'_, HashTable<Entry>> {
+        self.shards[shard].0.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     #[inline]
-    fn write(&self, hash: u64) -> RwLockWriteGuard<'_, HashTable<Entry>> {
-        self.shards[shard_of(hash)].0.write().unwrap_or_else(PoisonError::into_inner)
+    fn write(&self, shard: usize) -> RwLockWriteGuard<'_, HashTable<Entry>> {
+        self.shards[shard].0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A row of a batch.
+#[derive(Clone, Copy)]
+struct Row<'a> {
+    hash: u64,
+    key: &'a [u8],
+    row: &'a [u8],
+}
+
+/// The rows of a batch by shard, those of one shard in the batch's order.
+struct ByShard<'a> {
+    rows: Vec<Row<'a>>,
+    /// Where the rows of a shard end.
+    ends: [u32; SHARDS],
+}
+
+impl<'a> ByShard<'a> {
+    fn new(rows: impl Iterator<Item = Row<'a>>) -> ByShard<'a> {
+        let rows: Vec<Row<'a>> = rows.collect();
+        let mut ends = [0u32; SHARDS];
+        rows.iter().for_each(|row| ends[shard_of(row.hash)] += 1);
+        let mut sum = 0;
+        for end in &mut ends {
+            sum += std::mem::replace(end, sum);
+        }
+        let mut sorted = rows.clone();
+        for row in rows {
+            let end = &mut ends[shard_of(row.hash)];
+            sorted[*end as usize] = row;
+            *end += 1;
+        }
+        ByShard { rows: sorted, ends }
+    }
+
+    /// Shards that have rows, with these.
+    fn groups(&self) -> impl Iterator<Item = (usize, &[Row<'a>])> {
+        let mut from = 0;
+        let groups = self.ends.iter().map(move |end| std::mem::replace(&mut from, *end as usize)..*end as usize);
+        groups.enumerate().filter(|(_, range)| !range.is_empty()).map(|(shard, range)| (shard, &self.rows[range]))
     }
 }
 

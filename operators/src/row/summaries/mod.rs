@@ -25,7 +25,7 @@ use crate::view::ViewPlan;
 pub(super) enum Folded {
     List(list::ListFold),
     Tally(tally::TallyFold),
-    Registers(registers::RegistersFold),
+    Registers(Box<registers::RegistersFold>),
     Ranks(ranks::RanksFold),
     Decay(decay::DecayFold),
     By(best::ByFold),
@@ -44,7 +44,9 @@ impl Folded {
                 Folded::List(list::ListFold::new(*n, *newest, *distinct, data_type))
             }
             SummaryKind::Tally { limit, listed } => Folded::Tally(tally::TallyFold::new(*limit, *listed, data_type)),
-            SummaryKind::Registers { precision } => Folded::Registers(registers::RegistersFold::new(*precision)),
+            SummaryKind::Registers { precision } => {
+                Folded::Registers(Box::new(registers::RegistersFold::new(*precision)))
+            }
             SummaryKind::Ranks { percentiles } => Folded::Ranks(ranks::RanksFold::new(percentiles.clone())),
             SummaryKind::Decay { half_life } => Folded::Decay(decay::DecayFold::new(*half_life)),
             SummaryKind::By { order, greatest } => {
