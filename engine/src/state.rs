@@ -26,7 +26,7 @@ pub struct Figures {
     /// Everything before it is readable.
     pub frontier: Epoch,
     pub epochs: u64,
-    /// Why a source does not get on at the moment.
+    /// Which sources and dimensions do not get on at the moment, and why.
     pub trouble: Option<String>,
     /// Why the engine has stopped writing.
     pub failed: Option<String>,
@@ -80,7 +80,6 @@ pub struct ReaderGauge {
     pub log_offset: AtomicU64,
     /// `u64::MAX`: unknown.
     pub lag: AtomicU64,
-    pub trouble: Mutex<Option<String>>,
 }
 
 /// Shared by the coordinator, the readers and whoever asks.
@@ -93,6 +92,8 @@ pub struct Shared {
     pub stats: SharedStats,
     ready: AtomicBool,
     taken: Vec<AtomicU64>,
+    /// By input, why it does not get on.
+    troubles: Mutex<BTreeMap<String, String>>,
     progress: Mutex<Progress>,
 }
 
@@ -120,6 +121,7 @@ impl Shared {
             stats,
             ready: AtomicBool::new(false),
             taken: (0..pipelines).map(|_| AtomicU64::new(0)).collect(),
+            troubles: Mutex::default(),
             progress: Mutex::new(Progress {
                 frontier: Epoch::default(),
                 epochs: 0,
@@ -192,8 +194,20 @@ impl Shared {
         Figures { sources: self.sources(), ..figures }
     }
 
-    fn trouble(&self) -> Option<String> {
-        self.readers.iter().find_map(|r| r.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    /// Notes why an input does not get on, or that it does. `kind` is what it is in the definitions; names are unique.
+    pub(crate) fn set_trouble(&self, kind: &str, name: &str, trouble: Option<String>) {
+        let mut troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
+        match trouble {
+            Some(reason) => _ = troubles.insert(name.to_string(), format!("{kind} `{name}`: {reason}; trying again")),
+            None => _ = troubles.remove(name),
+        }
+    }
+
+    /// Which inputs do not get on at the moment, and why.
+    pub fn trouble(&self) -> Option<String> {
+        let troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
+        let all: Vec<&str> = troubles.values().map(String::as_str).collect();
+        (!all.is_empty()).then(|| all.join(", "))
     }
 
     fn views(&self) -> Vec<ViewFigures> {
