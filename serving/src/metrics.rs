@@ -93,6 +93,12 @@ impl ThreadMetrics {
         }
     }
 
+    /// Counts a request that was refused before there was more of it than bytes.
+    pub fn unread(&self, status: u16, now: Instant) {
+        let (route, service, elapsed) = (Route::Unknown, None, Duration::ZERO);
+        self.record(&Finished { route, service, status, elapsed, rows_read: 0, rows_found: 0 }, now);
+    }
+
     /// Counts work refused for want of room.
     pub fn shed(&self, reason: &'static str) {
         *self.figures().shed.entry(reason).or_default() += 1;
