@@ -60,6 +60,7 @@ pub struct SourceFigures {
     pub position_lag: Option<u64>,
 }
 
+/// A view of the definitions' author, whatever parts it is computed in; a key counts once per part that has it.
 #[derive(Clone, Debug, Default)]
 pub struct ViewFigures {
     pub name: String,
@@ -69,7 +70,9 @@ pub struct ViewFigures {
     pub rows_written: u64,
     pub expired_on_arrival: u64,
     /// Keys with more categories than are allowed.
-    pub keys_over_limit: u64,
+    pub keys_over_category_limit: u64,
+    /// Dense keys with a window of more distinct values than some function may count.
+    pub keys_over_value_limit: u64,
 }
 
 /// Counters of one pipeline's reader, published by its thread.
@@ -212,8 +215,17 @@ impl Shared {
 
     fn views(&self) -> Vec<ViewFigures> {
         let workers = self.stats.lock().unwrap_or_else(PoisonError::into_inner);
-        let views = self.plan.definitions.views.iter().enumerate();
-        views.map(|(index, view)| view_figures(&view.name, index, &workers)).collect()
+        let mut views: Vec<ViewFigures> = Vec::new();
+        // Parts of a view stand one after the other.
+        for (index, view) in self.plan.definitions.views.iter().enumerate() {
+            if views.last().is_none_or(|last| last.name != view.served_as) {
+                views.push(ViewFigures { name: view.served_as.clone(), ..ViewFigures::default() });
+            }
+            if let Some(figures) = views.last_mut() {
+                workers.iter().filter_map(|views| views.get(&index)).for_each(|stats| figures.add(stats));
+            }
+        }
+        views
     }
 
     fn sources(&self) -> Vec<SourceFigures> {
@@ -243,15 +255,14 @@ impl Shared {
     }
 }
 
-fn view_figures(name: &str, index: usize, workers: &[BTreeMap<usize, ViewStats>]) -> ViewFigures {
-    let mut figures = ViewFigures { name: name.to_string(), ..ViewFigures::default() };
-    for stats in workers.iter().filter_map(|views| views.get(&index)) {
-        figures.keys += stats.keys;
-        figures.dense_keys += stats.dense_keys;
-        figures.state_bytes += stats.state_bytes;
-        figures.rows_written += stats.rows;
-        figures.expired_on_arrival += stats.expired_on_arrival;
-        figures.keys_over_limit += stats.keys_over_limit;
+impl ViewFigures {
+    fn add(&mut self, stats: &ViewStats) {
+        self.keys += stats.keys;
+        self.dense_keys += stats.dense_keys;
+        self.state_bytes += stats.state_bytes;
+        self.rows_written += stats.rows;
+        self.expired_on_arrival += stats.expired_on_arrival;
+        self.keys_over_category_limit += stats.keys_over_category_limit;
+        self.keys_over_value_limit += stats.keys_over_value_limit;
     }
-    figures
 }

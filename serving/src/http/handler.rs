@@ -145,7 +145,9 @@ impl<S: RowStore> Handler<S> {
         let store_time = lookup::fetch(&self.state.store, &prepared, buffers).await?;
         notes.rows_read = buffers.reads.len() as u64;
         notes.rows_found = buffers.rows.found_count() as u64;
-        Ok(lookup::write(&prepared, &mut snapshot.readers.borrow_mut(), buffers, (arrived, store_time)))
+        let answer = lookup::write(&prepared, &mut snapshot.readers.borrow_mut(), buffers, (arrived, store_time));
+        self.metrics.answered(prepared.service, &buffers.statuses);
+        Ok(answer)
     }
 
     async fn metadata(&self, request: Request<Incoming>, notes: &mut Notes) -> Result<Reply, ApiError> {
