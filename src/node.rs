@@ -49,13 +49,23 @@ pub struct Node {
     engine: Arc<Engine>,
     state: Arc<ServingState<StoreRows>>,
     server: Server,
+    /// Of a store that outlives the process.
+    filled: Option<Filled>,
     // Last, so that the directory is given up after everything that writes there.
-    _data_dir: DataDir,
+    data_dir: DataDir,
+}
+
+/// A store that a process fills, and the views whose rows it then has.
+struct Filled {
+    store: String,
+    views: Vec<String>,
 }
 
 impl Node {
-    /// Starts everything; lookups are answered once [`Node::await_ready`] returns.
+    /// Starts everything. Lookups are answered once [`Node::await_ready`] returns, or at once where the store has the rows
+    /// of a process before.
     pub fn start(plan: Arc<Plan>, data_dir: DataDir, options: NodeOptions) -> Result<Node, Failure> {
+        let filled = Filled::of(&plan, &options);
         let store = Arc::new(open_store(&plan, &options)?);
         let ledger = Ledger::open(&data_dir.ledger()).map_err(ledger_failed)?;
         let ledger = Arc::new(ledger);
@@ -85,6 +95,9 @@ impl Node {
             .with_stats(figures.clone());
         state.metrics.register(figures);
         state.readiness.not_ready(LOADING);
+        if !filled.as_ref().is_some_and(|filled| data_dir.has_filled(&filled.store, &filled.views)) {
+            state.readiness.withhold();
+        }
         let state = Arc::new(state);
         let server = match Server::bind(options.server, state.clone()) {
             Ok(server) => server,
@@ -94,7 +107,7 @@ impl Node {
                 return Err(server_failed(&error));
             }
         };
-        Ok(Node { engine, state, server, _data_dir: data_dir })
+        Ok(Node { engine, state, server, filled, data_dir })
     }
 
     pub fn engine(&self) -> &Engine {
@@ -120,6 +133,9 @@ impl Node {
         }
         troubles.look(None, Instant::now());
         self.state.readiness.ready();
+        if let Some(Filled { store, views }) = &self.filled {
+            self.data_dir.note_filled(store, views)?;
+        }
         Ok(true)
     }
 
@@ -141,6 +157,14 @@ impl Node {
         self.server.shutdown();
         drop(self.state);
         stop_engine(self.engine)
+    }
+}
+
+impl Filled {
+    fn of(plan: &Plan, options: &NodeOptions) -> Option<Filled> {
+        let StoreSettings::Scylla { keyspace, .. } = &options.store else { return None };
+        let views = plan.views.iter().map(|view| view.name.clone()).collect();
+        Some(Filled { store: format!("keyspace {keyspace}, workspace {}", options.workspace), views })
     }
 }
 

@@ -96,6 +96,12 @@ fn a_broker_that_comes_late_is_waited_for() {
     assert!(said.contains(&wanted) && said.contains("trying again"), "{said}");
     readiness(&url, "dimension `shops`: no kafka broker answered at ");
     assert_eq!(ask(&url, "/healthz").0, 200);
+    let early = freshet(&["get", "checkout", "id=7", "--url", &url]);
+    assert!(
+        text(&early.stderr).starts_with("the online store is being filled, ask again: "),
+        "{}",
+        text(&early.stderr)
+    );
 
     broker.start();
     let (status, said) = readiness(&url, "has no topic `sales`");

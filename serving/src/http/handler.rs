@@ -122,6 +122,11 @@ impl<S: RowStore> Handler<S> {
         notes: &mut Notes,
     ) -> Result<Reply, ApiError> {
         let body = self.body(request, self.limits.body_bytes).await?;
+        if self.state.readiness.withholds() {
+            let reason = self.state.readiness.reason().unwrap_or_default();
+            let message = format!("the online store is being filled, ask again: {reason}");
+            return Err(ApiError::new(ErrorKind::Unavailable, message));
+        }
         let _in_flight = self.admit(&self.state.lookups, self.limits.in_flight, "lookups")?;
         let snapshot = self.snapshot();
         let mut buffers = self.pool.take();
