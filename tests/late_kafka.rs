@@ -93,7 +93,7 @@ fn a_broker_that_comes_late_is_waited_for() {
     let (status, said) = readiness(&url, "source `sales`");
     assert_eq!(status, 503);
     let wanted = format!("source `sales`: no kafka broker answered at {} within 5 s (", broker.address());
-    assert!(said.contains(&wanted) && said.contains("trying again"), "{said}");
+    assert!(said.contains(&wanted) && said.contains("refused") && said.contains("trying again"), "{said}");
     readiness(&url, "dimension `shops`: no kafka broker answered at ");
     assert_eq!(ask(&url, "/healthz").0, 200);
     let early = freshet(&["get", "checkout", "id=7", "--url", &url]);

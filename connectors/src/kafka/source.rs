@@ -15,6 +15,9 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use super::{KafkaError, KafkaOptions};
 use crate::position::MAX_PARTITIONS;
 
+/// Reports of the client that are fetched at once while nothing is read.
+const MOST_REPORTS: usize = 64;
+
 /// A record of a topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KafkaMessage {
@@ -64,7 +67,11 @@ impl ClientContext for Watch {
 
     fn error(&self, error: NativeError, reason: &str) {
         tracing::debug!(%error, reason, "kafka is in trouble; trying again");
-        self.set(Some(reason.to_string()));
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        // That all are down says less than why the last of them is.
+        if state.trouble.is_none() || error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
+            state.trouble = Some(reason.to_string());
+        }
     }
 }
 
@@ -111,8 +118,11 @@ impl KafkaSource {
 
     fn count_partitions(&self) -> Result<i32, KafkaError> {
         let metadata = self.consumer.fetch_metadata(Some(&self.topic), self.timeout).map_err(|error| {
-            // The client's own words on each connection wait to be fetched, and say more.
-            while let Some(Err(_)) = self.consumer.poll(Duration::ZERO) {}
+            // The client's own words on each connection wait to be fetched, and say more. It does not tell whether there
+            // are others behind one.
+            for _ in 0..MOST_REPORTS {
+                self.consumer.poll(Duration::ZERO);
+            }
             let error = self.state().trouble.unwrap_or_else(|| error.to_string());
             KafkaError::Unreachable { brokers: self.brokers.clone(), timeout: self.timeout, error }
         })?;

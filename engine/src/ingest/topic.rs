@@ -31,18 +31,21 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 pub(super) struct TopicStream {
     topic: String,
     /// Per partition, where the process before this one stood.
-    before: BTreeMap<i32, i64>,
+    before: Offsets,
     state: State,
 }
 
 enum State {
     Waiting(Waiting),
-    Open(OpenTopic),
+    Open(Box<OpenTopic>),
 }
+
+/// Offsets by partition.
+type Offsets = BTreeMap<i32, i64>;
 
 /// What a reader holds of the thread that waits for a broker.
 struct Waiting {
-    outcome: Receiver<Result<OpenTopic, KafkaError>>,
+    outcome: Receiver<Result<Box<OpenTopic>, KafkaError>>,
     trouble: Trouble,
     /// The thread ends when this is gone.
     _wanted: Sender<Infallible>,
@@ -54,9 +57,9 @@ type Trouble = Arc<Mutex<Option<String>>>;
 struct OpenTopic {
     source: KafkaSource,
     /// Per partition the offset after the last record read.
-    next: BTreeMap<i32, i64>,
+    next: Offsets,
     /// Where the partitions ended when the topic was opened.
-    backlog_end: BTreeMap<i32, i64>,
+    backlog_end: Offsets,
     /// Since when nothing came, though the brokers answer.
     quiet_since: Option<Instant>,
 }
@@ -66,7 +69,7 @@ impl TopicStream {
     pub fn open(
         input: &str,
         topic: &str,
-        before: Option<BTreeMap<i32, i64>>,
+        before: Option<Offsets>,
         needed_from: Option<EventTime>,
         connections: &Connections<'_>,
     ) -> Result<TopicStream, IntakeError> {
@@ -160,7 +163,7 @@ impl TopicStream {
 
 /// What decides where reading begins.
 struct Start {
-    before: Option<BTreeMap<i32, i64>>,
+    before: Option<Offsets>,
     /// Records that an earlier process consumed and that came before this instant are passed over.
     needed_from: Option<EventTime>,
 }
@@ -171,11 +174,13 @@ fn wait_for(
     start: &Start,
     trouble: &Mutex<Option<String>>,
     still_wanted: &Receiver<Infallible>,
-) -> Option<Result<OpenTopic, KafkaError>> {
+) -> Option<Result<Box<OpenTopic>, KafkaError>> {
     let mut pause = FIRST_PAUSE;
     loop {
         match start.assign(&mut source) {
-            Ok((next, backlog_end)) => return Some(Ok(OpenTopic { source, next, backlog_end, quiet_since: None })),
+            Ok((next, backlog_end)) => {
+                return Some(Ok(Box::new(OpenTopic { source, next, backlog_end, quiet_since: None })));
+            }
             Err(error) if error.may_pass() => {
                 *trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
             }
@@ -190,7 +195,7 @@ fn wait_for(
 
 impl Start {
     /// Has all partitions read; gives the offsets to start from where they are not the first, and the ends.
-    fn assign(&self, source: &mut KafkaSource) -> Result<(BTreeMap<i32, i64>, BTreeMap<i32, i64>), KafkaError> {
+    fn assign(&self, source: &mut KafkaSource) -> Result<(Offsets, Offsets), KafkaError> {
         source.look_up()?;
         let start = match (&self.before, self.needed_from) {
             (Some(before), Some(from)) => {
