@@ -8,6 +8,8 @@ use crate::exit::{Failure, Status};
 
 /// The file whose lock is the ownership of the directory; holds the owner's process id.
 const LOCK: &str = "freshet.lock";
+/// Says which store outside was filled, and with which views: a line each.
+const FILLED: &str = "filled";
 /// The directory of the ledger.
 const LEDGER: &str = "ledger";
 
@@ -58,6 +60,22 @@ impl DataDir {
     pub fn ledger(&self) -> PathBuf {
         ledger(&self.path)
     }
+
+    /// Whether a process of this directory has filled `store` with the rows of these views.
+    pub fn has_filled(&self, store: &str, views: &[String]) -> bool {
+        let Ok(noted) = fs::read_to_string(self.path.join(FILLED)) else { return false };
+        let mut lines = noted.lines();
+        let filled = lines.next() == Some(store);
+        let known: Vec<&str> = lines.collect();
+        filled && views.iter().all(|view| known.contains(&view.as_str()))
+    }
+
+    /// Notes that `store` has the rows of these views, of every key that was seen.
+    pub fn note_filled(&self, store: &str, views: &[String]) -> Result<(), Failure> {
+        let lines: String =
+            std::iter::once(store).chain(views.iter().map(String::as_str)).map(|l| format!("{l}\n")).collect();
+        fs::write(self.path.join(FILLED), lines).map_err(|error| unwritable(&self.path, &error))
+    }
 }
 
 impl Drop for DataDir {
@@ -100,6 +118,18 @@ mod tests {
         assert!(refused.message.contains(&format!("in use by process {}", std::process::id())), "{}", refused.message);
         drop(owned);
         DataDir::open(&path).unwrap();
+    }
+
+    #[test]
+    fn what_was_filled_is_known() {
+        let dir = tempfile::tempdir().unwrap();
+        let owned = DataDir::open(dir.path()).unwrap();
+        let views = |names: &[&str]| names.iter().map(|name| name.to_string()).collect::<Vec<_>>();
+        assert!(!owned.has_filled("s", &[]));
+        owned.note_filled("s", &views(&["a", "b"])).unwrap();
+        assert!(owned.has_filled("s", &views(&["b"])));
+        assert!(!owned.has_filled("other", &views(&["b"])));
+        assert!(!owned.has_filled("s", &views(&["a", "new"])), "a new view has no rows");
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod node;
 mod output;
 mod records;
 mod testing;
+mod trouble;
 
 use std::process::ExitCode;
 

@@ -3,10 +3,11 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use freshet_config::settings::{KafkaSettings, StoreSettings};
 use freshet_config::time::Span;
+use freshet_connectors::kafka::KafkaError;
 use freshet_connectors::ledger::{Ledger, LedgerError};
 use freshet_connectors::log::LogError;
 use freshet_connectors::positions::PositionsError;
@@ -19,11 +20,15 @@ use crate::adapters::{EngineClock, EngineDoor, EngineFigures, StoreRows};
 use crate::data_dir::DataDir;
 use crate::exit::{Failure, Status};
 use crate::interrupt::Interrupt;
+use crate::trouble::TroubleLog;
 use freshet_engine::ingest::IntakeError;
+use freshet_engine::progress::Cause;
 use freshet_engine::{Engine, EngineError, EngineOptions};
 
 /// How often the state of the engine is looked at while it loads.
 const LOOK: Duration = Duration::from_millis(5);
+/// What `/readyz` says while nothing stands in the way.
+const LOADING: &str = "reading what was there before the start";
 
 /// What a process is told.
 #[derive(Clone, Debug)]
@@ -44,13 +49,23 @@ pub struct Node {
     engine: Arc<Engine>,
     state: Arc<ServingState<StoreRows>>,
     server: Server,
+    /// Of a store that outlives the process.
+    filled: Option<Filled>,
     // Last, so that the directory is given up after everything that writes there.
-    _data_dir: DataDir,
+    data_dir: DataDir,
+}
+
+/// A store that a process fills, and the views whose rows it then has.
+struct Filled {
+    store: String,
+    views: Vec<String>,
 }
 
 impl Node {
-    /// Starts everything; lookups are answered once [`Node::await_ready`] returns.
+    /// Starts everything. Lookups are answered once [`Node::await_ready`] returns, or at once where the store has the rows
+    /// of a process before.
     pub fn start(plan: Arc<Plan>, data_dir: DataDir, options: NodeOptions) -> Result<Node, Failure> {
+        let filled = Filled::of(&plan, &options);
         let store = Arc::new(open_store(&plan, &options)?);
         let ledger = Ledger::open(&data_dir.ledger()).map_err(ledger_failed)?;
         let ledger = Arc::new(ledger);
@@ -79,7 +94,10 @@ impl Node {
             .with_ingest(Arc::new(door))
             .with_stats(figures.clone());
         state.metrics.register(figures);
-        state.readiness.not_ready("loading history");
+        state.readiness.not_ready(LOADING);
+        if !filled.as_ref().is_some_and(|filled| data_dir.has_filled(&filled.store, &filled.views)) {
+            state.readiness.withhold();
+        }
         let state = Arc::new(state);
         let server = match Server::bind(options.server, state.clone()) {
             Ok(server) => server,
@@ -89,7 +107,7 @@ impl Node {
                 return Err(server_failed(&error));
             }
         };
-        Ok(Node { engine, state, server, _data_dir: data_dir })
+        Ok(Node { engine, state, server, filled, data_dir })
     }
 
     pub fn engine(&self) -> &Engine {
@@ -101,27 +119,36 @@ impl Node {
         self.server.local_addr()
     }
 
-    /// Waits until what was there before the start is read and says so to `/readyz`. `false` when the end was asked for before.
-    pub fn await_ready(&self, interrupt: &Interrupt) -> Result<bool, Failure> {
+    /// Waits until what was there before the start is read and says so to `/readyz`, or until then what is waited for.
+    /// `false` when the end was asked for before.
+    pub fn await_ready(&self, interrupt: &Interrupt, troubles: &mut TroubleLog) -> Result<bool, Failure> {
         while !self.engine.ready() {
             self.check()?;
+            let trouble = self.engine.shared().trouble();
+            troubles.look(trouble.as_deref(), Instant::now());
+            self.state.readiness.not_ready(trouble.unwrap_or_else(|| LOADING.to_string()));
             if interrupt.wait(LOOK) {
                 return Ok(false);
             }
         }
+        troubles.look(None, Instant::now());
         self.state.readiness.ready();
+        if let Some(Filled { store, views }) = &self.filled {
+            self.data_dir.note_filled(store, views)?;
+        }
         Ok(true)
     }
 
     /// Whether the engine still works; if not, `/readyz` says so too.
     pub fn check(&self) -> Result<(), Failure> {
-        match self.engine.figures().failed {
-            Some(reason) => {
-                self.state.readiness.not_ready(reason.clone());
-                Err(Failure::internal(format!("the engine stopped: {reason}")))
-            }
-            None => Ok(()),
-        }
+        let shared = self.engine.shared();
+        let Some(reason) = shared.failure.get() else { return Ok(()) };
+        self.state.readiness.not_ready(reason);
+        let status = match shared.failure.cause() {
+            Some(Cause::Outside) => Status::Unavailable,
+            _ => Status::Internal,
+        };
+        Err(Failure::new(status, format!("the engine stopped: {reason}")))
     }
 
     /// Finishes what is under way: requests first, then the engine.
@@ -130,6 +157,14 @@ impl Node {
         self.server.shutdown();
         drop(self.state);
         stop_engine(self.engine)
+    }
+}
+
+impl Filled {
+    fn of(plan: &Plan, options: &NodeOptions) -> Option<Filled> {
+        let StoreSettings::Scylla { keyspace, .. } = &options.store else { return None };
+        let views = plan.views.iter().map(|view| view.name.clone()).collect();
+        Some(Filled { store: format!("keyspace {keyspace}, workspace {}", options.workspace), views })
     }
 }
 
@@ -177,6 +212,7 @@ fn engine_failed(error: EngineError) -> Failure {
             IntakeError::History { .. } | IntakeError::Table { .. } | IntakeError::TableKey { .. } => Status::Data,
             IntakeError::NameTwice(_) => Status::Data,
             IntakeError::NoKafka(_) => Status::Config,
+            IntakeError::Kafka { error: KafkaError::Settings(_), .. } => Status::Config,
             IntakeError::Kafka { .. } => Status::Unavailable,
             IntakeError::Log { error, .. } if error.is_locked() => Status::Busy,
             // What is there is wrong; that it cannot be written is another matter.

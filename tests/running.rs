@@ -155,6 +155,162 @@ fn events_are_fed_looked_up_and_still_there_after_a_restart() {
     assert_eq!(running.end().code(), Some(0));
 }
 
+/// Values that expire ten minutes after the last event.
+const EXPIRING: &str = "
+sources:
+  - {name: txn, stream: {log: {}}, schema: {id: int64, amount: int64, ts: timestamp}, event_time: ts}
+entities:
+  - {name: card, keys: {id: int64}}
+views:
+  - name: card_txn
+    source: txn
+    entity: card
+    serving_ttl: 10m
+    aggregates:
+      - {name: n, fn: count, windows: [1h]}
+      - {name: amount, fn: sum, of: amount, windows: [1h]}
+services:
+  - {name: s, features: [\"card_txn.*\"]}
+";
+
+/// A feature's value and what is said of it.
+type Shown = (Value, String, Option<String>);
+
+/// The features of a service for the key 7, over the socket.
+fn asked(url: &str, service: &str, at: EventTime) -> Vec<Shown> {
+    let body = serde_json::json!({"params": {
+        "featureServiceName": service,
+        "joinKeyMap": {"id": "7"},
+        "metadataOptions": {"includeServingStatus": true},
+        "requestOptions": {"asOf": at.to_string()},
+    }});
+    let answer = post(&format!("{url}/api/v1/feature-service/get-features"), &body.to_string()).expect("an answer");
+    let values = answer["result"]["features"].as_array().expect("a list").iter();
+    let about = answer["metadata"]["features"].as_array().expect("a list");
+    let text = |value: &Value| value.as_str().map(str::to_string);
+    let one = |(value, about): (&Value, &Value)| {
+        (value.clone(), text(&about["status"]).expect("text"), text(&about["statusReason"]))
+    };
+    values.zip(about).map(one).collect()
+}
+
+/// A process on definitions of a test's own, and its URL.
+fn run_on(dir: &Path, definitions: &str) -> (Running, String) {
+    let directory = dir.join("definitions");
+    std::fs::create_dir(&directory).expect("a temporary directory is written");
+    std::fs::write(directory.join("features.yaml"), definitions).expect("a temporary file is written");
+    let (directory, data_dir) = (directory.display().to_string(), dir.join("data").display().to_string());
+    Running::serve(&[&directory, "--data-dir", &data_dir, "--listen", "127.0.0.1:0"], &[])
+}
+
+/// Feeds lines to the source `txn`.
+fn feed(dir: &Path, url: &str, lines: &[String]) {
+    let file = dir.join("txn.ndjson");
+    std::fs::write(&file, lines.concat()).expect("a temporary file is written");
+    let fed = freshet(&["ingest", "txn", &file.display().to_string(), "--url", url]);
+    assert!(fed.status.success(), "{}", text(&fed.stderr));
+}
+
+/// Asks until the first feature has this status.
+fn status_becomes(url: &str, service: &str, at: EventTime, status: &str) -> Vec<Shown> {
+    let begun = Instant::now();
+    loop {
+        let shown = asked(url, service, at);
+        if shown[0].1 == status {
+            return shown;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{shown:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn values_expire_over_the_socket() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let (running, url) = run_on(dir.path(), EXPIRING);
+    let at = now();
+    feed(dir.path(), &url, &[format!("{{\"id\":7,\"amount\":4,\"ts\":\"{at}\"}}\n")]);
+    // A row answers from its writing on.
+    let written = at + Span::from_secs(300);
+    let present = |value: &str| (Value::from(value), "PRESENT".to_string(), None);
+    assert_eq!(status_becomes(&url, "s", written, "PRESENT"), [present("1"), present("4")]);
+    let expires = at + Span::from_secs(600);
+    let before = EventTime::from_micros(expires.micros() - 1);
+    assert_eq!(asked(&url, "s", before), [present("1"), present("4")]);
+    let expired = (Value::Null, "EXPIRED".to_string(), None);
+    for later in [expires, expires + Span::from_secs(3000), expires + Span::from_secs(86_400)] {
+        assert_eq!(asked(&url, "s", later), [expired.clone(), expired.clone()], "at {later}");
+    }
+    running.signal("TERM");
+    assert_eq!(running.end().code(), Some(0));
+}
+
+/// Values that cannot be given, each for its reason.
+const FAILING: &str = "
+sources:
+  - {name: txn, stream: {log: {}}, schema: {id: int64, amount: int64, shop: string, ts: timestamp}, event_time: ts}
+entities:
+  - {name: card, keys: {id: int64}}
+views:
+  - name: card_txn
+    source: txn
+    entity: card
+    aggregates:
+      - {name: amount, fn: sum, of: amount, windows: [1h]}
+      - {name: shops, fn: count_distinct, of: shop, limit: 2, windows: [1h]}
+      - {name: n, fn: count, windows: [1h]}
+      - {name: by_shop, fn: sum, of: amount, by: shop, windows: [1h]}
+services:
+  - name: s
+    features: [\"card_txn.*\"]
+    derived: [{name: share, type: int64, sql: 1 / (card_txn.n_1h - 40)}]
+";
+
+#[test]
+fn errors_say_why_and_are_counted() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let (running, url) = run_on(dir.path(), FAILING);
+    let at = now();
+    let line = |n: i64| {
+        let amount = if n < 3 { i64::MAX / 2 } else { 0 };
+        format!("{{\"id\":7,\"amount\":{amount},\"shop\":\"s{}\",\"ts\":\"{at}\"}}\n", n % 3)
+    };
+    feed(dir.path(), &url, &(0..40).map(line).collect::<Vec<_>>());
+    let written = at + Span::from_secs(300);
+    let begun = Instant::now();
+    let names = || asked(&url, "s", written);
+    while !names().iter().any(|(value, _, _)| *value == "40") {
+        assert!(begun.elapsed() < PATIENCE, "{:?}", names());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let reasons: Vec<(String, Option<String>)> = names().into_iter().map(|(_, status, why)| (status, why)).collect();
+    let error = |why: &str| ("ERROR".to_string(), Some(why.to_string()));
+    let fine = || ("PRESENT".to_string(), None);
+    assert_eq!(
+        reasons,
+        [
+            error("the sum is beyond int64"),
+            error("more than 2 distinct values in the window"),
+            fine(),
+            fine(),
+            error("the expression failed: division by zero"),
+        ]
+    );
+    let table = text(&freshet(&["get", "s", "id=7", "--url", &url]).stdout);
+    assert!(table.contains("ERROR: the expression failed: division by zero"), "{table}");
+    let mut answer = ureq::get(&format!("{url}/metrics")).call().expect("an answer");
+    let metrics = answer.body_mut().read_to_string().expect("text");
+    for (view, reason) in [("card_txn", "overflow"), ("card_txn", "too_many_values"), ("derived", "expression")] {
+        let sample = format!("freshet_error_values_total{{service=\"s\",view=\"{view}\",reason=\"{reason}\"}} ");
+        assert!(metrics.contains(&sample), "{sample} in {metrics}");
+    }
+    // The key has more than 32 events, so that its row has a window of more than two values; its view is one to its author.
+    assert!(metrics.contains("freshet_keys_over_value_limit{view=\"card_txn\"} 1\n"), "{metrics}");
+    assert!(metrics.contains("freshet_keys{view=\"card_txn\"} 2\n") && !metrics.contains('@'), "{metrics}");
+    running.signal("TERM");
+    assert_eq!(running.end().code(), Some(0));
+}
+
 /// Sums of ten seconds, and what a request makes of them.
 const DERIVED: &str = "
 sources:

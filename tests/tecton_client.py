@@ -95,6 +95,11 @@ equal(checkout.get_features_dict(),
 aligned = [instant(feature["effectiveTime"]) % 3600 == 0 for feature in checkout.metadata["features"][:2]]
 equal(aligned, [True, True], "tiles name their start")
 
+failing = user(1, "failing_v1", metadata_options=MetadataOptions.all())
+equal(failing.get_features_dict(), {"user_purchases.n_30d": 2, "derived.share": None}, "a value that cannot be given")
+equal([(feature["status"], feature.get("statusReason")) for feature in failing.metadata["features"]],
+      [("PRESENT", None), ("ERROR", "the expression failed: division by zero")], "why it cannot")
+
 nobody = user(404, metadata_options=MetadataOptions.all())
 equal((nobody.result.features, {feature["status"] for feature in nobody.metadata["features"]}),
       ([None] * 9, {"MISSING_DATA"}), "an entity never seen")

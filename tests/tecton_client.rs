@@ -52,6 +52,9 @@ views:
 services:
   - {name: user_v1, features: ["user_purchases.*"]}
   - {name: checkout_v1, features: ["shop_load.*", "user_purchases.n_30d"]}
+  - name: failing_v1
+    features: ["user_purchases.n_30d"]
+    derived: [{name: share, type: int64, sql: 1 / (user_purchases.n_30d - 2)}]
 "#;
 
 /// The interpreter of an environment that has the client.
@@ -119,7 +122,7 @@ fn the_client_reads_names_types_times_statuses_and_errors() {
     let output = run_script(&url, first);
     assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
     // The script says what it looked at, so that one that looks at nothing fails.
-    assert_eq!(text(&output.stdout), "20 checks passed\n");
+    assert_eq!(text(&output.stdout), "22 checks passed\n");
     running.signal("TERM");
     assert_eq!(running.end().code(), Some(0));
 }

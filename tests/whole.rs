@@ -19,7 +19,7 @@ use freshet_config::time::{EventTime, Span};
 use freshet_connectors::kafka::{KafkaOptions, KafkaSink, create_topic};
 use freshet_engine::plan::Plan;
 use freshet_operators::view::ViewPlan;
-use process::{PATIENCE, Running, freshet, text};
+use process::{PATIENCE, Running, Variables, drain, freshet, text};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use services::Service;
@@ -57,10 +57,15 @@ impl Site {
     }
 
     fn run(&self) -> (Running, String) {
+        self.begin(Running::serve)
+    }
+
+    /// Begins a process in one of the ways there are.
+    fn begin<T>(&self, way: impl Fn(&[&str], &Variables<'_>) -> T) -> T {
         let dir = self.dir.path().display().to_string();
         let config = self.dir.path().join("freshet.toml").display().to_string();
         let variables: Vec<(&str, &str)> = self.variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        Running::serve(&[&dir, "--config", &config], &variables)
+        way(&[&dir, "--config", &config], &variables)
     }
 
     fn views(&self) -> Views {
@@ -246,7 +251,7 @@ fn rows_kept_offline(site: &Site, views: &Views, orders: &Orders) {
 
 #[test]
 fn from_kafka_and_parquet_to_a_cql_store_parquet_and_rest() {
-    let (kafka, cassandra) = std::thread::scope(|scope| {
+    let (mut kafka, cassandra) = std::thread::scope(|scope| {
         let kafka = scope.spawn(Service::kafka);
         let cassandra = scope.spawn(Service::cassandra);
         (kafka.join().expect("kafka starts"), cassandra.join().expect("cassandra starts"))
@@ -291,4 +296,20 @@ fn from_kafka_and_parquet_to_a_cql_store_parquet_and_rest() {
     running.signal("TERM");
     assert_eq!(running.end().code(), Some(0));
     rows_kept_offline(&site, &views, &orders);
+
+    // Without its broker a process waits, and gives what the store has of the one before.
+    kafka.kill();
+    let (running, url, log) = site.begin(Running::listen);
+    drain(log);
+    assert_eq!(metric(&url, "freshet_ready")[""], 0);
+    assert_eq!(get(&url, "shopper_orders.orders_1d")[1..3], ["5", "PRESENT"]);
+    kafka.start();
+    let begun = Instant::now();
+    while metric(&url, "freshet_ready")[""] == 0 {
+        assert!(begun.elapsed() < PATIENCE, "the broker is back, and the process not ready");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    values_of_the_reference(&url, &views, &orders);
+    running.signal("TERM");
+    assert_eq!(running.end().code(), Some(0));
 }

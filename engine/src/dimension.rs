@@ -59,6 +59,16 @@ impl DimensionTable {
         self.intake.caught_up()
     }
 
+    /// The name of the dimension.
+    pub fn name(&self) -> &str {
+        self.intake.name()
+    }
+
+    /// What goes wrong at the moment while it is tried again.
+    pub fn trouble(&self) -> Option<String> {
+        self.intake.trouble()
+    }
+
     /// As [`crate::ingest::Intake::save_position`].
     pub fn save_position(&self) -> Result<(), IntakeError> {
         self.intake.save_position()

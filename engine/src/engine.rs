@@ -89,8 +89,8 @@ const POLL_WAIT: Duration = Duration::from_millis(50);
 const LAG_INTERVAL: Duration = Duration::from_millis(500);
 
 impl Engine {
-    /// Opens every source and starts. Returns once everything is connected; history is read afterwards
-    /// ([`Engine::ready`]).
+    /// Opens every source and starts. History is read afterwards, and brokers may be reached later ([`Engine::ready`],
+    /// [`Figures::trouble`]).
     pub fn start(
         plan: Arc<Plan>,
         options: EngineOptions,
@@ -212,16 +212,17 @@ impl Engine {
                     Ok(changes) if changes.is_empty() => {}
                     Ok(changes) => alive = arrivals.send(Arrival::Changes { dimension, changes }).is_ok(),
                     Err(error) => {
-                        shared.failure.set(error.to_string());
+                        shared.failure.of_input(&error);
                         return;
                     }
                 }
+                shared.set_trouble("dimension", table.name(), table.trouble());
                 if !caught_up && table.caught_up() {
                     caught_up = true;
                     alive &= arrivals.send(Arrival::CaughtUp).is_ok();
                 }
                 if let Err(error) = table.save_position() {
-                    shared.failure.set(error.to_string());
+                    shared.failure.of_input(&error);
                     return;
                 }
                 offset.store(table.log_offset(), Ordering::Release);
@@ -364,7 +365,7 @@ struct Reader {
 impl Reader {
     fn run(mut self) {
         if let Err(error) = self.read() {
-            self.shared.failure.set(error.to_string());
+            self.shared.failure.of_input(&error);
         }
     }
 
@@ -423,7 +424,6 @@ impl Reader {
         if let Some(SourcePosition::Log { offset }) = self.intake.position() {
             set(&gauge.log_offset, offset);
         }
-        let mut trouble = gauge.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        *trouble = self.intake.trouble();
+        self.shared.set_trouble("source", self.intake.name(), self.intake.trouble());
     }
 }

@@ -7,7 +7,7 @@ use freshet_connectors::events::{Code, Rejection};
 use freshet_connectors::ledger::Ledger;
 use freshet_operators::project::{Projected, SourceBatch};
 
-use crate::ingest::{Consumed, IntakeCounts};
+use crate::ingest::{Consumed, IntakeCounts, IntakeError};
 
 /// What became of the events of one source behind its reader.
 pub struct Tally {
@@ -105,13 +105,31 @@ impl Tally {
 
 /// The first failure that stops the engine's writing. Later ones are its consequences.
 #[derive(Debug, Default)]
-pub struct Failure(OnceLock<String>);
+pub struct Failure(OnceLock<(String, Cause)>);
+
+/// Where a failure came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// This process, or what it keeps.
+    Inside,
+    /// A server that it reads from.
+    Outside,
+}
 
 impl Failure {
     pub fn set(&self, message: String) {
+        self.keep(message, Cause::Inside);
+    }
+
+    /// An input cannot be read any further.
+    pub fn of_input(&self, error: &IntakeError) {
+        self.keep(error.to_string(), if error.is_outside() { Cause::Outside } else { Cause::Inside });
+    }
+
+    fn keep(&self, message: String, cause: Cause) {
         tracing::error!("{message}");
         // Only the first is kept.
-        let _ = self.0.set(message);
+        let _ = self.0.set((message, cause));
     }
 
     pub fn is_set(&self) -> bool {
@@ -119,6 +137,10 @@ impl Failure {
     }
 
     pub fn get(&self) -> Option<&str> {
-        self.0.get().map(String::as_str)
+        self.0.get().map(|(message, _)| message.as_str())
+    }
+
+    pub fn cause(&self) -> Option<Cause> {
+        self.0.get().map(|(_, cause)| *cause)
     }
 }

@@ -26,7 +26,7 @@ pub struct Figures {
     /// Everything before it is readable.
     pub frontier: Epoch,
     pub epochs: u64,
-    /// Why a source does not get on at the moment.
+    /// Which sources and dimensions do not get on at the moment, and why.
     pub trouble: Option<String>,
     /// Why the engine has stopped writing.
     pub failed: Option<String>,
@@ -60,6 +60,7 @@ pub struct SourceFigures {
     pub position_lag: Option<u64>,
 }
 
+/// A view of the definitions' author, whatever parts it is computed in; a key counts once per part that has it.
 #[derive(Clone, Debug, Default)]
 pub struct ViewFigures {
     pub name: String,
@@ -69,7 +70,9 @@ pub struct ViewFigures {
     pub rows_written: u64,
     pub expired_on_arrival: u64,
     /// Keys with more categories than are allowed.
-    pub keys_over_limit: u64,
+    pub keys_over_category_limit: u64,
+    /// Dense keys with a window of more distinct values than some function may count.
+    pub keys_over_value_limit: u64,
 }
 
 /// Counters of one pipeline's reader, published by its thread.
@@ -80,7 +83,6 @@ pub struct ReaderGauge {
     pub log_offset: AtomicU64,
     /// `u64::MAX`: unknown.
     pub lag: AtomicU64,
-    pub trouble: Mutex<Option<String>>,
 }
 
 /// Shared by the coordinator, the readers and whoever asks.
@@ -93,6 +95,8 @@ pub struct Shared {
     pub stats: SharedStats,
     ready: AtomicBool,
     taken: Vec<AtomicU64>,
+    /// By input, why it does not get on.
+    troubles: Mutex<BTreeMap<String, String>>,
     progress: Mutex<Progress>,
 }
 
@@ -120,6 +124,7 @@ impl Shared {
             stats,
             ready: AtomicBool::new(false),
             taken: (0..pipelines).map(|_| AtomicU64::new(0)).collect(),
+            troubles: Mutex::default(),
             progress: Mutex::new(Progress {
                 frontier: Epoch::default(),
                 epochs: 0,
@@ -192,14 +197,35 @@ impl Shared {
         Figures { sources: self.sources(), ..figures }
     }
 
-    fn trouble(&self) -> Option<String> {
-        self.readers.iter().find_map(|r| r.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    /// Notes why an input does not get on, or that it does. `kind` is what it is in the definitions; names are unique.
+    pub(crate) fn set_trouble(&self, kind: &str, name: &str, trouble: Option<String>) {
+        let mut troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
+        match trouble {
+            Some(reason) => _ = troubles.insert(name.to_string(), format!("{kind} `{name}`: {reason}; trying again")),
+            None => _ = troubles.remove(name),
+        }
+    }
+
+    /// Which inputs do not get on at the moment, and why.
+    pub fn trouble(&self) -> Option<String> {
+        let troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
+        let all: Vec<&str> = troubles.values().map(String::as_str).collect();
+        (!all.is_empty()).then(|| all.join(", "))
     }
 
     fn views(&self) -> Vec<ViewFigures> {
         let workers = self.stats.lock().unwrap_or_else(PoisonError::into_inner);
-        let views = self.plan.definitions.views.iter().enumerate();
-        views.map(|(index, view)| view_figures(&view.name, index, &workers)).collect()
+        let mut views: Vec<ViewFigures> = Vec::new();
+        // Parts of a view stand one after the other.
+        for (index, view) in self.plan.definitions.views.iter().enumerate() {
+            if views.last().is_none_or(|last| last.name != view.served_as) {
+                views.push(ViewFigures { name: view.served_as.clone(), ..ViewFigures::default() });
+            }
+            if let Some(figures) = views.last_mut() {
+                workers.iter().filter_map(|views| views.get(&index)).for_each(|stats| figures.add(stats));
+            }
+        }
+        views
     }
 
     fn sources(&self) -> Vec<SourceFigures> {
@@ -229,15 +255,14 @@ impl Shared {
     }
 }
 
-fn view_figures(name: &str, index: usize, workers: &[BTreeMap<usize, ViewStats>]) -> ViewFigures {
-    let mut figures = ViewFigures { name: name.to_string(), ..ViewFigures::default() };
-    for stats in workers.iter().filter_map(|views| views.get(&index)) {
-        figures.keys += stats.keys;
-        figures.dense_keys += stats.dense_keys;
-        figures.state_bytes += stats.state_bytes;
-        figures.rows_written += stats.rows;
-        figures.expired_on_arrival += stats.expired_on_arrival;
-        figures.keys_over_limit += stats.keys_over_limit;
+impl ViewFigures {
+    fn add(&mut self, stats: &ViewStats) {
+        self.keys += stats.keys;
+        self.dense_keys += stats.dense_keys;
+        self.state_bytes += stats.state_bytes;
+        self.rows_written += stats.rows;
+        self.expired_on_arrival += stats.expired_on_arrival;
+        self.keys_over_category_limit += stats.keys_over_category_limit;
+        self.keys_over_value_limit += stats.keys_over_value_limit;
     }
-    figures
 }

@@ -15,7 +15,7 @@ use freshet_engine::clock::Clock;
 use freshet_engine::dataset::Dataset;
 use freshet_engine::plan::Plan;
 use freshet_engine::{Engine, EngineOptions};
-use freshet_operators::row::{FeatureValue, Reader, Status};
+use freshet_operators::row::{FeatureValue, Reader, Reason, Status};
 
 const DEFINITIONS: &str = r#"
 sources:
@@ -285,7 +285,16 @@ fn too_many_categories_are_errors_until_they_are_fewer() {
     assert!(running.engine.settle());
     let now = running.engine.clock().now().micros();
     let read = running.read(1, 1, now);
-    assert!(read.iter().all(|v| v.status == Status::Error && v.value.is_null()), "{read:?}");
+    let too_many = Status::Error(Reason::TooManyCategories { limit: 1000 });
+    assert!(read.iter().all(|v| v.status == too_many && v.value.is_null()), "{read:?}");
+    // The figures say so as soon as the rows do.
+    let over = |view: &str| {
+        let figures = running.engine.figures();
+        let named: Vec<u64> =
+            figures.views.iter().filter(|v| v.name == view).map(|v| v.keys_over_category_limit).collect();
+        named
+    };
+    assert_eq!(over("b_ad"), [1]);
     running.engine.stop().unwrap();
     let spine = format!(
         "user_id,ts\n1,{}\n1,{}\n",

@@ -69,8 +69,6 @@ pub struct GroupView {
 
 /// Events exchanged between workers in batches of at most this many.
 const EXCHANGE_EVENTS: usize = 4096;
-/// Figures are published when the instant moved by this much, microseconds.
-const PUBLISH_EVERY: u64 = 1_000_000;
 
 /// Keeps the windows of a group and emits the rows each epoch changes.
 pub fn windows<'s>(
@@ -82,7 +80,7 @@ pub fn windows<'s>(
     let pact = DistributorPact(move |peers| Scatter::new(shape, peers, EXCHANGE_EVENTS));
     events.unary_frontier::<NoopBuilder<Rows>, _, _, _>(pact, "Windows", move |capability, _| {
         let mut epochs = ClosedEpochs::new(capability);
-        let mut group = Group { views, control, emitting: false, published_us: 0 };
+        let mut group = Group { views, control, emitting: false };
         move |(input, frontier), output| {
             input.for_each(|time, batch| epochs.push(*time.time(), std::mem::take(batch)));
             let open = frontier.frontier().first().copied();
@@ -104,9 +102,6 @@ pub fn windows<'s>(
                 group.close(idle, &mut |rows| session.give_container(&mut Rows(rows)));
             }
             epochs.advance(open);
-            if open.is_none() {
-                group.publish();
-            }
         }
     })
 }
@@ -115,7 +110,6 @@ struct Group {
     views: Vec<GroupView>,
     control: Rc<RefCell<Control>>,
     emitting: bool,
-    published_us: u64,
 }
 
 impl Group {
@@ -131,12 +125,10 @@ impl Group {
                 store.emit_all(&mut rows);
             }
         }
-        if epoch.saturating_sub(self.published_us) >= PUBLISH_EVERY {
-            self.published_us = epoch;
-            self.publish();
-        }
+        self.publish();
     }
 
+    /// With every epoch: whoever sees its rows sees what they say of the keys. It only adds up what is counted already.
     fn publish(&self) {
         let mut control = self.control.borrow_mut();
         for GroupView { view, store } in &self.views {

@@ -334,7 +334,7 @@ fn check(case: &Case, reader: &mut Reader, events: &[&Event], row: Option<&[u8]>
         for ((read, (value, failed)), feature) in read.iter().zip(expected(case, events, at)).zip(&case.plan.features) {
             assert!(feature.data_type.fits(&value), "{value:?} is no {}", feature.data_type);
             assert_eq!(
-                (float_bits(&read.value), read.status == Status::Error),
+                (float_bits(&read.value), read.status.is_error()),
                 (float_bits(&value), failed),
                 "{} at {at}, clock {clock}, {coverage:?}",
                 feature.name
@@ -466,13 +466,13 @@ fn keys_with_too_many_categories_are_counted() {
     let events: Vec<Event> = (0..3).map(event).collect();
     let epoch = |at, events| EpochOfEvents { at, events, back: Vec::new() };
     let row = apply(&case, &mut stores, &[], &epoch(START + 3 * SECOND, events), 1).into_values().next().unwrap();
-    assert_eq!(stores[0].stats().keys_over_limit, 1);
+    assert_eq!(stores[0].stats().keys_over_category_limit, 1);
     // The first of them leaves its window a minute after it came, and nothing else happens.
     let until = describe(&case.plan, &row).unwrap().until.unwrap();
     assert_eq!(until.micros(), START + MINUTE - 1);
     assert_eq!(apply(&case, &mut stores, &[], &epoch(until.micros(), Vec::new()), 1).len(), 0);
     assert_eq!(apply(&case, &mut stores, &[], &epoch(until.micros() + 1, Vec::new()), 1).len(), 1);
-    assert_eq!(stores[0].stats().keys_over_limit, 0);
+    assert_eq!(stores[0].stats().keys_over_category_limit, 0);
 }
 
 /// Keys that fall silent take no memory for ever.

@@ -6,24 +6,13 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use freshet_config::time::EventTime;
-use freshet_config::value::Value;
+use freshet_config::value::{DataType, Value};
 use freshet_operators::lookup::{ServedValue, ViewFeature};
-use freshet_operators::row::{FeatureValue, Status};
+use freshet_operators::row::{FeatureValue, Reason, RowError, Status};
 
 use crate::catalog::ServedService;
-use crate::json::{is_not_a_number, write_seconds, write_value};
+use crate::json::{is_not_a_number, write_seconds, write_text, write_value};
 use crate::request::Selection;
-
-/// The name of a status on the wire.
-pub fn status_name(status: Status) -> &'static str {
-    match status {
-        Status::Present => "PRESENT",
-        Status::MissingData => "MISSING_DATA",
-        Status::Expired => "EXPIRED",
-        Status::Stale => "STALE",
-        Status::Error => "ERROR",
-    }
-}
 
 /// One row's features as read: all features of each view of the service, view after view.
 #[derive(Debug, Default)]
@@ -97,7 +86,7 @@ fn write_feature(out: &mut Vec<u8>, read: Option<&FeatureValue>, found: bool, co
     let Some(FeatureValue { value, status }) = read else {
         // The reader gave fewer features than its plan has: say so rather than shift values.
         out.extend_from_slice(b"null");
-        return Status::Error;
+        return Status::Error(Reason::Row(RowError::Layout));
     };
     let zero = Value::Int64(0);
     let value = match (counts, found) {
@@ -107,7 +96,10 @@ fn write_feature(out: &mut Vec<u8>, read: Option<&FeatureValue>, found: bool, co
         _ => value,
     };
     write_value(out, value);
-    if is_not_a_number(value) { Status::Error } else { *status }
+    match is_not_a_number(value) {
+        true => Status::Error(Reason::NotFinite(DataType::Float64)),
+        false => *status,
+    }
 }
 
 /// Appends `,"metadata":{..}` when anything was asked for. `statuses` holds one row's statuses after the other's.
@@ -172,7 +164,12 @@ fn write_features(
         if selection.serving_status {
             next(out);
             out.extend_from_slice(b"\"status\":");
-            write_statuses(out, statuses.iter().skip(index).step_by(features).copied(), batch);
+            let of_feature = || statuses.iter().skip(index).step_by(features).copied();
+            write_statuses(out, of_feature(), batch);
+            if of_feature().any(Status::is_error) {
+                out.extend_from_slice(b",\"statusReason\":");
+                write_reasons(out, of_feature(), batch);
+            }
         }
         out.push(b'}');
     }
@@ -189,8 +186,27 @@ fn write_statuses(out: &mut Vec<u8>, statuses: impl Iterator<Item = Status>, bat
             out.push(b',');
         }
         out.push(b'"');
-        out.extend_from_slice(status_name(status).as_bytes());
+        out.extend_from_slice(status.name().as_bytes());
         out.push(b'"');
+    }
+    if batch {
+        out.push(b']');
+    }
+}
+
+/// Why a value is an error; of a batch a list with one entry per row, null for what is none.
+fn write_reasons(out: &mut Vec<u8>, statuses: impl Iterator<Item = Status>, batch: bool) {
+    if batch {
+        out.push(b'[');
+    }
+    for (row, status) in statuses.enumerate() {
+        if row > 0 {
+            out.push(b',');
+        }
+        match status.reason() {
+            Some(reason) => write_text(out, &reason.to_string()),
+            None => out.extend_from_slice(b"null"),
+        }
     }
     if batch {
         out.push(b']');
@@ -346,10 +362,14 @@ mod tests {
         short.values.pop();
         assert_eq!(
             written(&short, false),
-            (r#"{"features":[null,"3"]}"#.to_string(), vec![Status::Error, Status::Present])
+            (
+                r#"{"features":[null,"3"]}"#.to_string(),
+                vec![Status::Error(Reason::Row(RowError::Layout)), Status::Present]
+            )
         );
         let nan = row(Value::Int64(3), Value::Float64(f64::NAN), Status::Present, true);
-        assert_eq!(written(&nan, false).1, [Status::Error, Status::Present]);
+        let reason = Reason::NotFinite(DataType::Float64);
+        assert_eq!(written(&nan, false).1, [Status::Error(reason), Status::Present]);
     }
 
     fn metadata(selection: Selection, statuses: &[Status], rows: Option<usize>) -> String {
@@ -385,12 +405,16 @@ mod tests {
             serving_status: true,
             slo_info: true,
         };
-        let statuses = [Status::Present, Status::Stale, Status::Expired, Status::Error];
+        let error = Status::Error(Reason::TooManyValues { limit: 9 });
+        let statuses = [Status::Present, Status::Stale, Status::Expired, error];
         let text = metadata(all, &statuses, Some(2));
         let parsed: serde_json::Value = serde_json::from_str(&format!("{{\"x\":0{text}}}")).unwrap();
         let first = &parsed["metadata"]["features"][0];
         assert_eq!(first["status"], serde_json::json!(["PRESENT", "EXPIRED"]));
         assert_eq!(parsed["metadata"]["features"][1]["status"], serde_json::json!(["STALE", "ERROR"]));
+        assert!(first.get("statusReason").is_none(), "nothing of it is an error");
+        let reasons = serde_json::json!([null, "more than 9 distinct values in the window"]);
+        assert_eq!(parsed["metadata"]["features"][1]["statusReason"], reasons);
         assert_eq!(first["effectiveTime"], "1970-01-01T00:01:00Z", "the start of the tile");
         assert_eq!(first["description"], "what \"was\" spent");
         assert_eq!(first["tags"]["team"], "fraud");

@@ -111,6 +111,8 @@ pub struct ServedService {
     pub plan: Arc<ServicePlan>,
     /// The name, shared with metrics.
     pub name: Arc<str>,
+    /// Per feature, the view it is of, derived features and realtime views included: what stands before its name.
+    pub views: Vec<Arc<str>>,
     /// Per feature, whether it counts: the count of a key without a row is null, not 0.
     pub counts: Vec<bool>,
     /// Per feature and set of static parts (see [`static_parts`]): those parts, without braces.
@@ -132,7 +134,9 @@ impl ServedService {
             }
             ServedValue::Derived(_) => false,
         };
+        let view = |f: &ServedFeature| f.name.split_once('.').map_or("", |(view, _)| view).into();
         ServedService {
+            views: plan.features.iter().map(view).collect(),
             counts: plan.features.iter().map(counts).collect(),
             name: plan.name.as_str().into(),
             metadata: render_metadata(&plan).into(),

@@ -22,6 +22,8 @@ pub enum ErrorKind {
     Conflict,
     /// The body is larger than the route takes.
     TooLarge,
+    /// The request's line and headers are larger, or more, than are read.
+    HeadTooLarge,
     /// The body is not JSON by its own account.
     MediaType,
     /// More work than the server takes at once, or a part that is down; the same request may succeed later.
@@ -45,6 +47,7 @@ impl ErrorKind {
             ErrorKind::Conflict => 409,
             ErrorKind::TooLarge => 413,
             ErrorKind::MediaType => 415,
+            ErrorKind::HeadTooLarge => 431,
             ErrorKind::Internal => 500,
             ErrorKind::Unavailable => 503,
             ErrorKind::Deadline => 504,
@@ -58,7 +61,7 @@ impl ErrorKind {
             ErrorKind::Invalid | ErrorKind::MediaType => 3,
             ErrorKind::SlowBody | ErrorKind::Deadline => 4,
             ErrorKind::NotFound => 5,
-            ErrorKind::TooLarge | ErrorKind::StorageFull => 8,
+            ErrorKind::TooLarge | ErrorKind::HeadTooLarge | ErrorKind::StorageFull => 8,
             ErrorKind::Conflict => 9,
             ErrorKind::Method => 12,
             ErrorKind::Internal => 13,

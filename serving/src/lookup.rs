@@ -39,7 +39,8 @@ pub struct Buffers {
     context: Vec<Value>,
     /// Values of one row; of every row where features are derived from them.
     values: Vec<RowValues>,
-    statuses: Vec<Status>,
+    /// Statuses of the answer, one row's after the other's.
+    pub statuses: Vec<Status>,
 }
 
 /// Understands a body. `batch` tells the two routes apart.

@@ -8,6 +8,9 @@ use std::fmt::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use freshet_operators::row::Status;
+
+use crate::catalog::ServedService;
 use crate::histogram::{Latencies, Recent};
 
 /// Adds its own figures, in Prometheus text, to every scrape. Implemented by the binary for engine, ledger and store.
@@ -74,7 +77,11 @@ struct Figures {
     rows_read: u64,
     rows_found: u64,
     shed: HashMap<&'static str, u64>,
+    errors: HashMap<ErrorLabels, u64>,
 }
+
+/// Service, view, and why a value was an error.
+type ErrorLabels = (Arc<str>, Arc<str>, &'static str);
 
 impl ThreadMetrics {
     fn figures(&self) -> MutexGuard<'_, Figures> {
@@ -90,6 +97,28 @@ impl ThreadMetrics {
         figures.latencies.entry((finished.route, service.clone())).or_default().record(finished.elapsed);
         if finished.route.is_lookup() {
             figures.recent.record(finished.elapsed, now);
+        }
+    }
+
+    /// Counts a request that was refused before there was more of it than bytes.
+    pub fn unread(&self, status: u16, now: Instant) {
+        let (route, service, elapsed) = (Route::Unknown, None, Duration::ZERO);
+        self.record(&Finished { route, service, status, elapsed, rows_read: 0, rows_found: 0 }, now);
+    }
+
+    /// Counts the values of an answer that could not be given; `statuses` holds one row's after the other's.
+    pub fn answered(&self, service: &ServedService, statuses: &[Status]) {
+        if !statuses.iter().any(|status| status.is_error()) {
+            return;
+        }
+        let mut figures = self.figures();
+        for row in statuses.chunks(service.views.len().max(1)) {
+            for (view, status) in service.views.iter().zip(row) {
+                if let Some(reason) = status.reason() {
+                    let labels = (service.name.clone(), view.clone(), reason.word());
+                    *figures.errors.entry(labels).or_default() += 1;
+                }
+            }
         }
     }
 
@@ -115,6 +144,7 @@ pub struct Merged {
     pub rows_read: u64,
     pub rows_found: u64,
     shed: Vec<(&'static str, u64)>,
+    errors: Vec<(ErrorLabels, u64)>,
     /// Lookups of the last ten to twenty seconds.
     pub recent: Latencies,
     pub recent_span: Duration,
@@ -158,11 +188,13 @@ impl Metrics {
         let mut requests: HashMap<(Route, u16), u64> = HashMap::new();
         let mut latencies: HashMap<(Route, Arc<str>), Latencies> = HashMap::new();
         let mut shed: HashMap<&'static str, u64> = HashMap::new();
+        let mut errors: HashMap<ErrorLabels, u64> = HashMap::new();
         let mut merged = Merged::default();
         for thread in self.threads.read().unwrap_or_else(PoisonError::into_inner).iter() {
             let mut figures = thread.figures();
             figures.requests.iter().for_each(|(key, count)| *requests.entry(*key).or_default() += count);
             figures.shed.iter().for_each(|(reason, count)| *shed.entry(reason).or_default() += count);
+            figures.errors.iter().for_each(|(labels, count)| *errors.entry(labels.clone()).or_default() += count);
             figures.latencies.iter().for_each(|(key, times)| latencies.entry(key.clone()).or_default().add(times));
             merged.rows_read += figures.rows_read;
             merged.rows_found += figures.rows_found;
@@ -175,6 +207,8 @@ impl Metrics {
         merged.latencies.sort_by(|((a, x), _), ((b, y), _)| (a.name(), x).cmp(&(b.name(), y)));
         merged.shed = shed.into_iter().collect();
         merged.shed.sort_unstable();
+        merged.errors = errors.into_iter().collect();
+        merged.errors.sort_unstable();
         merged
     }
 
@@ -235,6 +269,14 @@ fn render_own(out: &mut String, merged: &Merged, plan: &str, levels: Levels) -> 
     writeln!(out, "freshet_rows_read_total{{found=\"true\"}} {}", merged.rows_found)?;
     let missing = merged.rows_read.saturating_sub(merged.rows_found);
     writeln!(out, "freshet_rows_read_total{{found=\"false\"}} {missing}")?;
+    if !merged.errors.is_empty() {
+        family(out, "freshet_error_values_total", "counter", "Values answered with the status ERROR, and why.")?;
+    }
+    for ((service, view, reason), count) in &merged.errors {
+        let (service, view) = (escape_label(service), escape_label(view));
+        let labels = format!("service=\"{service}\",view=\"{view}\",reason=\"{reason}\"");
+        writeln!(out, "freshet_error_values_total{{{labels}}} {count}")?;
+    }
     family(out, "freshet_shed_total", "counter", "Requests and connections refused for want of room.")?;
     for (reason, count) in &merged.shed {
         writeln!(out, "freshet_shed_total{{reason=\"{reason}\"}} {count}")?;

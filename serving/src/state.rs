@@ -1,6 +1,6 @@
 //! What all serving threads share: the catalog, the store, the clock, and the doors to the engine.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -63,15 +63,27 @@ impl<S: RowStore> ServingState<S> {
 #[derive(Debug)]
 pub struct Readiness {
     reason: Mutex<Option<String>>,
+    withheld: AtomicBool,
 }
 
 impl Readiness {
     fn new(reason: &str) -> Readiness {
-        Readiness { reason: Mutex::new(Some(reason.to_string())) }
+        Readiness { reason: Mutex::new(Some(reason.to_string())), withheld: AtomicBool::new(false) }
     }
 
     pub fn ready(&self) {
         *self.reason.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.withheld.store(false, Ordering::Release);
+    }
+
+    /// Has lookups refused until the server is ready for the first time: the store lacks rows of keys that were seen.
+    pub fn withhold(&self) {
+        self.withheld.store(true, Ordering::Release);
+    }
+
+    /// Whether lookups are refused.
+    pub fn withholds(&self) -> bool {
+        self.withheld.load(Ordering::Acquire)
     }
 
     /// Says in a few words why not, such as `recovering: 3 of 8 partitions` or `draining`.

@@ -125,7 +125,7 @@ impl MetricsSource for EngineFigures {
         });
         let lag = sources.iter().filter_map(|s| Some((label("source", &s.name), s.position_lag? as f64)));
         let store = self.store.state();
-        let families: [(&str, &str, &str, Samples); 17] = [
+        let families: [(&str, &str, &str, Samples); 18] = [
             ("freshet_events_consumed_total", "counter", "Events read.", by_source(|s| s.consumed)),
             ("freshet_events_admitted_total", "counter", "Events that count.", by_source(|s| s.admitted)),
             (
@@ -161,7 +161,13 @@ impl MetricsSource for EngineFigures {
                 "freshet_keys_over_category_limit",
                 "gauge",
                 "Keys with more categories than are allowed.",
-                by_view(|v| v.keys_over_limit),
+                by_view(|v| v.keys_over_category_limit),
+            ),
+            (
+                "freshet_keys_over_value_limit",
+                "gauge",
+                "Keys with a window of more distinct values than a function of it may count.",
+                by_view(|v| v.keys_over_value_limit),
             ),
             ("freshet_dense_keys", "gauge", "Keys whose rows have a horizon.", by_view(|v| v.dense_keys)),
             ("freshet_rows_written_total", "counter", "Rows written.", by_view(|v| v.rows_written)),

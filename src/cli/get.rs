@@ -137,7 +137,11 @@ fn table(values: Vec<String>, answer: &Value) -> Result<Table, Failure> {
     let mut table = Table::new(["feature", "value", "status", "effective time"]);
     for (value, about) in values.into_iter().zip(metadata) {
         let text = |name: &str| about[name].as_str().unwrap_or_default().to_string();
-        table.row([text("name"), value, text("status"), text("effectiveTime")]);
+        let status = match about["statusReason"].as_str() {
+            Some(reason) => format!("{}: {reason}", text("status")),
+            None => text("status"),
+        };
+        table.row([text("name"), value, status, text("effectiveTime")]);
     }
     Ok(table)
 }
@@ -158,12 +162,13 @@ mod tests {
 
     #[test]
     fn an_answer_becomes_a_table() {
-        let body = br#"{"result": {"features": ["3", null, 1568.6299999999999]}}"#;
+        let body = br#"{"result": {"features": ["3", null, 1568.6299999999999, null]}}"#;
         let answer = json!({
             "metadata": {"features": [
                 {"name": "v.count_1h", "status": "PRESENT", "effectiveTime": "2026-01-01T00:00:00Z"},
                 {"name": "v.last_1h", "status": "MISSING_DATA", "effectiveTime": "2026-01-01T00:00:00Z"},
                 {"name": "v.sum_1h", "status": "PRESENT", "effectiveTime": "2026-01-01T00:00:00Z"},
+                {"name": "derived.x", "status": "ERROR", "statusReason": "the sum is beyond int64"},
             ]},
         });
         let text = table(values(body).unwrap(), &answer).unwrap().text();
@@ -171,6 +176,7 @@ mod tests {
         assert_eq!(lines[0], ["v.count_1h", "3", "PRESENT", "2026-01-01T00:00:00Z"]);
         assert_eq!(lines[1], ["v.last_1h", "null", "MISSING_DATA", "2026-01-01T00:00:00Z"]);
         assert_eq!(lines[2][1], "1568.6299999999999");
+        assert!(text.lines().last().unwrap().contains("ERROR: the sum is beyond int64"), "{text}");
         assert!(table(Vec::new(), &json!({})).is_err());
         assert_eq!(values(b"{}"), None);
     }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use freshet_config::Settings;
@@ -16,6 +16,7 @@ use crate::data_dir::DataDir;
 use crate::exit::Failure;
 use crate::interrupt::Interrupt;
 use crate::node::{Node, NodeOptions};
+use crate::trouble::TroubleLog;
 
 /// How often a running engine is asked whether it still works.
 const WATCH: Duration = Duration::from_millis(500);
@@ -74,20 +75,13 @@ impl Run {
 }
 
 fn serve(node: &Node, interrupt: &Interrupt) -> Result<(), Failure> {
-    if node.await_ready(interrupt)? {
+    let mut troubles = TroubleLog::default();
+    if node.await_ready(interrupt, &mut troubles)? {
         tracing::info!("ready");
     }
-    let mut trouble = None;
     while !interrupt.wait(WATCH) {
         node.check()?;
-        let now = node.engine().figures().trouble;
-        if now != trouble {
-            match &now {
-                Some(reason) => tracing::warn!(reason, "a source does not get on"),
-                None => tracing::info!("every source gets on again"),
-            }
-            trouble = now;
-        }
+        troubles.look(node.engine().shared().trouble().as_deref(), Instant::now());
     }
     Ok(())
 }

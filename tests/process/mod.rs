@@ -40,15 +40,21 @@ impl Running {
     /// `freshet run` with these arguments, once it is ready; and its URL. The rest of its log is thrown away as it
     /// comes.
     pub fn serve(arguments: &[&str], variables: &Variables<'_>) -> (Running, String) {
+        let (running, url, mut log) = Running::listen(arguments, variables);
+        find(&mut log, |line| line.contains("ready").then_some(()));
+        drain(log);
+        (running, url)
+    }
+
+    /// As [`Running::serve`], as soon as it listens; and the rest of its log, which must be read or [drained](drain).
+    pub fn listen(arguments: &[&str], variables: &Variables<'_>) -> (Running, String, BufReader<ChildStderr>) {
         let mut running = Running::start(&[&["run"], arguments].concat(), variables);
         let mut log = running.stderr();
         let address = find(&mut log, |line| {
             let (_, rest) = line.split_once("listening address=")?;
             rest.split_whitespace().next().map(str::to_string)
         });
-        find(&mut log, |line| line.contains("ready").then_some(()));
-        std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
-        (running, format!("http://{address}"))
+        (running, format!("http://{address}"), log)
     }
 
     pub fn id(&self) -> u32 {
@@ -86,6 +92,11 @@ impl Drop for Running {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// Throws the rest of a log away as it comes.
+pub fn drain(mut log: BufReader<ChildStderr>) {
+    std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
 }
 
 /// Reads lines up to one that `wanted` takes something from.

@@ -32,6 +32,12 @@ impl Service {
         Service::new("kafka")
     }
 
+    /// A Kafka broker that [`Service::start`] will start: its address is known, and nobody listens there yet.
+    pub fn kafka_later() -> Service {
+        let directory = TempDir::with_prefix("freshet-kafka-").expect("a temporary directory");
+        Service { name: "kafka", directory, ports: free_ports(), pid: None }
+    }
+
     /// A Cassandra node without keyspaces, in the data centre `datacenter1`. What it has acknowledged survives a kill.
     pub fn cassandra() -> Service {
         Service::new("cassandra")

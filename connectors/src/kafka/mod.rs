@@ -47,3 +47,10 @@ pub enum KafkaError {
     #[error("{failed} of {records} records did not reach topic `{topic}`: {error}")]
     NotSent { topic: String, records: usize, failed: usize, error: String },
 }
+
+impl KafkaError {
+    /// Whether waiting may mend it: brokers start late, and topics are created after them.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, KafkaError::Unreachable { .. } | KafkaError::NoTopic { .. } | KafkaError::Topic { .. })
+    }
+}

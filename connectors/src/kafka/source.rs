@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use freshet_config::time::EventTime;
 use rdkafka::client::ClientContext;
-use rdkafka::config::ClientConfig;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError as NativeError, RDKafkaErrorCode};
 use rdkafka::message::Message;
@@ -14,6 +14,9 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::{KafkaError, KafkaOptions};
 use crate::position::MAX_PARTITIONS;
+
+/// Reports of the client that are fetched at once while nothing is read.
+const MOST_REPORTS: usize = 64;
 
 /// A record of a topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,9 +60,18 @@ impl Watch {
 }
 
 impl ClientContext for Watch {
+    /// The same again at each attempt to connect: whoever reads the source says it once ([`KafkaSource::state`]).
+    fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
+        tracing::debug!(target: "librdkafka", facility, message);
+    }
+
     fn error(&self, error: NativeError, reason: &str) {
-        tracing::warn!(%error, reason, "kafka is in trouble; trying again");
-        self.set(Some(reason.to_string()));
+        tracing::debug!(%error, reason, "kafka is in trouble; trying again");
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        // That all are down says less than why the last of them is.
+        if state.trouble.is_none() || error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
+            state.trouble = Some(reason.to_string());
+        }
     }
 }
 
@@ -68,8 +80,17 @@ impl ConsumerContext for Watch {}
 impl KafkaSource {
     /// Connects and looks the topic up.
     pub fn connect(brokers: &str, topic: &str, options: &KafkaOptions) -> Result<KafkaSource, KafkaError> {
+        let mut source = KafkaSource::prepare(brokers, topic, options)?;
+        source.look_up()?;
+        Ok(source)
+    }
+
+    /// Checks the settings and begins to connect, without waiting for it. [`KafkaSource::look_up`] must follow.
+    pub fn prepare(brokers: &str, topic: &str, options: &KafkaOptions) -> Result<KafkaSource, KafkaError> {
         let mut config = ClientConfig::new();
         config.set("group.id", "freshet");
+        // By default a client that failed for a while looks for its broker every ten seconds only.
+        config.set("reconnect.backoff.max.ms", "2000");
         for (name, value) in &options.settings {
             config.set(name, value);
         }
@@ -84,15 +105,26 @@ impl KafkaSource {
             config.create_with_context(Watch::default()).map_err(KafkaError::Settings)?;
         let (brokers, topic) = (brokers.to_string(), topic.to_string());
         let timeout = options.timeout;
-        let mut source = KafkaSource { consumer, brokers, topic, partitions: 0, timeout, pending: None };
-        source.partitions = source.look_up()?;
-        Ok(source)
+        Ok(KafkaSource { consumer, brokers, topic, partitions: 0, timeout, pending: None })
     }
 
-    /// The number of partitions.
-    fn look_up(&self) -> Result<i32, KafkaError> {
+    /// Waits for a broker, and finds out how many partitions the topic has. May be asked again after an error that
+    /// [may pass](KafkaError::may_pass).
+    pub fn look_up(&mut self) -> Result<(), KafkaError> {
+        self.partitions = self.count_partitions()?;
+        self.consumer.context().set(None);
+        Ok(())
+    }
+
+    fn count_partitions(&self) -> Result<i32, KafkaError> {
         let metadata = self.consumer.fetch_metadata(Some(&self.topic), self.timeout).map_err(|error| {
-            KafkaError::Unreachable { brokers: self.brokers.clone(), timeout: self.timeout, error: error.to_string() }
+            // The client's own words on each connection wait to be fetched, and say more. It does not tell whether there
+            // are others behind one.
+            for _ in 0..MOST_REPORTS {
+                self.consumer.poll(Duration::ZERO);
+            }
+            let error = self.state().trouble.unwrap_or_else(|| error.to_string());
+            KafkaError::Unreachable { brokers: self.brokers.clone(), timeout: self.timeout, error }
         })?;
         let found = metadata.topics().iter().find(|topic| topic.name() == self.topic);
         let missing = || KafkaError::NoTopic { brokers: self.brokers.clone(), topic: self.topic.clone() };

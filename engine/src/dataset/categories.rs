@@ -62,7 +62,7 @@ pub(super) fn evaluate(
     for (i, row) in rows.iter().enumerate() {
         values.clear();
         if live[i] > plan.limit {
-            assemblies[i].too_many(&mut values);
+            assemblies[i].too_many(plan, &mut values);
         } else {
             assemblies[i].finish(plan, &mut values);
         }

@@ -8,7 +8,7 @@ use freshet_config::time::EventTime;
 use freshet_config::value::{DataType, Value, encode_key};
 use freshet_operators::batch::heap_word;
 use freshet_operators::lookup::{ServicePlan, ViewLookup};
-use freshet_operators::row::{FeatureValue, Fold, Members, Status};
+use freshet_operators::row::{FeatureValue, Fold, Members};
 use freshet_operators::view::{Category, CategoryPlan, ViewPlan, key_prefix};
 
 use super::DatasetReport;
@@ -251,7 +251,7 @@ impl<'r> Evaluator<'r> {
         }
         for (number, feature) in &self.view.features {
             let FeatureValue { value, status } = &mut values[*feature];
-            report.failed_values += u64::from(*status == Status::Error);
+            report.failed_values += u64::from(status.is_error());
             // Each feature is read once: the value may go.
             columns[*number].set(row, value);
         }

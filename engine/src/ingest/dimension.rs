@@ -153,7 +153,7 @@ impl DimensionIntake {
 
     /// The next change to read.
     pub fn position(&self) -> Option<SourcePosition> {
-        self.changes.as_ref().map(|(stream, _)| stream.position())
+        self.changes.as_ref().and_then(|(stream, _)| stream.position())
     }
 
     /// Whether every change was read that was there when the stream was opened.

@@ -23,6 +23,8 @@ pub enum IntakeError {
     NoLog(String),
     #[error("input `{input}`: {error}")]
     Kafka { input: String, error: KafkaError },
+    #[error("input `{input}`: a thread cannot be started: {error}")]
+    Thread { input: String, error: io::Error },
     #[error("input `{0}` reads from kafka: add a section [kafka] with `brokers` to the settings")]
     NoKafka(String),
     #[error("a source and a dimension are both called `{0}`, and their logs and ledgers would mix: rename one of them")]
@@ -35,6 +37,13 @@ pub enum IntakeError {
     Columns { input: String, error: arrow::error::ArrowError },
     #[error(transparent)]
     Positions(#[from] PositionsError),
+}
+
+impl IntakeError {
+    /// Whether what is wrong is with a server outside.
+    pub fn is_outside(&self) -> bool {
+        matches!(self, IntakeError::Kafka { .. })
+    }
 }
 
 /// Why none of the records pushed at once was taken (with Kafka: why some may not have been).

@@ -276,10 +276,10 @@ impl Intake {
         times.filter(|(position, _)| !stream.was_consumed(**position)).map(|(_, time)| *time).collect()
     }
 
-    /// The next record of the stream, or of the history where there is no stream.
+    /// The next record of the stream, or of the history where there is no stream. `None` while no broker was reached.
     pub fn position(&self) -> Option<SourcePosition> {
         match (&self.stream, &self.history) {
-            (Some(stream), _) => Some(stream.position()),
+            (Some(stream), _) => stream.position(),
             (None, Some(_)) => Some(self.history_position()),
             (None, None) => None,
         }
@@ -296,8 +296,8 @@ impl Intake {
         if self.history.is_some() {
             self.positions.note(&history_name(&self.name), self.history_position())?;
         }
-        match &self.stream {
-            Some(stream) => self.positions.note(&self.name, stream.position()),
+        match self.stream.as_ref().and_then(StreamReader::position) {
+            Some(position) => self.positions.note(&self.name, position),
             None => Ok(()),
         }
     }

@@ -21,6 +21,7 @@ mod logs;
 mod positions;
 mod push;
 mod stream;
+mod topic;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -12,7 +12,7 @@ use freshet_connectors::json::JsonDecoder;
 use freshet_connectors::kafka::{KafkaError, KafkaSink};
 
 use super::dimension::dimension_decoder;
-use super::stream::kafka_options;
+use super::topic::kafka_options;
 use super::{Logs, PushError, required_keys};
 use crate::clock::Clock;
 use crate::plan::Plan;

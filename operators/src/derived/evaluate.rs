@@ -11,7 +11,8 @@ use freshet_config::value::{FeatureType, Value};
 
 use super::{DerivedColumn, DerivedInputs, DerivedStep, Input};
 use crate::lookup::{ServicePlan, ViewFeature};
-use crate::row::{FeatureValue, Status};
+use crate::row::{FeatureValue, Reason, Status};
+use crate::sql::SqlFault;
 
 /// One column per step, in the order of the steps.
 pub fn evaluate(steps: &[DerivedStep], inputs: &DerivedInputs) -> Vec<DerivedColumn> {
@@ -76,7 +77,7 @@ impl DerivedStep {
             None => DerivedColumn {
                 data_type: self.data_type,
                 array: new_null_array(&arrow_type(self.data_type), rows),
-                failed: (0..rows).collect(),
+                failed: (0..rows).map(|row| (row, SqlFault::Function)).collect(),
             },
         }
     }
@@ -86,10 +87,11 @@ impl DerivedColumn {
     /// The feature in a row.
     pub fn value(&self, row: usize) -> FeatureValue {
         let value = value_at(&self.array, self.data_type, row);
-        let status = match (self.failed.binary_search(&row).is_ok(), value.is_null()) {
-            (true, _) => Status::Error,
-            (false, true) => Status::MissingData,
-            (false, false) => Status::Present,
+        let failed = self.failed.binary_search_by_key(&row, |(row, _)| *row);
+        let status = match (failed, value.is_null()) {
+            (Ok(found), _) => Status::Error(Reason::Expression(self.failed[found].1)),
+            (Err(_), true) => Status::MissingData,
+            (Err(_), false) => Status::Present,
         };
         FeatureValue { value, status }
     }

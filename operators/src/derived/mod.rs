@@ -14,7 +14,7 @@ use arrow::array::ArrayRef;
 use arrow::datatypes::SchemaRef;
 use freshet_config::value::DataType;
 
-use crate::sql::Expression;
+use crate::sql::{Expression, SqlFault};
 
 pub use compile::compile_services;
 pub use evaluate::evaluate;
@@ -66,6 +66,6 @@ pub struct DerivedColumn {
     pub data_type: DataType,
     /// Null where the expression failed.
     pub array: ArrayRef,
-    /// Rows on which it failed, ascending.
-    pub failed: Vec<usize>,
+    /// Rows on which it failed, ascending, and how.
+    pub failed: Vec<(usize, SqlFault)>,
 }

@@ -16,7 +16,7 @@ use freshet_config::value::{DataType, Value};
 use super::codec::{Bytes, KIND_CATEGORIES, KIND_TOO_MANY, RowBuffer, VERSION};
 use super::fold::value_of;
 use super::read::{Coverage, Reader, RowError};
-use super::{FeatureValue, Status};
+use super::{FeatureValue, Reason, Status};
 use crate::view::{Category, CategoryPlan, ViewPlan};
 
 /// Reads rows of one view by category.
@@ -57,7 +57,7 @@ impl CategoryReader {
                 if at.micros() < as_of || at.micros() > until {
                     return Err(RowError::NotCovered);
                 }
-                self.assembly.too_many(out);
+                self.assembly.too_many(plan, out);
                 return Ok(());
             }
             Head::Members { as_of, trimmed, count } => {
@@ -174,19 +174,20 @@ pub struct Assembly {
 #[derive(Clone, Debug)]
 struct Assembled {
     windows: Vec<Vec<(Value, Value)>>,
-    failed: bool,
+    /// Why the first of the categories without a value has none.
+    failed: Option<Reason>,
 }
 
 impl Assembly {
     pub fn new(plan: &CategoryPlan) -> Assembly {
-        let empty = |windows: usize| Assembled { windows: vec![Vec::new(); windows], failed: false };
+        let empty = |windows: usize| Assembled { windows: vec![Vec::new(); windows], failed: None };
         Assembly { features: plan.features.iter().map(|feature| empty(feature.windows.len())).collect() }
     }
 
     fn clear(&mut self) {
         for feature in &mut self.features {
             feature.windows.iter_mut().for_each(Vec::clear);
-            feature.failed = false;
+            feature.failed = None;
         }
     }
 
@@ -201,7 +202,7 @@ impl Assembly {
                 let value = match feature.member.and_then(|member| values.get_mut(member)) {
                     None => Value::Null,
                     Some(FeatureValue { value, status }) => {
-                        assembled.failed |= *status == Status::Error;
+                        assembled.failed = assembled.failed.or(status.reason());
                         match value {
                             Value::List(series) if feature.series => series.get_mut(i).map(std::mem::take),
                             _ if feature.series => None,
@@ -220,9 +221,9 @@ impl Assembly {
         for (assembled, feature) in self.features.iter_mut().zip(&plan.features) {
             let empty = assembled.windows.iter().all(Vec::is_empty);
             let status = match (assembled.failed, empty) {
-                (true, _) => Status::Error,
-                (false, true) => Status::MissingData,
-                (false, false) => Status::Present,
+                (Some(reason), _) => Status::Error(reason),
+                (None, true) => Status::MissingData,
+                (None, false) => Status::Present,
             };
             let mut windows = assembled.windows.iter_mut().map(|entries| {
                 let entries = std::mem::take(entries).into_iter();
@@ -241,8 +242,8 @@ impl Assembly {
     }
 
     /// Appends the features of a key with more categories than are allowed.
-    pub fn too_many(&self, out: &mut Vec<FeatureValue>) {
-        let refused = FeatureValue { value: Value::Null, status: Status::Error };
+    pub fn too_many(&self, plan: &CategoryPlan, out: &mut Vec<FeatureValue>) {
+        let refused = FeatureValue::error(Reason::TooManyCategories { limit: plan.limit });
         out.extend(self.features.iter().map(|_| refused.clone()));
     }
 }

@@ -8,7 +8,7 @@ use freshet_config::value::{DataType, Value};
 
 use super::codec::Bytes;
 use super::summaries::Folded;
-use super::{FeatureValue, Status};
+use super::{FeatureValue, Reason, RowError, Status};
 use crate::batch::heap_bytes;
 use crate::exact::{self, Lane, Moments, Scale, Wide};
 use crate::slices::order_word;
@@ -184,8 +184,8 @@ impl Fold {
         }
         let elements: Vec<FeatureValue> =
             feature.series.iter().map(|w| self.in_window(plan, feature, *w, at, heap)).collect();
-        if elements.iter().any(|element| element.status == Status::Error) {
-            return FeatureValue { value: Value::Null, status: Status::Error };
+        if let Some(reason) = elements.iter().find_map(|element| element.status.reason()) {
+            return FeatureValue::error(reason);
         }
         let seen = elements.iter().any(|element| element.status == Status::Present);
         let status = if seen { Status::Present } else { Status::MissingData };
@@ -208,7 +208,7 @@ impl Fold {
             return match self.summaries[place].value(feature.function, plan.effective_time(at).micros(), heap) {
                 Ok(Value::Null) => missing(),
                 Ok(value) => FeatureValue { value, status: self.status(window) },
-                Err(_) => FeatureValue { value: Value::Null, status: Status::Error },
+                Err(reason) => FeatureValue::error(reason),
             };
         }
         let cell = &self.cells[window * self.columns + column];
@@ -233,7 +233,7 @@ impl Fold {
             Function::VarSamp => finite(cell.numerator(data_type) / (n as f64 * (n - 1) as f64)),
             Function::StddevSamp => finite((cell.numerator(data_type) / (n as f64 * (n - 1) as f64)).sqrt()),
             // The others are read from summaries.
-            _ => FeatureValue { value: Value::Null, status: Status::Error },
+            _ => FeatureValue::error(Reason::Row(RowError::Layout)),
         }
     }
 
@@ -264,13 +264,17 @@ impl Cell {
     }
 
     fn sum_value(&self, data_type: DataType) -> FeatureValue {
+        let reason = match data_type.is_float() {
+            true => Reason::NotFinite(data_type),
+            false => Reason::Overflow(data_type),
+        };
         let value = match data_type {
             DataType::Int32 => i32::try_from(self.moments.whole).ok().map(Value::Int32),
             DataType::Int64 => i64::try_from(self.moments.whole).ok().map(Value::Int64),
             DataType::Float32 => Some(self.sum() as f32).filter(|s| s.is_finite()).map(Value::Float32),
             _ => Some(self.sum()).filter(|s| s.is_finite()).map(Value::Float64),
         };
-        value.map_or(FeatureValue { value: Value::Null, status: Status::Error }, present)
+        value.map_or(FeatureValue::error(reason), present)
     }
 
     fn numerator(&self, data_type: DataType) -> f64 {
@@ -297,7 +301,7 @@ fn finite(value: f64) -> FeatureValue {
     if value.is_finite() {
         present(Value::Float64(value))
     } else {
-        FeatureValue { value: Value::Null, status: Status::Error }
+        FeatureValue::error(Reason::NotFinite(DataType::Float64))
     }
 }
 

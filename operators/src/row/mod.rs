@@ -21,45 +21,26 @@ pub(crate) mod categories;
 pub(crate) mod codec;
 mod fold;
 mod read;
+mod status;
 mod summaries;
 
 pub use categories::Assembly;
 pub use fold::{Fold, Members};
 pub use read::{Coverage, Reader, RowError, as_of, describe};
+pub use status::{Reason, Status};
 pub(crate) use summaries::{HAS_LANES, HAS_WIDE};
 
 use freshet_config::value::Value;
-
-/// How far a served value can be trusted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Status {
-    Present,
-    /// A key never seen, or an empty window (whose counts are 0 all the same).
-    MissingData,
-    /// Older than `serving_ttl`.
-    Expired,
-    /// The row does not cover the instant asked for.
-    Stale,
-    /// The value cannot be given, for example an integer sum that leaves its type.
-    Error,
-}
-
-impl Status {
-    /// The name in answers.
-    pub fn name(self) -> &'static str {
-        match self {
-            Status::Present => "PRESENT",
-            Status::MissingData => "MISSING_DATA",
-            Status::Expired => "EXPIRED",
-            Status::Stale => "STALE",
-            Status::Error => "ERROR",
-        }
-    }
-}
 
 /// One feature as read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FeatureValue {
     pub value: Value,
     pub status: Status,
+}
+
+impl FeatureValue {
+    fn error(reason: Reason) -> FeatureValue {
+        FeatureValue { value: Value::Null, status: Status::Error(reason) }
+    }
 }

@@ -8,12 +8,12 @@ use freshet_config::value::Value;
 use super::categories::{self, CategoryReader};
 use super::codec::{Bytes, KIND_COMPLETE, KIND_DENSE, KIND_SPARSE, VERSION, unzigzag};
 use super::fold::{Fold, Members};
-use super::{FeatureValue, Status};
+use super::{FeatureValue, Reason, Status};
 use crate::exact::{Moments, Wide};
 use crate::view::{FeaturePlan, ViewPlan};
 
 /// Why a row was not read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum RowError {
     #[error("the row does not cover the instant asked for")]
     NotCovered,
@@ -75,7 +75,10 @@ impl Reader {
         match read {
             Ok(()) => {}
             Err(error) => {
-                let status = if error == RowError::NotCovered { Status::Stale } else { Status::Error };
+                let status = match error {
+                    RowError::NotCovered => Status::Stale,
+                    error => Status::Error(Reason::Row(error)),
+                };
                 out.extend(plan.features.iter().map(|_| FeatureValue { value: Value::Null, status }));
             }
         }

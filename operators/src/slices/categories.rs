@@ -120,7 +120,7 @@ impl CategoryStore {
         ViewStats {
             keys: self.places.len() as u64,
             rows: self.rows_written,
-            keys_over_limit: self.over.len() as u64,
+            keys_over_category_limit: self.over.len() as u64,
             state_bytes: of_members.state_bytes + self.row_bytes as u64,
             ..of_members
         }

@@ -201,7 +201,10 @@ impl ViewStore {
         let scratch = &mut self.scratch;
         scratch.row.head(codec::KIND_DENSE, self.layout.tag, clock);
         scratch.row.varint((dense.lease - clock) as u64);
+        let over_before = dense.over_limit;
         let slices = dense.write(&self.layout, &self.strings, scratch);
+        self.stats.keys_over_value_limit += u64::from(dense.over_limit);
+        self.stats.keys_over_value_limit -= u64::from(over_before);
         let budget = self.tuning.slice_budget;
         if slices > budget + budget / 4 {
             dense.lease_length = (dense.lease_length / 2).max(lead + TICK);

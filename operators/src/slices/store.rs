@@ -45,7 +45,9 @@ pub struct ViewStats {
     pub keys: u64,
     pub dense_keys: u64,
     /// Keys of a view by category with more categories than are allowed.
-    pub keys_over_limit: u64,
+    pub keys_over_category_limit: u64,
+    /// Dense keys with a window whose distinct values are more than a function of it may count, as of their last rows.
+    pub keys_over_value_limit: u64,
     pub state_bytes: u64,
 }
 

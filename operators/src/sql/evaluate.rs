@@ -14,6 +14,7 @@ use datafusion_common::{DataFusionError, exec_err};
 use datafusion_physical_expr::PhysicalExpr;
 
 use super::error::describe;
+use super::fault::SqlFault;
 
 /// A column computed for a batch.
 #[derive(Clone, Debug)]
@@ -22,14 +23,14 @@ pub struct Evaluated {
     pub array: ArrayRef,
     /// How many rows failed: division by zero, overflow, a cast of text that is no number, a result that is not finite.
     pub failed_rows: usize,
-    /// Which rows, ascending.
-    pub failed: Vec<usize>,
+    /// Which rows, ascending, and how.
+    pub failed: Vec<(usize, SqlFault)>,
     /// Why the first of them failed.
     pub first_failure: Option<String>,
 }
 
 impl Evaluated {
-    fn failed(array: ArrayRef, failed: Vec<usize>, why: String) -> Evaluated {
+    fn failed(array: ArrayRef, failed: Vec<(usize, SqlFault)>, why: String) -> Evaluated {
         let first_failure = (!failed.is_empty()).then_some(why);
         Evaluated { array, failed_rows: failed.len(), failed, first_failure }
     }
@@ -51,13 +52,16 @@ pub(super) fn evaluate(
     }
     match evaluate_whole(expression, target, batch) {
         Ok(array) => refuse_non_finite(array),
-        Err(error) if rows == 1 => Ok(Evaluated::failed(new_null_array(target, 1), vec![0], describe(&error))),
+        Err(error) if rows == 1 => {
+            let failed = vec![(0, SqlFault::of(&error))];
+            Ok(Evaluated::failed(new_null_array(target, 1), failed, describe(&error)))
+        }
         Err(_) => {
             let half = rows / 2;
             let left = evaluate(expression, target, &batch.slice(0, half))?;
             let right = evaluate(expression, target, &batch.slice(half, rows - half))?;
             let mut failed = left.failed;
-            failed.extend(right.failed.iter().map(|row| half + row));
+            failed.extend(right.failed.iter().map(|(row, fault)| (half + row, *fault)));
             Ok(Evaluated {
                 array: concat(&[left.array.as_ref(), right.array.as_ref()])?,
                 failed_rows: failed.len(),
@@ -103,6 +107,7 @@ fn refuse_non_finite(array: ArrayRef) -> Result<Evaluated, ArrowError> {
     if wrong.true_count() == 0 {
         return Ok(Evaluated::whole(array));
     }
-    let failed = (0..wrong.len()).filter(|row| wrong.is_valid(*row) && wrong.value(*row)).collect();
-    Ok(Evaluated::failed(nullif(&array, &wrong)?, failed, "the result is not a finite number".to_string()))
+    let failed = (0..wrong.len()).filter(|row| wrong.is_valid(*row) && wrong.value(*row));
+    let failed = failed.map(|row| (row, SqlFault::NotFinite)).collect();
+    Ok(Evaluated::failed(nullif(&array, &wrong)?, failed, SqlFault::NotFinite.to_string()))
 }

@@ -8,6 +8,7 @@
 mod check;
 mod error;
 mod evaluate;
+mod fault;
 mod functions;
 mod growth;
 mod limits;
@@ -31,6 +32,7 @@ use freshet_config::value::DataType;
 pub(crate) use error::place_within;
 pub use error::{SqlError, SqlErrorKind};
 pub use evaluate::Evaluated;
+pub use fault::SqlFault;
 pub use growth::{MOST_FIXED_BYTES, MOST_FOLD};
 pub use limits::{MAX_DEPTH, MAX_TEXT_BYTES};
 use names::Naming;

@@ -284,7 +284,7 @@ fn rows_say_what_the_expressions_and_events_say() {
             let mut read = Vec::new();
             Reader::new(plan).read(plan, Some(row), at, &mut read);
             for (read, (value, error)) in read.iter().zip(evaluate(plan, &events, at)) {
-                assert_eq!((&read.value, read.status == Status::Error), (&value, error), "view {view} at {at}");
+                assert_eq!((&read.value, read.status.is_error()), (&value, error), "view {view} at {at}");
                 present += usize::from(read.status == Status::Present);
             }
         }

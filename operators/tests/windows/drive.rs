@@ -151,7 +151,7 @@ pub fn same(read: &FeatureValue, expected: &(Value, bool)) -> bool {
         (a, b) => a == b,
     };
     let status = match (error, value) {
-        (true, _) => read.status == Status::Error,
+        (true, _) => read.status.is_error(),
         (false, Value::Null) => matches!(read.status, Status::MissingData | Status::Expired),
         // The count or list of an empty window, or of one without values.
         (false, Value::Int64(0) | Value::List(_) | Value::Map(_)) => {
@@ -181,7 +181,7 @@ fn near(plan: &ViewPlan, i: usize, read: &FeatureValue, expected: &(Value, bool)
     }
     let (got, want) = (numbers(&read.value), numbers(&expected.0));
     let close = |((g, w), m): ((&f64, &f64), &f64)| (g - w).abs() <= 2f64.powi(-44) * m + 1e-300;
-    got.len() == want.len() && got.iter().zip(&want).zip(&most).all(close) && read.status != Status::Error
+    got.len() == want.len() && got.iter().zip(&want).zip(&most).all(close) && !read.status.is_error()
 }
 
 /// The events with numbers made positive.

@@ -90,7 +90,7 @@ const LINGER_BYTES: usize = 8 << 20;
 const LINGER: Duration = Duration::from_secs(2);
 
 /// Reads on behind the answer for a while.
-fn linger(mut body: Incoming) {
+pub fn linger(mut body: Incoming) {
     tokio::task::spawn_local(tokio::time::timeout(LINGER, async move {
         let mut seen = 0;
         while let Some(Ok(frame)) = body.frame().await {

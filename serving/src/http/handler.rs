@@ -14,6 +14,7 @@ use hyper::header::{self, HeaderValue};
 use super::body::{self, Received};
 use super::reply::{self, PLAN_HEADER, Reply};
 use super::routes::{Endpoint, check_body};
+use super::wire::Heard;
 use crate::error::{ApiError, ErrorKind};
 use crate::ingest;
 use crate::limits::Limits;
@@ -49,14 +50,21 @@ impl<S: RowStore> Handler<S> {
     }
 
     /// Answers one request. A panic under it is answered 500 and ends neither the thread nor the connection.
-    pub async fn handle(&self, request: Request<Incoming>) -> Reply {
+    pub async fn handle(&self, request: Request<Incoming>, heard: &Heard) -> Reply {
         let arrived = Instant::now();
+        heard.begin_request();
         // What follows a chunked body on its connection may have been framed to deceive a proxy in between.
         let chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
         let mut notes = Notes::default();
         let found = Endpoint::find(request.method(), request.uri().path());
         let route = found.as_ref().map_or(Route::Unknown, |endpoint| endpoint.route());
         let answered = match found {
+            _ if chunked && heard.has_two_lengths() => {
+                body::linger(request.into_body());
+                let message = "the request has both Content-Length and Transfer-Encoding, so that nobody can tell where it \
+                               ends; send one of them";
+                Err(ApiError::invalid(message))
+            }
             Ok(endpoint) => {
                 let work = AssertUnwindSafe(self.answer(endpoint, request, arrived, &mut notes)).catch_unwind();
                 work.await.unwrap_or_else(|_| {
@@ -114,6 +122,11 @@ impl<S: RowStore> Handler<S> {
         notes: &mut Notes,
     ) -> Result<Reply, ApiError> {
         let body = self.body(request, self.limits.body_bytes).await?;
+        if self.state.readiness.withholds() {
+            let reason = self.state.readiness.reason().unwrap_or_default();
+            let message = format!("the online store is being filled, ask again: {reason}");
+            return Err(ApiError::new(ErrorKind::Unavailable, message));
+        }
         let _in_flight = self.admit(&self.state.lookups, self.limits.in_flight, "lookups")?;
         let snapshot = self.snapshot();
         let mut buffers = self.pool.take();
@@ -137,7 +150,9 @@ impl<S: RowStore> Handler<S> {
         let store_time = lookup::fetch(&self.state.store, &prepared, buffers).await?;
         notes.rows_read = buffers.reads.len() as u64;
         notes.rows_found = buffers.rows.found_count() as u64;
-        Ok(lookup::write(&prepared, &mut snapshot.readers.borrow_mut(), buffers, (arrived, store_time)))
+        let answer = lookup::write(&prepared, &mut snapshot.readers.borrow_mut(), buffers, (arrived, store_time));
+        self.metrics.answered(prepared.service, &buffers.statuses);
+        Ok(answer)
     }
 
     async fn metadata(&self, request: Request<Incoming>, notes: &mut Notes) -> Result<Reply, ApiError> {

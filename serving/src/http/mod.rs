@@ -5,5 +5,6 @@ mod handler;
 pub(crate) mod reply;
 mod routes;
 mod server;
+mod wire;
 
 pub use server::{Server, ServerError};

@@ -20,6 +20,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinSet, LocalSet};
 
 use super::handler::Handler;
+use super::wire::{Heard, Wire};
 use crate::error::{ApiError, ErrorKind};
 use crate::limits::ServerConfig;
 use crate::state::ServingState;
@@ -168,16 +169,17 @@ async fn connection<S: RowStore>(stream: TcpStream, handler: Rc<Handler<S>>, mut
     // Answers are small and complete: waiting to fill a packet only delays them.
     let _ = stream.set_nodelay(true);
     let limits = &handler.limits;
+    let heard = Rc::new(Heard::new(limits, handler.metrics.clone()));
     let service = service_fn(|request| {
-        let handler = handler.clone();
-        async move { Ok::<_, Infallible>(handler.handle(request).await) }
+        let (handler, heard) = (handler.clone(), heard.clone());
+        async move { Ok::<_, Infallible>(handler.handle(request, &heard).await) }
     });
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout)
         .max_headers(limits.headers)
         .max_buf_size(limits.header_bytes.max(8192))
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Wire::new(stream, heard.clone())), service);
     let mut serving = pin!(serving);
     let ended = tokio::select! {
         ended = serving.as_mut() => ended,

@@ -1,6 +1,6 @@
 //! Health, figures and the page.
 
-use crate::fixture::{Fixture, GET, lookup};
+use crate::fixture::{BATCH, Fixture, GET, METADATA, lookup};
 use crate::lookups::refused;
 
 #[test]
@@ -14,6 +14,7 @@ fn readiness_says_why_not() {
     fixture.state.readiness.ready();
     assert_eq!(client.get("/readyz").status, 200);
     fixture.state.readiness.not_ready("draining");
+    assert_eq!(client.post(GET, &lookup("1", "")).status, 200, "what is there is still given");
     refused(&client.get("/readyz"), 503, 14, "draining");
 }
 
@@ -77,4 +78,22 @@ fn wrong_methods_paths_and_types_are_told() {
     }
     let untyped = client.request("POST", GET, &["authorization: Tecton-key abc"], &lookup("1", ""));
     assert_eq!(untyped.status, 200);
+}
+
+#[test]
+fn lookups_wait_for_a_store_that_is_being_filled() {
+    let fixture = Fixture::new();
+    let mut client = fixture.client();
+    fixture.state.readiness.withhold();
+    fixture.state.readiness.not_ready("source `txn`: no broker answers");
+    let batch = lookup("1", "").replace("joinKeyMap", "requestData").replace("{\"user_id\"", "[{\"user_id\"");
+    for (path, body) in [(GET, lookup("1", "")), (BATCH, batch)] {
+        let answer = client.post(path, &body);
+        refused(&answer, 503, 14, "the online store is being filled, ask again: source `txn`: no broker answers");
+        assert_eq!(answer.header("retry-after"), Some("1"));
+    }
+    let service = "{\"params\":{\"featureServiceName\":\"fraud\"}}";
+    assert_eq!(client.post(METADATA, service).status, 200);
+    fixture.state.readiness.ready();
+    assert_eq!(client.post(GET, &lookup("1", "")).status, 200);
 }

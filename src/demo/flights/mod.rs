@@ -24,6 +24,7 @@ use crate::client::{Client, GET_FEATURES};
 use crate::exit::Failure;
 use crate::interrupt::Interrupt;
 use crate::node::Node;
+use crate::trouble::TroubleLog;
 use checks::Checks;
 use data::FlightData;
 use replay::Replay;
@@ -105,7 +106,7 @@ impl Demo<'_> {
             self.arguments.from,
             self.flights.stream.len()
         ))?;
-        if !self.node.await_ready(interrupt)? {
+        if !self.node.await_ready(interrupt, &mut TroubleLog::default())? {
             return Ok(());
         }
         board.print(&introduction(self.node.address(), self.arguments.speed_up))?;

@@ -19,6 +19,7 @@ use crate::client::GET_FEATURES;
 use crate::exit::Failure;
 use crate::interrupt::Interrupt;
 use crate::node::Node;
+use crate::trouble::TroubleLog;
 use freshet_engine::Figures;
 use generator::{Generator, HOT_CARD, HOT_MERCHANT};
 
@@ -58,7 +59,7 @@ fn show(
     interrupt: &Interrupt,
     started: Instant,
 ) -> Result<(), Failure> {
-    if !node.await_ready(interrupt)? {
+    if !node.await_ready(interrupt, &mut TroubleLog::default())? {
         return Ok(());
     }
     let mut board = Board::new(started);

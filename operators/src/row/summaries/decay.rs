@@ -1,11 +1,11 @@
 //! Decayed sums: exact sums of blocks of time, scaled to the instant asked for.
 
 use freshet_config::time::Span;
-use freshet_config::value::Value;
+use freshet_config::value::{DataType, Value};
 
 use super::super::codec::Bytes;
 use super::super::codec::unzigzag;
-use super::NoAnswer;
+use super::Reason;
 use crate::exact::Wide;
 use crate::summary::decay::{Block, block_mut, decayed};
 
@@ -58,12 +58,12 @@ impl DecayFold {
         block_mut(&mut self.blocks, block).add(term);
     }
 
-    pub fn value(&self, end: i64) -> Result<Value, NoAnswer> {
+    pub fn value(&self, end: i64) -> Result<Value, Reason> {
         if self.blocks.is_empty() {
             return Ok(Value::Null);
         }
         let blocks = self.blocks.iter();
         let sum = blocks.fold(0.0, |sum, block| sum + decayed(self.half_life, block.index, block.sum(), end));
-        if sum.is_finite() { Ok(Value::Float64(sum)) } else { Err(NoAnswer) }
+        if sum.is_finite() { Ok(Value::Float64(sum)) } else { Err(Reason::NotFinite(DataType::Float64)) }
     }
 }

@@ -17,6 +17,7 @@ pub(crate) use decay::{HAS_LANES, HAS_WIDE};
 
 use super::codec::Bytes;
 use super::fold::value_of;
+use super::{Reason, RowError};
 use crate::summary::{Addend, SummaryKind};
 use crate::view::ViewPlan;
 
@@ -31,9 +32,6 @@ pub(super) enum Folded {
     By(best::ByFold),
     Latest(best::LatestFold),
 }
-
-/// Nothing was given that could be answered: the window holds too much, or the row is damaged.
-pub(super) struct NoAnswer;
 
 impl Folded {
     pub fn new(plan: &ViewPlan, summary: usize) -> Folded {
@@ -94,7 +92,7 @@ impl Folded {
     }
 
     /// The value of a function at the reference instant `end`.
-    pub fn value(&self, function: Function, end: i64, heap: &[u8]) -> Result<Value, NoAnswer> {
+    pub fn value(&self, function: Function, end: i64, heap: &[u8]) -> Result<Value, Reason> {
         match (self, function) {
             (Folded::List(fold), Function::FirstN(n))
             | (Folded::List(fold), Function::LastN(n))
@@ -118,7 +116,7 @@ impl Folded {
             (Folded::Decay(fold), Function::DecayedSum { .. }) => fold.value(end),
             (Folded::By(fold), Function::MinBy | Function::MaxBy) => Ok(fold.value(heap)),
             (Folded::Latest(fold), Function::Latest) => Ok(fold.value(heap)),
-            _ => Err(NoAnswer),
+            _ => Err(Reason::Row(RowError::Layout)),
         }
     }
 }

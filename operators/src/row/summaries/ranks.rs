@@ -4,7 +4,7 @@ use freshet_config::definitions::Fraction;
 use freshet_config::value::{DataType, Value};
 
 use super::super::codec::Bytes;
-use super::NoAnswer;
+use super::{Reason, RowError};
 use crate::slices::value_word;
 use crate::summary::rank;
 
@@ -67,9 +67,10 @@ impl RanksFold {
         self.added.push(word);
     }
 
-    pub fn value(&self, percentile: Fraction) -> Result<Value, NoAnswer> {
+    pub fn value(&self, percentile: Fraction) -> Result<Value, Reason> {
+        let damaged = Reason::Row(RowError::Damaged);
         let others = self.added.len() as u64;
-        let total = self.n.checked_add(others).ok_or(NoAnswer)?;
+        let total = self.n.checked_add(others).ok_or(damaged)?;
         if total == 0 {
             return Ok(Value::Null);
         }
@@ -78,17 +79,17 @@ impl RanksFold {
         let word = if self.n == 0 {
             *added.select_nth_unstable(wanted as usize).1
         } else {
-            let i = self.percentiles.iter().position(|known| *known == percentile).ok_or(NoAnswer)?;
+            let i = self.percentiles.iter().position(|known| *known == percentile).ok_or(damaged)?;
             let band = &self.bands[i];
             // What lies before the band counts as before everything: the wanted value is not among it.
-            let place = usize::try_from(wanted.checked_sub(band.below).ok_or(NoAnswer)?).map_err(|_| NoAnswer)?;
+            let place = usize::try_from(wanted.checked_sub(band.below).ok_or(damaged)?).map_err(|_| damaged)?;
             added.extend_from_slice(&band.values);
             if place >= added.len() {
-                return Err(NoAnswer);
+                return Err(damaged);
             }
             *added.select_nth_unstable(place).1
         };
         let value = f64::from_bits(value_word(word, DataType::Float64));
-        if value.is_finite() { Ok(Value::Float64(value)) } else { Err(NoAnswer) }
+        if value.is_finite() { Ok(Value::Float64(value)) } else { Err(Reason::NotFinite(DataType::Float64)) }
     }
 }

@@ -6,7 +6,7 @@ use freshet_config::value::DataType;
 
 use super::super::codec::Bytes;
 use super::super::fold::compare;
-use super::NoAnswer;
+use super::Reason;
 use crate::summary::Listed;
 
 #[derive(Clone, Debug)]
@@ -71,17 +71,18 @@ impl TallyFold {
         }
     }
 
-    /// How many distinct values there are; no answer when there are more than `limit`.
-    pub fn distinct(&self, limit: u32, heap: &[u8]) -> Result<u64, NoAnswer> {
+    /// How many distinct values there are; an error when there are more than `limit`.
+    pub fn distinct(&self, limit: u32, heap: &[u8]) -> Result<u64, Reason> {
         Ok(self.unlisted + self.entries(limit, heap)?.len() as u64)
     }
 
-    /// Values listed and their counts, ascending by value; no answer when there are more than `limit` values.
-    pub fn entries(&self, limit: u32, heap: &[u8]) -> Result<Vec<(u64, u64)>, NoAnswer> {
+    /// Values listed and their counts, ascending by value; an error when there are more than `limit` values.
+    pub fn entries(&self, limit: u32, heap: &[u8]) -> Result<Vec<(u64, u64)>, Reason> {
         let mut entries = self.entries.clone();
         merge(&mut entries, self.data_type, heap);
         let distinct = self.unlisted.saturating_add(entries.len() as u64);
-        if self.over || distinct > u64::from(limit) { Err(NoAnswer) } else { Ok(entries) }
+        let over = self.over || distinct > u64::from(limit);
+        if over { Err(Reason::TooManyValues { limit }) } else { Ok(entries) }
     }
 }
 

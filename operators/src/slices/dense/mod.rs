@@ -32,6 +32,8 @@ pub(super) struct Dense {
     /// The key's header; [`FREE`] when this place is free.
     pub slot: u32,
     unordered: bool,
+    /// Its last row has a window with more distinct values than some function may count.
+    pub over_limit: bool,
     /// The lease the wheel holds an entry for.
     pub armed: Option<i64>,
     pub core_at: i64,
@@ -68,6 +70,7 @@ impl Dense {
             sorted: 0,
             slot,
             unordered: false,
+            over_limit: false,
             armed: None,
             core_at,
             lease,
@@ -93,6 +96,7 @@ impl Dense {
             sorted: 0,
             slot: FREE,
             unordered: false,
+            over_limit: false,
             armed: None,
             core_at: 0,
             lease: 0,

@@ -19,6 +19,7 @@ impl Dense {
     /// Writes what stands behind the head of a row: number of slices, cores, slices. Gives the number of slices.
     pub fn write(&mut self, layout: &Layout, strings: &Strings, scratch: &mut RowScratch) -> usize {
         let RowScratch { row, ranges } = scratch;
+        self.over_limit = self.summaries.as_ref().is_some_and(|summaries| summaries.over_limit(layout));
         self.row_ranges(layout, ranges);
         let slices = ranges.iter().map(|(from, to)| to - from).sum();
         row.varint(slices as u64);

@@ -287,6 +287,14 @@ impl Summaries {
         }
     }
 
+    /// Whether some window's core has more distinct values than are written of it.
+    pub fn over_limit(&self, layout: &Layout) -> bool {
+        layout.window_parts.iter().zip(&self.windows).any(|(part, kept)| match kept {
+            OfWindow::Tally(tally) => tally.over_limit(&layout.plan.summaries[part.summary]),
+            _ => false,
+        })
+    }
+
     /// Bytes of memory.
     pub fn bytes(&self) -> usize {
         let edges = self.edges.iter().map(|kept| match kept {

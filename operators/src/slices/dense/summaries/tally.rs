@@ -78,6 +78,11 @@ impl Tally {
         self.many.as_ref().map_or(self.few.len(), |many| many.len())
     }
 
+    /// Whether there are more values than are written.
+    pub fn over_limit(&self, summary: &SummaryPlan) -> bool {
+        matches!(summary.kind, SummaryKind::Tally { limit, .. } if self.len() > limit)
+    }
+
     /// In no order.
     pub fn entries(&self) -> Vec<(u64, u32)> {
         match &self.many {
@@ -102,8 +107,8 @@ impl Tally {
         strings: &Strings,
         row: &mut RowBuffer,
     ) {
-        let SummaryKind::Tally { limit, listed } = summary.kind else { return };
-        if self.len() > limit {
+        let SummaryKind::Tally { listed, .. } = summary.kind else { return };
+        if self.over_limit(summary) {
             return row.varint(0);
         }
         let ascending = |a: u64, b: u64| match data_type {

@@ -1,0 +1,154 @@
+//! Processes whose broker is not there: they stay up, say what they wait for, and go on by themselves when it comes.
+
+mod process;
+mod services;
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use freshet_connectors::kafka::{KafkaOptions, KafkaSink, create_topic};
+use process::{PATIENCE, Running, drain, freshet, text};
+use serde_json::Value;
+use services::{Service, closed_port};
+
+const DEFINITIONS: &str = "
+sources:
+  - name: sales
+    stream: {kafka: {topic: sales}}
+    schema: {id: int64, amount: int64, shop: string, ts: timestamp}
+    event_time: ts
+    enrich: [{dimension: shops, on: {shop: shop}, columns: [city]}]
+dimensions:
+  - {name: shops, changes: {kafka: {topic: shops}}, schema: {shop: string, city: string}, key: [shop]}
+entities:
+  - {name: customer, keys: {id: int64}}
+views:
+  - name: spend
+    source: sales
+    entity: customer
+    aggregates: [{name: amount, fn: sum, of: amount, windows: [3650d]}]
+services:
+  - {name: checkout, features: [\"spend.*\"]}
+";
+
+/// A directory of definitions, of settings, and of data.
+struct Site(tempfile::TempDir);
+
+impl Site {
+    fn new(broker: &str, more: &str) -> Site {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let data = dir.path().join("data");
+        let settings = format!(
+            "[engine]\ndata_dir = {data:?}\nclock = \"event\"\n[http]\nlisten = \"127.0.0.1:0\"\n\
+             [kafka]\nbrokers = [\"{broker}\"]\n{more}"
+        );
+        let written = fs::create_dir(dir.path().join("definitions"))
+            .and_then(|()| fs::write(dir.path().join("definitions/sales.yaml"), DEFINITIONS))
+            .and_then(|()| fs::write(dir.path().join("freshet.toml"), settings));
+        written.expect("a temporary directory is written");
+        Site(dir)
+    }
+
+    fn path(&self, name: &str) -> String {
+        let dir: &Path = self.0.path();
+        dir.join(name).display().to_string()
+    }
+
+    fn run(&self) -> (Running, String) {
+        let arguments = [&self.path("definitions"), "--config", &self.path("freshet.toml")];
+        let (running, url, log) = Running::listen(&arguments, &[]);
+        drain(log);
+        (running, url)
+    }
+}
+
+/// Status and body of a GET.
+fn ask(url: &str, path: &str) -> (u16, Value) {
+    let agent = ureq::Agent::new_with_config(ureq::Agent::config_builder().http_status_as_error(false).build());
+    let mut answer = agent.get(&format!("{url}{path}")).call().expect("an answer");
+    let body = answer.body_mut().read_to_string().expect("text");
+    (answer.status().as_u16(), serde_json::from_str(&body).expect("JSON"))
+}
+
+/// Asks `/readyz` until it says something with `wanted` in it; gives its status and what it said.
+fn readiness(url: &str, wanted: &str) -> (u16, String) {
+    let begun = Instant::now();
+    loop {
+        let (status, body) = ask(url, "/readyz");
+        let said = body["message"].as_str().or(body["status"].as_str()).unwrap_or_default().to_string();
+        if said.contains(wanted) {
+            return (status, said);
+        }
+        assert!(begun.elapsed() < PATIENCE, "{status} {said}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn a_broker_that_comes_late_is_waited_for() {
+    let mut broker = Service::kafka_later();
+    let site = Site::new(&broker.address(), "");
+    let (running, url) = site.run();
+    let (status, said) = readiness(&url, "source `sales`");
+    assert_eq!(status, 503);
+    let wanted = format!("source `sales`: no kafka broker answered at {} within 5 s (", broker.address());
+    assert!(said.contains(&wanted) && said.contains("refused") && said.contains("trying again"), "{said}");
+    readiness(&url, "dimension `shops`: no kafka broker answered at ");
+    assert_eq!(ask(&url, "/healthz").0, 200);
+    let early = freshet(&["get", "checkout", "id=7", "--url", &url]);
+    assert!(
+        text(&early.stderr).starts_with("the online store is being filled, ask again: "),
+        "{}",
+        text(&early.stderr)
+    );
+
+    broker.start();
+    let (status, said) = readiness(&url, "has no topic `sales`");
+    assert_eq!(status, 503, "{said}");
+    let options = KafkaOptions { timeout: Duration::from_secs(60), ..KafkaOptions::default() };
+    for topic in ["sales", "shops"] {
+        create_topic(&broker.address(), topic, 1, &options).expect("the topic is created");
+    }
+    let sink = KafkaSink::connect(&broker.address(), &options).expect("the broker answers");
+    let sale = r#"{"id": 7, "amount": 5, "shop": "north", "ts": "2026-01-01T00:00:00Z"}"#;
+    sink.send_all("sales", &[sale], None).expect("the record is sent");
+    let begun = Instant::now();
+    while ask(&url, "/readyz").0 != 200 {
+        assert!(begun.elapsed() < PATIENCE, "{:?}", ask(&url, "/readyz"));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    loop {
+        let shown = freshet(&["get", "checkout", "id=7", "--url", &url]);
+        let table = text(&shown.stdout);
+        if table.contains("PRESENT") {
+            assert_eq!(table.lines().last().and_then(|line| line.split_whitespace().nth(1)), Some("5"), "{table}");
+            break;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{table}{}", text(&shown.stderr));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    running.signal("TERM");
+    assert_eq!(running.end().code(), Some(0));
+}
+
+#[test]
+fn who_waits_for_a_broker_ends_when_told() {
+    let site = Site::new(&format!("127.0.0.1:{}", closed_port()), "");
+    let (running, url) = site.run();
+    assert_eq!(ask(&url, "/readyz").0, 503);
+    running.signal("INT");
+    assert_eq!(running.end().code(), Some(0));
+    let positions = fs::read_to_string(site.path("data/positions.json")).unwrap_or_default();
+    assert!(!positions.contains("sales"), "nothing was read, so that there is no position: {positions}");
+}
+
+#[test]
+fn settings_that_cannot_be_end_the_process() {
+    let broker = format!("127.0.0.1:{}", closed_port());
+    let site = Site::new(&broker, "options = {\"no.such.setting\" = \"1\"}\n");
+    let ended = freshet(&["run", &site.path("definitions"), "--config", &site.path("freshet.toml")]);
+    let errors = text(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(78), "{errors}");
+    assert!(errors.contains("input `sales`: cannot use the kafka settings: "), "{errors}");
+}
