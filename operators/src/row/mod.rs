@@ -19,13 +19,16 @@
 
 pub(crate) mod categories;
 pub(crate) mod codec;
+mod error;
 mod fold;
+mod preamble;
 mod read;
 mod summaries;
 
 pub use categories::Assembly;
+pub use error::RowError;
 pub use fold::{Fold, Members};
-pub use read::{Coverage, Reader, RowError, as_of, describe};
+pub use read::{Coverage, Reader, as_of, describe};
 pub(crate) use summaries::{HAS_LANES, HAS_WIDE};
 
 use freshet_config::value::Value;
