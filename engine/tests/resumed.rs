@@ -16,10 +16,11 @@ use freshet_engine::dataset::Dataset;
 use freshet_operators::lookup::ServedValue;
 use freshet_operators::row::Status;
 use oracle::Oracle;
-use running::{Running, SECOND, cut_off, plan, start};
+use running::{Random, Running, SECOND, cut_off, plan, start};
 use world::{Told, definitions, told};
 
-const MODES: [[&str; 2]; 2] = [["continuous", "{interval: 20s}"], ["{interval: 30s}", "continuous"]];
+const MODES: [&str; 5] =
+    ["continuous", "{interval: 20s}", "{interval: 1m}", "{sawtooth: 30s}", "{batch: {schedule: 30s, delay: 10s}}"];
 
 /// Writes what the files of the history hold.
 fn write_history(directory: &Path, told: &[Told]) {
@@ -74,12 +75,12 @@ fn is_nothing(value: &Value) -> bool {
 
 #[test]
 fn values_are_the_same_however_often_the_process_ends_in_the_middle() {
-    for (seed, modes, workers, chunk) in [
-        (1, MODES[0], [1, 3, 2], 1),
-        (2, MODES[1], [2, 1, 4], 7),
-        (3, MODES[0], [4, 2, 1], 40),
-        (4, MODES[1], [3, 4, 3], 3),
-    ] {
+    for seed in 1..=6 {
+        let mut random = Random(seed);
+        let modes = [random.pick(&MODES), random.pick(&MODES)];
+        let workers: [usize; 3] = std::array::from_fn(|_| 1 + random.below(4) as usize);
+        let chunk = 1 + random.below(60) as usize;
+        let what = format!("seed {seed}, {modes:?}, workers {workers:?}, {chunk} records at once");
         let told = told(seed, 360);
         let first = tempfile::tempdir().unwrap();
         write_history(first.path(), &told[..100]);
@@ -93,7 +94,7 @@ fn values_are_the_same_however_often_the_process_ends_in_the_middle() {
         let running = start(second.path(), &plan(&text, second.path()), workers[1]);
         if seed % 2 == 0 {
             running.settle();
-            check(&running, &told[..210], &format!("seed {seed}, after an end"));
+            check(&running, &told[..210], &format!("{what}, after an end"));
         }
         push(&running, &told[210..300], chunk);
         let third = cut_off(second.path());
@@ -102,12 +103,12 @@ fn values_are_the_same_however_often_the_process_ends_in_the_middle() {
         let running = start(third.path(), &plan(&text, third.path()), workers[2]);
         push(&running, &told[300..], chunk);
         running.settle();
-        check(&running, &told, &format!("seed {seed}, after two ends"));
+        check(&running, &told, &format!("{what}, after two ends"));
         running.stop();
         // In good order.
         let running = start(third.path(), &plan(&text, third.path()), workers[0]);
         running.settle();
-        check(&running, &told, &format!("seed {seed}, after all"));
+        check(&running, &told, &format!("{what}, after all"));
         running.stop();
     }
 }
@@ -115,7 +116,7 @@ fn values_are_the_same_however_often_the_process_ends_in_the_middle() {
 /// The same files and streams, read as one history.
 #[test]
 fn datasets_say_what_a_resumed_process_serves() {
-    for (seed, modes) in [(5, MODES[0]), (6, MODES[1])] {
+    for (seed, modes) in [(7, [MODES[0], MODES[1]]), (8, [MODES[1], MODES[0]]), (9, [MODES[3], MODES[4]])] {
         let told = told(seed, 300);
         let first = tempfile::tempdir().unwrap();
         write_history(first.path(), &told[..80]);
@@ -167,7 +168,7 @@ fn datasets_say_what_a_resumed_process_serves() {
 fn epochs_go_on_behind_those_of_the_process_before() {
     let told = told(9, 60);
     let directory = tempfile::tempdir().unwrap();
-    let text = definitions(MODES[0], false, true);
+    let text = definitions([MODES[0], MODES[1]], false, true);
     let plan = plan(&text, directory.path());
     let mut files: Vec<String> = Vec::new();
     for round in 0..3 {

@@ -150,7 +150,7 @@ pub fn told(seed: u64, count: usize) -> Vec<Told> {
             if random.below(3) == 0 {
                 let items = (0..random.below(4)).map(|_| (random.below(9) > 0).then(|| random.pick(&ITEMS))).collect();
                 // Some come twice, with other contents: the first one stands.
-                return Told::Basket { id: i as u64 - random.below(10) / 9, buyer, items, at };
+                return Told::Basket { id: (i as u64).saturating_sub(random.below(10) / 9), buyer, items, at };
             }
             let id = random.below(count as u64 / 4);
             if there.contains(&id) && random.below(3) == 0 {
