@@ -13,7 +13,7 @@ use freshet_connectors::ledger::Ledger;
 use freshet_connectors::store::{MemoryStore, OnlineStore};
 use freshet_engine::clock::Clock;
 use freshet_engine::plan::Plan;
-use freshet_engine::{Engine, EngineOptions};
+use freshet_engine::{Engine, EngineError, EngineOptions};
 use freshet_operators::row::{FeatureValue, Reader};
 
 pub const SECOND: i64 = 1_000_000;
@@ -53,6 +53,10 @@ pub struct Running {
 
 /// Starts a plan on a directory, which holds what an earlier start left there.
 pub fn start(directory: &Path, plan: &Arc<Plan>, workers: usize) -> Running {
+    try_start(directory, plan, workers).unwrap_or_else(|error| panic!("{error}"))
+}
+
+pub fn try_start(directory: &Path, plan: &Arc<Plan>, workers: usize) -> Result<Running, EngineError> {
     let store = Arc::new(OnlineStore::Memory(MemoryStore::new(plan.views.len())));
     let ledger = Arc::new(Ledger::open(&directory.join("ledger")).unwrap());
     let options = EngineOptions {
@@ -63,8 +67,8 @@ pub fn start(directory: &Path, plan: &Arc<Plan>, workers: usize) -> Running {
         offline: directory.join("offline"),
         clock: Arc::new(Clock::event()),
     };
-    let engine = Engine::start(plan.clone(), options, store.clone(), ledger.clone()).unwrap_or_else(|e| panic!("{e}"));
-    Running { engine, store, ledger, plan: plan.clone() }
+    let engine = Engine::start(plan.clone(), options, store.clone(), ledger.clone())?;
+    Ok(Running { engine, store, ledger, plan: plan.clone() })
 }
 
 impl Running {
