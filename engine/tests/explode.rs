@@ -21,7 +21,7 @@ sources:
   - name: orders
     stream: {log: {}}
     HISTORY
-    schema: {id: string, user: int64, items: array<string>, ts: timestamp}
+    schema: {items: array<string>, id: string, user: int64, ts: timestamp}
     event_time: ts
     dedup_key: id
     explode: {column: items, as: item}
