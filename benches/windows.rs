@@ -3,15 +3,16 @@
 //! ```text
 //! cargo bench --bench windows -- [events=10000000] [mode=continuous|interval_1m|interval_5m] [workers=1|2] [epoch=1|60]
 //! ```
-//! Without a filter every combination runs. The workload is card transactions over three days: a million cards drawn by
-//! Zipf 1.05, amounts log-normal in cents, 1 % of the events late by up to five minutes.
+//! Without a filter every combination runs, on the workload of all benchmarks.
+
+#[allow(dead_code, reason = "each benchmark takes its part of the workload")]
+mod workload;
 
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use arrow::array::{Float64Array, Int64Array, RecordBatch, TimestampMicrosecondArray};
 use freshet_config::definitions::{
     Aggregate, Column, Feature, Function, Mode, PlanId, Sql, View, Window, arrow_schema,
 };
@@ -30,85 +31,24 @@ use timely::dataflow::operators::generic::Operator;
 use timely::dataflow::operators::{Input, Probe};
 use timely::dataflow::{InputHandle, ProbeHandle};
 
+use workload::START_US;
+use workload::graph::grouped;
+
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const CARDS: usize = 1_000_000;
-const ZIPF_EXPONENT: f64 = 1.05;
-const START_US: i64 = 1_704_067_200_000_000;
-const SPAN_US: i64 = 3 * 86_400_000_000;
 const MINUTE_US: i64 = 60_000_000;
 const BATCH_ROWS: usize = 8192;
 /// Epochs that may be under way at once.
 const EPOCHS_AHEAD: i64 = 8;
 
-/// SplitMix64: small, seeded, good enough for a workload.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ z >> 31
-    }
-
-    /// Uniform in [0, 1).
-    fn unit(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1u64 << 53) as f64
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        (self.unit() * n as f64) as usize
-    }
-
-    /// Standard normal (Box and Muller).
-    fn normal(&mut self) -> f64 {
-        let radius = (-2.0 * (1.0 - self.unit()).ln()).sqrt();
-        radius * (std::f64::consts::TAU * self.unit()).cos()
-    }
-}
-
-/// Where event `i` of `n` stands in the order of arrival.
-fn arrival_us(i: usize, n: usize) -> i64 {
-    START_US + (i as f64 * (SPAN_US as f64 / n as f64)) as i64
-}
+/// Card, amount and time of the workload.
+const COLUMNS: [usize; 3] = [0, 1, 2];
 
 fn columns() -> Vec<Column> {
     [("card_id", DataType::Int64), ("amount", DataType::Float64), ("ts", DataType::Timestamp)]
         .map(|(name, data_type)| Column { name: name.to_string(), data_type })
         .to_vec()
-}
-
-/// All events in the order of arrival.
-fn generate(n: usize) -> RecordBatch {
-    let mut random = Random(7);
-    let mut cards: Vec<i64> = (0..CARDS as i64).collect();
-    for i in (1..CARDS).rev() {
-        cards.swap(i, random.below(i + 1));
-    }
-    let mut total = 0.0;
-    let mut cumulated = vec![0.0; CARDS];
-    for (rank, sum) in cumulated.iter_mut().enumerate() {
-        total += (rank as f64 + 1.0).powf(-ZIPF_EXPONENT);
-        *sum = total;
-    }
-    let (mut card, mut amount, mut time) = (Vec::new(), Vec::new(), Vec::new());
-    for i in 0..n {
-        let drawn = random.unit() * total;
-        let rank = cumulated.partition_point(|sum| *sum < drawn).min(CARDS - 1);
-        let late = if random.unit() < 0.01 { random.below(300_000_000) as i64 } else { 0 };
-        card.push(cards[rank]);
-        amount.push(((3.2 + 1.1 * random.normal()).exp() * 100.0).round() / 100.0);
-        time.push(arrival_us(i, n) - late);
-    }
-    let schema = arrow_schema(&columns());
-    let arrays: Vec<arrow::array::ArrayRef> = vec![
-        Arc::new(Int64Array::from(card)),
-        Arc::new(Float64Array::from(amount)),
-        Arc::new(TimestampMicrosecondArray::from(time)),
-    ];
-    RecordBatch::try_new(schema, arrays).expect("the columns have the schema's types")
 }
 
 /// count, sum, mean, max and stddev of the amount over ten minutes, an hour and a day.
@@ -165,27 +105,8 @@ fn projection() -> Projection {
     }
 }
 
-/// Batches of one worker: the epoch's number, first row, rows.
-fn share(n: usize, epoch_us: i64, worker: usize, workers: usize) -> Vec<(i64, usize, usize)> {
-    let mut batches = Vec::new();
-    let (mut from, mut turn) = (0, 0);
-    while from < n {
-        let epoch = (arrival_us(from, n) - START_US) / epoch_us;
-        let mut end = from;
-        while end < n && (arrival_us(end, n) - START_US) / epoch_us == epoch {
-            end += 1;
-        }
-        let rows = (end - from).div_ceil(workers).min(BATCH_ROWS);
-        for start in (from..end).step_by(rows) {
-            if turn % workers == worker {
-                batches.push((START_US + (epoch + 1) * epoch_us, start, rows.min(end - start)));
-            }
-            turn += 1;
-        }
-        from = end;
-    }
-    batches
-}
+/// Batches by the number of their epoch.
+type Epochs = Vec<(i64, Vec<SourceBatch>)>;
 
 #[derive(Clone, Copy, Default)]
 struct Tally {
@@ -196,8 +117,7 @@ struct Tally {
 }
 
 /// One worker's part of a run.
-fn run_worker(worker: &mut timely::worker::Worker, events: &RecordBatch, mode: Mode, epoch_us: i64) -> Tally {
-    let batches = share(events.num_rows(), epoch_us, worker.index(), worker.peers());
+fn run_worker(worker: &mut timely::worker::Worker, epochs: &Epochs, mode: Mode, epoch_us: i64) -> Tally {
     let groups = [projection()];
     let plan = ViewPlan::new(&view(mode), &[DataType::Float64], PlanId(1));
     let control = Rc::new(RefCell::new(Control::default()));
@@ -221,17 +141,17 @@ fn run_worker(worker: &mut timely::worker::Worker, events: &RecordBatch, mode: M
             .probe_with(&probe);
     });
     let started = Instant::now();
-    for (epoch, start, rows) in batches {
-        if epoch as u64 > *input.time() {
-            input.advance_to(epoch as u64);
+    for (number, batches) in epochs {
+        let epoch = START_US + (number + 1) * epoch_us;
+        input.advance_to(epoch as u64);
+        worker.step();
+        while probe.less_than(&((epoch - EPOCHS_AHEAD * epoch_us) as u64)) {
             worker.step();
-            while probe.less_than(&((epoch - EPOCHS_AHEAD * epoch_us) as u64)) {
-                worker.step();
-            }
         }
-        let batch = SourceBatch { events: events.slice(start, rows), positions: Vec::new(), signs: Vec::new() };
-        let (mut keyed, _) = project(&groups, &batch).expect("the batch has the columns compiled for");
-        input.send_batch(&mut keyed[0]);
+        for batch in batches.iter().skip(worker.index()).step_by(worker.peers()) {
+            let (mut keyed, _) = project(&groups, batch).expect("the batch has the columns compiled for");
+            input.send_batch(&mut keyed[0]);
+        }
     }
     drop(input);
     worker.step_while(|| !probe.done());
@@ -241,17 +161,18 @@ fn run_worker(worker: &mut timely::worker::Worker, events: &RecordBatch, mode: M
     tally
 }
 
-fn run(events: &Arc<RecordBatch>, (name, mode): (&str, Mode), workers: usize, epoch_minutes: i64) {
+fn run(epochs: &Arc<Epochs>, (name, mode): (&str, Mode), workers: usize, epoch_minutes: i64) {
     let config = if workers == 1 { timely::Config::thread() } else { timely::Config::process(workers) };
     let tallies = Arc::new(Mutex::new(Vec::new()));
-    let (into, shared) = (tallies.clone(), events.clone());
+    let (into, shared) = (tallies.clone(), epochs.clone());
     timely::execute(config, move |worker| {
         let tally = run_worker(worker, &shared, mode, epoch_minutes * MINUTE_US);
         into.lock().expect("no worker panicked").push(tally);
     })
     .expect("the workers start");
     let tallies = tallies.lock().expect("no worker panicked");
-    let n = events.num_rows() as f64;
+    let rows = |batch: &SourceBatch| batch.events.num_rows();
+    let n = epochs.iter().flat_map(|(_, batches)| batches).map(rows).sum::<usize>() as f64;
     let sum = |part: fn(&Tally) -> u64| tallies.iter().map(part).sum::<u64>() as f64;
     let elapsed = tallies.iter().map(|t| t.elapsed).max().unwrap_or_default().as_secs_f64();
     let keys = sum(|t| t.stats.keys);
@@ -268,28 +189,23 @@ fn run(events: &Arc<RecordBatch>, (name, mode): (&str, Mode), workers: usize, ep
     );
 }
 
-fn machine() -> String {
-    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = info.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or(": unknown");
-    let cores = std::thread::available_parallelism().map_or(0, |n| n.get());
-    format!("{cores} cores, {}", model.trim_start_matches([' ', '\t', ':']))
-}
-
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     let chosen = |name: &str| arguments.iter().find_map(|a| a.strip_prefix(name)?.strip_prefix('='));
     let wants = |name: &str, value: &str| chosen(name).is_none_or(|c| c == value);
     let n = chosen("events").and_then(|n| n.parse().ok()).unwrap_or(10_000_000);
-    println!("{}, {n} events, {CARDS} cards", machine());
-    let events = Arc::new(generate(n));
+    println!("{n} events; {}", workload::machine());
     let minutes = |m: i64| Mode::Interval(Span::from_secs(60 * m));
-    for mode in [("continuous", Mode::Continuous), ("interval_1m", minutes(1)), ("interval_5m", minutes(5))] {
-        for workers in [1, 2] {
-            for epoch_minutes in [1, 60] {
-                let asked = wants("mode", mode.0) && wants("workers", &workers.to_string());
-                if asked && wants("epoch", &epoch_minutes.to_string()) {
-                    run(&events, mode, workers, epoch_minutes);
-                }
+    let modes = [("continuous", Mode::Continuous), ("interval_1m", minutes(1)), ("interval_5m", minutes(5))];
+    for epoch_minutes in [1, 60].into_iter().filter(|minutes| wants("epoch", &minutes.to_string())) {
+        let mut batches = workload::batches(n, BATCH_ROWS, epoch_minutes * MINUTE_US, 7);
+        for (_, batch) in &mut batches {
+            *batch = batch.project(&COLUMNS).expect("columns of the workload");
+        }
+        for workers in [1, 2].into_iter().filter(|workers| wants("workers", &workers.to_string())) {
+            let epochs = Arc::new(grouped(&batches, workers));
+            for mode in modes.into_iter().filter(|(name, _)| wants("mode", name)) {
+                run(&epochs, mode, workers, epoch_minutes);
             }
         }
     }

@@ -8,6 +8,7 @@ pub mod explode;
 pub mod files;
 pub mod json;
 pub mod kafka;
+pub mod last_epoch;
 pub mod ledger;
 pub mod log;
 pub mod offline;

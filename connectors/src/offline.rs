@@ -111,6 +111,11 @@ impl OfflineWriter {
         Ok(())
     }
 
+    /// The last epoch of the finished files, or the one the writer resumed at; 0 before any.
+    pub fn last_epoch(&self) -> Epoch {
+        Epoch::from_micros(self.first.saturating_sub(1))
+    }
+
     /// Bytes of the file being written, encoded or not.
     pub fn bytes(&self) -> usize {
         let open = self.open.as_ref().map_or(0, |open| open.bytes_written() + open.memory_size());

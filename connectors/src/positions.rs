@@ -48,7 +48,7 @@ pub fn save(path: &Path, positions: &Positions) -> Result<(), PositionsError> {
 }
 
 /// Writes beside the file, makes that durable, and renames it over the file.
-fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(".new");
     let beside = path.with_file_name(name);

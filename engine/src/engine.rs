@@ -10,6 +10,7 @@ use crossbeam_channel::{Sender, bounded};
 use freshet_config::definitions::Source;
 use freshet_config::settings::KafkaSettings;
 use freshet_connectors::events::{Rejection, excerpt};
+use freshet_connectors::last_epoch::LastEpochError;
 use freshet_connectors::ledger::Ledger;
 use freshet_connectors::log::Log;
 use freshet_connectors::offline::OfflineError;
@@ -25,6 +26,7 @@ use crate::ingest::{
     Connections, Consumed, Delivery, DimensionIntake, Intake, IntakeError, LogIngest, Logs, PushError, PushReport,
     SavedPositions,
 };
+use crate::numbering::Numbering;
 use crate::plan::Plan;
 use crate::progress::{Failure, Tally};
 use crate::render::{Sinks, Surroundings};
@@ -36,7 +38,7 @@ pub struct EngineOptions {
     pub workers: usize,
     /// Shortest time between two epochs.
     pub epoch: Duration,
-    /// The embedded log, the ledger and positions live here.
+    /// The embedded log, the ledger, positions and the last epoch live here.
     pub data_dir: PathBuf,
     pub kafka: Option<KafkaSettings>,
     /// Root of the offline files.
@@ -50,6 +52,8 @@ pub enum EngineError {
     Intake(#[source] Box<IntakeError>),
     #[error(transparent)]
     Offline(#[from] OfflineError),
+    #[error(transparent)]
+    LastEpoch(#[from] LastEpochError),
     #[error("the dataflow workers cannot be started: {0}")]
     Workers(String),
     #[error("a thread cannot be started: {0}")]
@@ -139,6 +143,7 @@ impl Engine {
         let tallies: Vec<Tally> = plan.definitions.sources.iter().map(tally).collect();
         let tallies = Arc::new(tallies);
         let sinks = Arc::new(Sinks::open(plan.clone(), store, &options.offline, failure.clone())?);
+        let numbering = Numbering::open(&options.data_dir, sinks.last_epoch())?;
         let surroundings = Surroundings {
             sinks: sinks.clone(),
             tallies: tallies.clone(),
@@ -154,6 +159,7 @@ impl Engine {
             shared: shared.clone(),
             sinks,
             clock: options.clock.clone(),
+            numbering,
             shortest: options.epoch,
             backlogs: intakes.len() + tables.len(),
         };
@@ -329,6 +335,12 @@ impl Engine {
             None => Ok(()),
             Some(message) => Err(EngineError::Failed(message.to_string())),
         }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Epochs: what arrives is gathered, closed at an instant, sent to the workers, and dated.
 //!
-//! Law: only here do batches get their epoch, and epochs only grow. An epoch closes when something waits and the last
+//! Law: only here do batches get their epoch, and epochs only grow (`numbering`). An epoch closes when something waits and the last
 //! close is long enough ago, when much waits, or when somebody asks for what he pushed to become readable; idle time
 //! closes empty epochs, so that rows are renewed before their horizon. What was there before the start (histories, and
 //! streams as far as they went) is built without writing rows, so that no row shows a part of it; the epoch after its end
@@ -15,6 +15,7 @@ use freshet_config::time::{Epoch, EventTime};
 use freshet_operators::project::SourceBatch;
 
 use crate::clock::Clock;
+use crate::numbering::Numbering;
 use crate::render::Sinks;
 use crate::state::Shared;
 use crate::worker::{Completed, DimensionChange, EPOCHS_IN_FLIGHT, EpochInput, Workers};
@@ -55,6 +56,7 @@ pub struct Coordinator {
     pub shared: Arc<Shared>,
     pub sinks: Arc<Sinks>,
     pub clock: Arc<Clock>,
+    pub numbering: Numbering,
     /// Shortest time between two closes.
     pub shortest: Duration,
     /// Inputs whose backlog is not read yet.
@@ -91,7 +93,6 @@ impl Coordinator {
     pub fn run(mut self) {
         let mut gathered = Gathered::default();
         let mut open: VecDeque<Open> = VecDeque::new();
-        let mut last = Epoch::default();
         let mut closed_at = Instant::now();
         let mut handed_over = self.backlogs == 0;
         let mut stopping = false;
@@ -104,7 +105,7 @@ impl Coordinator {
                     || closed_at.elapsed() >= self.shortest);
             let hand_over = !handed_over && self.backlogs == 0;
             if !full && (due || hand_over || closed_at.elapsed() >= IDLE) {
-                last = self.close(std::mem::take(&mut gathered), last, hand_over, handed_over, &mut open);
+                self.close(std::mem::take(&mut gathered), hand_over, handed_over, &mut open);
                 handed_over |= hand_over;
                 closed_at = Instant::now();
                 continue;
@@ -132,7 +133,10 @@ impl Coordinator {
             }
         }
         self.workers.stop();
-        self.sinks.flush(last, true);
+        self.sinks.flush(self.numbering.last(), true);
+        if let Err(error) = self.numbering.finish() {
+            self.shared.failure.set(error.to_string());
+        }
     }
 
     /// `true` when asked to stop.
@@ -160,17 +164,12 @@ impl Coordinator {
         false
     }
 
-    fn close(
-        &mut self,
-        gathered: Gathered,
-        last: Epoch,
-        hand_over: bool,
-        emitting: bool,
-        open: &mut VecDeque<Open>,
-    ) -> Epoch {
+    fn close(&mut self, gathered: Gathered, hand_over: bool, emitting: bool, open: &mut VecDeque<Open>) {
         let instant = self.clock.now();
-        let number = u64::try_from(instant.micros()).unwrap_or(0).max(last.micros() + 1);
-        let epoch = Epoch::from_micros(number);
+        let epoch = self.numbering.next(instant);
+        if let Err(error) = self.numbering.note() {
+            self.shared.failure.set(error.to_string());
+        }
         let never = Epoch::from_micros(u64::MAX);
         let emit_from = match (hand_over, emitting) {
             (true, _) => epoch,
@@ -184,7 +183,7 @@ impl Coordinator {
         for (i, (pipeline, batch)) in gathered.events.into_iter().enumerate() {
             self.shared.taken(pipeline, batch.events.num_rows());
             // A join lets go of an event where it took it, and must know there that it was taken back.
-            let place = if self.follows_changes(pipeline) { pipeline } else { i + number as usize };
+            let place = if self.follows_changes(pipeline) { pipeline } else { i + epoch.micros() as usize };
             parts[place % workers].events.push((pipeline, batch));
         }
         parts[0].changes = gathered.changes.into_iter().collect();
@@ -200,7 +199,6 @@ impl Coordinator {
             settles: gathered.settles,
             hand_over,
         });
-        epoch
     }
 
     /// Whether events of a pipeline may be taken back and are joined.

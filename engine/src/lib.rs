@@ -6,6 +6,7 @@ mod dimension;
 mod engine;
 mod epochs;
 pub mod ingest;
+mod numbering;
 pub mod plan;
 pub mod progress;
 pub mod render;

@@ -1,21 +1,18 @@
 //! Views by category through the whole engine and through datasets, against counting by hand.
 
+mod running;
+
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
 
 use freshet_config::definitions::{Aggregate, Definitions, Feature, Function, Group, GroupShape, Sql};
 use freshet_config::diagnostic::Place;
 use freshet_config::time::EventTime;
-use freshet_config::value::{DataType, Value, encode_key};
-use freshet_connectors::ledger::Ledger;
-use freshet_connectors::store::{MemoryStore, OnlineStore};
-use freshet_engine::clock::Clock;
+use freshet_config::value::{DataType, Value};
 use freshet_engine::dataset::Dataset;
 use freshet_engine::plan::Plan;
-use freshet_engine::{Engine, EngineOptions};
-use freshet_operators::row::{FeatureValue, Reader, Reason, Status};
+use freshet_operators::row::{FeatureValue, Reason, Status};
+use running::{Random, Running, SECOND, START, compile, start};
 
 const DEFINITIONS: &str = r#"
 sources:
@@ -81,22 +78,16 @@ struct Click {
     at: i64,
 }
 
-const SECOND: i64 = 1_000_000;
-
 fn clicks() -> Vec<Click> {
-    let mut seed = 11u64;
-    let mut next = move |n: u64| {
-        seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        (seed >> 33) % n
-    };
-    let start = 1_767_225_600 * SECOND;
+    let mut random = Random(11);
+    let mut next = move |n| random.below(n);
     (0..2500)
         .map(|i| Click {
             user: (next(3) * next(4)) as i64,
             vertical: [Some("sport"), Some("Sport"), Some("cars"), None, Some("")][next(5) as usize],
             ad: (next(8) > 0).then(|| next(6) as i64 - 3),
             price: next(100) as i64,
-            at: start + i * 5 * SECOND,
+            at: START + i * 5 * SECOND,
         })
         .collect()
 }
@@ -143,45 +134,8 @@ fn expected(clicks: &[Click], user: i64, at: i64) -> (Vec<Value>, Vec<Value>) {
     (maps, aligned)
 }
 
-struct Running {
-    engine: Engine,
-    store: Arc<OnlineStore>,
-    plan: Arc<Plan>,
-}
-
-fn start(directory: &Path, workers: usize) -> Running {
-    let mut definitions = definitions();
-    // A clock of events stands still over a restart, and offline files of one instant are there already.
-    definitions.views[0].offline = !directory.join("offline").exists();
-    let plan = Arc::new(Plan::compile(definitions, directory).unwrap_or_else(|e| panic!("{e}")));
-    let store = Arc::new(OnlineStore::Memory(MemoryStore::new(plan.views.len())));
-    let ledger = Arc::new(Ledger::open(&directory.join("ledger")).unwrap());
-    let options = EngineOptions {
-        workers,
-        epoch: Duration::from_millis(1),
-        data_dir: directory.to_path_buf(),
-        kafka: None,
-        offline: directory.join("offline"),
-        clock: Arc::new(Clock::event()),
-    };
-    let engine = Engine::start(plan.clone(), options, store.clone(), ledger).unwrap_or_else(|e| panic!("{e}"));
-    Running { engine, store, plan }
-}
-
-impl Running {
-    fn read(&self, view: usize, user: i64, at: i64) -> Vec<FeatureValue> {
-        let mut key = Vec::new();
-        encode_key(&[Value::Int64(user)], &mut key).unwrap();
-        let plan = &self.plan.views[view];
-        let mut out = Vec::new();
-        let OnlineStore::Memory(store) = &*self.store else { panic!("a memory store") };
-        let mut reader = Reader::new(plan);
-        let at = EventTime::from_micros(at);
-        if store.get(view, &key, |row| reader.read(plan, Some(row), at, &mut out)).is_none() {
-            reader.read(plan, None, at, &mut out);
-        }
-        out
-    }
+fn read(running: &Running, view: usize, user: i64, at: i64) -> Vec<FeatureValue> {
+    running.read(view, &[Value::Int64(user)], EventTime::from_micros(at))
 }
 
 #[test]
@@ -193,20 +147,17 @@ fn categories_are_served_as_they_are_counted_whatever_the_workers_and_a_restart(
         let (old, new) = clicks.split_at(clicks.len() / 2);
         let lines: Vec<String> = old.iter().map(line).collect();
         std::fs::write(directory.path().join("clicks.ndjson"), lines.join("\n")).unwrap();
-        let running = start(directory.path(), workers);
-        for part in new.chunks(113) {
-            let part: Vec<String> = part.iter().map(line).collect();
-            let part: Vec<&str> = part.iter().map(String::as_str).collect();
-            assert_eq!(running.engine.push("clicks", &part).unwrap().rejected, []);
-        }
-        assert!(running.engine.settle());
-        let now = running.engine.clock().now().micros();
+        let plan = compile(definitions(), directory.path());
+        let running = start(directory.path(), &plan, workers);
+        running.push("clicks", &new.iter().map(line).collect::<Vec<_>>(), 113);
+        running.settle();
+        let now = running.now().micros();
         let check = |running: &Running| {
             for user in 0..8 {
                 for at in [now, now + 250 * SECOND, now + 3000 * SECOND] {
                     let (maps, lists) = expected(&clicks, user, at);
                     for (view, expected) in [(0, maps), (1, lists)] {
-                        let read = running.read(view, user, at);
+                        let read = read(running, view, user, at);
                         // Rows of busy categories end some time; they cover their own instant.
                         if at == now || read.iter().all(|v| v.status != Status::Stale) {
                             let read: Vec<Value> = read.into_iter().map(|v| v.value).collect();
@@ -215,20 +166,19 @@ fn categories_are_served_as_they_are_counted_whatever_the_workers_and_a_restart(
                     }
                 }
             }
-            let unknown = running.read(0, 99, now);
+            let unknown = read(running, 0, 99, now);
             assert!(unknown.iter().all(|v| v.status == Status::MissingData && v.value == Value::Map(Vec::new())));
-            let unknown = running.read(1, 99, now);
+            let unknown = read(running, 1, 99, now);
             assert!(unknown.iter().all(|v| v.status == Status::MissingData && v.value == Value::List(Vec::new())));
         };
         check(&running);
-        assert_eq!(running.engine.figures().failed, None);
         // A category that is null is no category, and the view of all clicks has them all.
         assert_eq!(running.engine.figures().sources[0].admitted, clicks.len() as u64);
-        running.engine.stop().unwrap();
-        let again = start(directory.path(), 4 - workers);
-        assert!(again.engine.settle());
+        running.stop();
+        let again = start(directory.path(), &plan, 4 - workers);
+        again.settle();
         check(&again);
-        again.engine.stop().unwrap();
+        again.stop();
     }
 }
 
@@ -276,15 +226,14 @@ fn datasets_give_what_is_served() {
 #[test]
 fn too_many_categories_are_errors_until_they_are_fewer() {
     let directory = tempfile::tempdir().unwrap();
-    let start_at = 1_767_225_600 * SECOND;
     // 1001 ads within an hour, the last ten minutes after the first.
-    let click = |i: i64| Click { user: 1, vertical: None, ad: Some(i), price: 1, at: start_at + i * 600_000 };
+    let click = |i: i64| Click { user: 1, vertical: None, ad: Some(i), price: 1, at: START + i * 600_000 };
     let lines: Vec<String> = (0..=1000).map(|i| line(&click(i))).collect();
     std::fs::write(directory.path().join("clicks.ndjson"), lines.join("\n")).unwrap();
-    let running = start(directory.path(), 1);
-    assert!(running.engine.settle());
-    let now = running.engine.clock().now().micros();
-    let read = running.read(1, 1, now);
+    let running = start(directory.path(), &compile(definitions(), directory.path()), 1);
+    running.settle();
+    let now = running.now().micros();
+    let read = read(&running, 1, 1, now);
     let too_many = Status::Error(Reason::TooManyCategories { limit: 1000 });
     assert!(read.iter().all(|v| v.status == too_many && v.value.is_null()), "{read:?}");
     // The figures say so as soon as the rows do.
@@ -295,12 +244,12 @@ fn too_many_categories_are_errors_until_they_are_fewer() {
         named
     };
     assert_eq!(over("b_ad"), [1]);
-    running.engine.stop().unwrap();
+    running.stop();
     let spine = format!(
         "user_id,ts\n1,{}\n1,{}\n",
         EventTime::from_micros(now),
         // The first tile of the hour is gone.
-        EventTime::from_micros(start_at + 3900 * SECOND)
+        EventTime::from_micros(START + 3900 * SECOND)
     );
     std::fs::write(directory.path().join("spine.csv"), spine).unwrap();
     let plan = Plan::compile(definitions(), directory.path()).unwrap();

@@ -3,24 +3,21 @@
 //! Level by level means: the changes of every card are found by looking at each second (all events and windows here begin
 //! and end on one), and what they say is evaluated as if it had been read from outside.
 
+mod running;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{Float64Type, Int64Type};
 use freshet_config::time::EventTime;
 use freshet_config::value::{Value, encode_key};
-use freshet_connectors::ledger::Ledger;
-use freshet_connectors::store::{MemoryStore, OnlineStore};
-use freshet_engine::clock::Clock;
 use freshet_engine::dataset::Dataset;
 use freshet_engine::plan::Plan;
-use freshet_engine::{Engine, EngineOptions};
 use freshet_operators::batch::hash_key;
 use freshet_operators::reference::{ReferenceEvent, evaluate};
-use freshet_operators::row::Reader;
+use running::{Random, Running, SECOND, START, start};
 
 /// `SOURCE` is the stream, or the history.
 const DEFINITIONS: &str = r#"
@@ -80,14 +77,11 @@ services:
   - {name: s, features: [often, places, everything, cards.n_2m]}
 "#;
 
-const SECOND: i64 = 1_000_000;
-const START: i64 = 1_767_225_600 * SECOND;
 const MODES: [&str; 2] = ["mode: continuous", "mode: {interval: 20s}"];
 
 fn plan(directory: &Path, source: &str, mode: &str) -> Arc<Plan> {
     let text = DEFINITIONS.replace("SOURCE", source).replace("MODE", mode);
-    let definitions = freshet_config::parse(&[("d.yaml".to_string(), text)]).unwrap_or_else(|e| panic!("{e}"));
-    Arc::new(Plan::compile(definitions, directory).unwrap_or_else(|e| panic!("{e}")))
+    running::plan(&text, directory)
 }
 
 #[derive(Clone, Debug)]
@@ -107,11 +101,8 @@ impl Txn {
 
 /// On whole seconds, every eighth late, in the order of arrival.
 fn transactions() -> Vec<Txn> {
-    let mut seed = 5u64;
-    let mut next = move |n: u64| {
-        seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        (seed >> 33) % n
-    };
+    let mut random = Random(5);
+    let mut next = move |n| random.below(n);
     (0..260)
         .map(|i| Txn {
             card: (next(2) * next(4)) as i64,
@@ -122,53 +113,21 @@ fn transactions() -> Vec<Txn> {
         .collect()
 }
 
-struct Running {
-    engine: Engine,
-    store: Arc<OnlineStore>,
-    plan: Arc<Plan>,
+fn values(running: &Running, view: &str, key: &Value, at: i64) -> Vec<Value> {
+    let view = running.plan.definitions.view(view).unwrap();
+    running.values(view, std::slice::from_ref(key), EventTime::from_micros(at))
 }
 
-fn start(directory: &Path, plan: Arc<Plan>, workers: usize) -> Running {
-    let store = Arc::new(OnlineStore::Memory(MemoryStore::new(plan.views.len())));
-    let ledger = Arc::new(Ledger::open(&directory.join("ledger")).unwrap());
-    let options = EngineOptions {
-        workers,
-        epoch: Duration::from_millis(1),
-        data_dir: directory.to_path_buf(),
-        kafka: None,
-        offline: directory.join("offline"),
-        clock: Arc::new(Clock::event()),
-    };
-    let engine = Engine::start(plan.clone(), options, store.clone(), ledger).unwrap_or_else(|e| panic!("{e}"));
-    Running { engine, store, plan }
-}
-
-impl Running {
-    fn values(&self, view: &str, key: &Value, at: i64) -> Vec<Value> {
-        let view = self.plan.definitions.view(view).unwrap();
-        let plan = &self.plan.views[view];
-        let mut bytes = Vec::new();
-        encode_key([key], &mut bytes).unwrap();
-        let OnlineStore::Memory(store) = &*self.store else { panic!("a memory store") };
-        let (mut reader, mut out) = (Reader::new(plan), Vec::new());
-        let at = EventTime::from_micros(at);
-        if store.get(view, &bytes, |row| reader.read(plan, Some(row), at, &mut out)).is_none() {
-            reader.read(plan, None, at, &mut out);
-        }
-        out.into_iter().map(|v| v.value).collect()
+/// Whether every value is that of the oracle now.
+fn check(running: &Running, oracle: &Oracle, txns: &[Txn], what: &str) -> usize {
+    let now = running.now().micros();
+    let mut there = 0;
+    for (view, key) in keys(txns) {
+        let found = values(running, view, &key, now);
+        assert_eq!(found, oracle.values(view, &key, now), "{what}: {view} of {key} at {now}");
+        there += found.iter().filter(|value| !matches!(value, Value::Null | Value::Int64(0))).count();
     }
-
-    /// Whether every value is that of the oracle now.
-    fn check(&self, oracle: &Oracle, txns: &[Txn], what: &str) -> usize {
-        let now = self.engine.clock().now().micros();
-        let mut there = 0;
-        for (view, key) in keys(txns) {
-            let found = self.values(view, &key, now);
-            assert_eq!(found, oracle.values(view, &key, now), "{what}: {view} of {key} at {now}");
-            there += found.iter().filter(|value| !matches!(value, Value::Null | Value::Int64(0))).count();
-        }
-        there
-    }
+    there
 }
 
 /// Every (view, key) there may be.
@@ -262,12 +221,9 @@ impl<'p> Oracle<'p> {
     }
 }
 
-fn push(engine: &Engine, txns: &[Txn], batch: usize) {
-    let records: Vec<String> = txns.iter().map(Txn::json).collect();
-    for part in records.chunks(batch) {
-        let part: Vec<&str> = part.iter().map(String::as_str).collect();
-        assert_eq!(engine.push("transactions", &part).unwrap().accepted, part.len() as u64);
-    }
+fn push(running: &Running, txns: &[Txn], batch: usize) {
+    running.push("transactions", &txns.iter().map(Txn::json).collect::<Vec<_>>(), batch);
+    running.settle();
 }
 
 #[test]
@@ -276,32 +232,30 @@ fn views_over_changes_are_exact_whatever_the_workers_the_batches_and_a_restart()
     for (mode, workers, batch) in [(MODES[0], 1, 7), (MODES[0], 2, 61), (MODES[1], 2, 1), (MODES[1], 1, 300)] {
         let directory = tempfile::tempdir().unwrap();
         let plan = plan(directory.path(), "stream: {log: {}}", mode);
-        let running = start(directory.path(), plan.clone(), workers);
+        let running = start(directory.path(), &plan, workers);
         let (first, rest) = txns.split_at(150);
-        push(&running.engine, first, batch);
-        assert!(running.engine.settle());
-        running.check(&Oracle::new(&plan, first), &txns, "halfway");
-        push(&running.engine, rest, batch);
-        assert!(running.engine.settle());
+        push(&running, first, batch);
+        check(&running, &Oracle::new(&plan, first), &txns, "halfway");
+        push(&running, rest, batch);
         let oracle = Oracle::new(&plan, &txns);
-        let there = running.check(&oracle, &txns, mode);
+        let there = check(&running, &oracle, &txns, mode);
         assert!(there > 12, "only {there} values are there");
         let figures = running.engine.figures();
         assert_eq!(figures.failed, None);
         assert_eq!(figures.sources.len(), 1, "changes come from no source");
         assert_eq!((figures.sources[0].consumed, figures.sources[0].admitted), (260, 260));
-        running.engine.stop().unwrap();
+        running.stop();
 
-        let again = start(directory.path(), plan.clone(), 3 - workers);
-        assert!(again.engine.settle());
-        again.check(&oracle, &txns, "after a restart");
+        let again = start(directory.path(), &plan, 3 - workers);
+        again.settle();
+        check(&again, &oracle, &txns, "after a restart");
         // Nobody but the engine makes changes.
         let refused = again.engine.push("card_states", &["{}"]).unwrap_err().to_string();
         assert_eq!(
             refused,
             "source `card_states` is the changes of a view, which are derived: push to the source of that view"
         );
-        again.engine.stop().unwrap();
+        again.stop();
     }
 }
 
@@ -310,11 +264,10 @@ fn rows_know_the_changes_that_lie_ahead() {
     let txns = transactions();
     let directory = tempfile::tempdir().unwrap();
     let plan = plan(directory.path(), "stream: {log: {}}", MODES[0]);
-    let running = start(directory.path(), plan.clone(), 1);
-    push(&running.engine, &txns, 50);
-    assert!(running.engine.settle());
+    let running = start(directory.path(), &plan, 1);
+    push(&running, &txns, 50);
     let oracle = Oracle::new(&plan, &txns);
-    let now = running.engine.clock().now().micros();
+    let now = running.now().micros();
     let mut moved = 0;
     for (view, key) in keys(&txns).into_iter().filter(|(view, _)| *view == "often") {
         let first = oracle.values(view, &key, now);
@@ -323,11 +276,11 @@ fn rows_know_the_changes_that_lie_ahead() {
             let at = now + second * SECOND;
             let expected = oracle.values(view, &key, at);
             moved += usize::from(expected != first);
-            assert_eq!(running.values(view, &key, at), expected, "{view} of {key} {second} s ahead");
+            assert_eq!(values(&running, view, &key, at), expected, "{view} of {key} {second} s ahead");
         }
     }
     assert!(moved > 5);
-    running.engine.stop().unwrap();
+    running.stop();
 }
 
 fn cell(array: &ArrayRef, row: usize) -> Value {

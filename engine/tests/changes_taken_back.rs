@@ -1,18 +1,12 @@
 //! Changes of a view whose events are taken back: rows of a changelog, and events enriched anew. What views over them say
 //! is as if only the final rows, of the table and of the dimension, had ever been there.
 
-use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
+mod running;
 
 use freshet_config::time::EventTime;
-use freshet_config::value::{Value, encode_key};
-use freshet_connectors::ledger::Ledger;
-use freshet_connectors::store::{MemoryStore, OnlineStore};
-use freshet_engine::clock::Clock;
-use freshet_engine::plan::Plan;
-use freshet_engine::{Engine, EngineOptions};
-use freshet_operators::row::{Reader, Status};
+use freshet_config::value::Value;
+use freshet_operators::row::Status;
+use running::{Random, Running, SECOND, START, plan, start};
 
 const DEFINITIONS: &str = r#"
 sources:
@@ -62,18 +56,7 @@ services:
   - {name: s, features: [bursts, buyers, product_now]}
 "#;
 
-const SECOND: i64 = 1_000_000;
-const START: i64 = 1_767_225_600 * SECOND;
 const PRODUCTS: [&str; 3] = ["a", "b", "c"];
-
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        (self.0 >> 33) % n
-    }
-}
 
 fn order(id: u64, random: &mut Random) -> String {
     let (user, product, amount) = (random.below(3), PRODUCTS[random.below(3) as usize], random.below(4_000));
@@ -83,67 +66,31 @@ fn order(id: u64, random: &mut Random) -> String {
     format!(r#"{{"id":{id},"user":{user},"product":"{product}","amount":{amount:?},"ts":{at}}}"#)
 }
 
-struct Running {
-    engine: Engine,
-    store: Arc<OnlineStore>,
-    plan: Arc<Plan>,
+fn push(running: &Running, source: &str, records: &[String]) {
+    running.push(source, records, 17);
+    running.settle();
 }
 
-fn start(directory: &Path, workers: usize) -> Running {
-    let definitions = freshet_config::parse(&[("d.yaml".to_string(), DEFINITIONS.to_string())]);
-    let definitions = definitions.unwrap_or_else(|e| panic!("{e}"));
-    let plan = Arc::new(Plan::compile(definitions, directory).unwrap_or_else(|e| panic!("{e}")));
-    let store = Arc::new(OnlineStore::Memory(MemoryStore::new(plan.views.len())));
-    let options = EngineOptions {
-        workers,
-        epoch: Duration::from_millis(1),
-        data_dir: directory.to_path_buf(),
-        kafka: None,
-        offline: directory.join("offline"),
-        clock: Arc::new(Clock::event()),
-    };
-    let ledger = Arc::new(Ledger::open(&directory.join("ledger")).unwrap());
-    let engine = Engine::start(plan.clone(), options, store.clone(), ledger).unwrap_or_else(|e| panic!("{e}"));
-    Running { engine, store, plan }
-}
-
-impl Running {
-    fn push(&self, source: &str, records: &[String]) {
-        for part in records.chunks(17) {
-            let part: Vec<&str> = part.iter().map(String::as_str).collect();
-            assert_eq!(self.engine.push(source, &part).unwrap().accepted, part.len() as u64);
+/// Every value of every key, now and at some instants ahead; `None` where the row does not reach so far.
+fn values(running: &Running) -> Vec<(String, Option<Vec<Value>>)> {
+    let now = START + 3_600 * SECOND;
+    assert_eq!(running.now().micros(), now);
+    let users = (0..4).map(|user| ("bursts", Value::Int64(user)));
+    let products = ["buyers", "product_now"]
+        .into_iter()
+        .flat_map(|view| PRODUCTS.map(|product| (view, Value::String(product.to_string()))));
+    let mut all = Vec::new();
+    for (name, key) in users.chain(products) {
+        let view = running.plan.definitions.view(name).unwrap();
+        for minutes in [0, 1, 9, 10, 31, 115] {
+            let at = EventTime::from_micros(now + minutes * 60 * SECOND);
+            let out = running.read(view, std::slice::from_ref(&key), at);
+            let stale = minutes > 0 && out.iter().any(|v| v.status == Status::Stale);
+            let values = out.into_iter().map(|v| v.value).collect();
+            all.push((format!("{name} of {key} {minutes} min ahead"), (!stale).then_some(values)));
         }
-        assert!(self.engine.settle());
     }
-
-    /// Every value of every key, now and at some instants ahead; `None` where the row does not reach so far.
-    fn values(&self) -> Vec<(String, Option<Vec<Value>>)> {
-        let now = START + 3_600 * SECOND;
-        assert_eq!(self.engine.clock().now().micros(), now);
-        let users = (0..4).map(|user| ("bursts", Value::Int64(user)));
-        let products = ["buyers", "product_now"]
-            .into_iter()
-            .flat_map(|view| PRODUCTS.map(|product| (view, Value::String(product.to_string()))));
-        let mut all = Vec::new();
-        for (name, key) in users.chain(products) {
-            let view = self.plan.definitions.view(name).unwrap();
-            let plan = &self.plan.views[view];
-            let mut bytes = Vec::new();
-            encode_key([&key], &mut bytes).unwrap();
-            for minutes in [0, 1, 9, 10, 31, 115] {
-                let at = EventTime::from_micros(now + minutes * 60 * SECOND);
-                let OnlineStore::Memory(store) = &*self.store else { panic!("a memory store") };
-                let (mut reader, mut out) = (Reader::new(plan), Vec::new());
-                if store.get(view, &bytes, |row| reader.read(plan, Some(row), at, &mut out)).is_none() {
-                    reader.read(plan, None, at, &mut out);
-                }
-                let stale = minutes > 0 && out.iter().any(|v| v.status == Status::Stale);
-                let values = out.into_iter().map(|v| v.value).collect();
-                all.push((format!("{name} of {key} {minutes} min ahead"), (!stale).then_some(values)));
-            }
-        }
-        all
-    }
+    all
 }
 
 fn product(name: &str, weight: f64) -> String {
@@ -166,19 +113,19 @@ fn what_was_taken_back_has_never_been() {
             .collect();
 
         let directory = tempfile::tempdir().unwrap();
-        let changed = start(directory.path(), workers);
-        changed.push("products", &[product("a", 3.0), product("b", 0.25)]);
-        changed.push("orders", &drafts);
-        let before = changed.values();
-        changed.push("products", &[product("a", 0.5), r#"{"product":"b","__deleted":true}"#.to_string()]);
-        changed.push("orders", &changes);
-        changed.push("products", &[product("c", 4.0)]);
+        let changed = start(directory.path(), &plan(DEFINITIONS, directory.path()), workers);
+        push(&changed, "products", &[product("a", 3.0), product("b", 0.25)]);
+        push(&changed, "orders", &drafts);
+        let before = values(&changed);
+        push(&changed, "products", &[product("a", 0.5), r#"{"product":"b","__deleted":true}"#.to_string()]);
+        push(&changed, "orders", &changes);
+        push(&changed, "products", &[product("c", 4.0)]);
 
         let other = tempfile::tempdir().unwrap();
-        let plain = start(other.path(), 3 - workers);
-        plain.push("products", &[product("a", 0.5), product("c", 4.0)]);
-        plain.push("orders", &finals.into_iter().flatten().collect::<Vec<String>>());
-        let (found, expected) = (changed.values(), plain.values());
+        let plain = start(other.path(), &plan(DEFINITIONS, other.path()), 3 - workers);
+        push(&plain, "products", &[product("a", 0.5), product("c", 4.0)]);
+        push(&plain, "orders", &finals.into_iter().flatten().collect::<Vec<String>>());
+        let (found, expected) = (values(&changed), values(&plain));
         let mut compared = 0;
         for (found, expected) in found.iter().zip(&expected).filter(|(a, b)| a.1.is_some() && b.1.is_some()) {
             assert_eq!(found, expected, "seed {seed}");
@@ -188,8 +135,7 @@ fn what_was_taken_back_has_never_been() {
         assert_ne!(before, found);
         let there = expected.iter().flat_map(|(_, values)| values).flatten().filter(|value| !value.is_null()).count();
         assert!(there > 60, "only {there} values are there");
-        assert_eq!(changed.engine.figures().failed, None);
-        changed.engine.stop().unwrap();
-        plain.engine.stop().unwrap();
+        changed.stop();
+        plain.stop();
     }
 }

@@ -1,18 +1,14 @@
 //! The whole engine on the embedded log and the memory store, against the naive evaluation.
 
-use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
+mod running;
 
 use freshet_config::time::EventTime;
 use freshet_config::value::{Value, encode_key};
-use freshet_connectors::ledger::Ledger;
-use freshet_connectors::store::{MemoryStore, OnlineStore};
-use freshet_engine::clock::Clock;
+use freshet_connectors::store::OnlineStore;
 use freshet_engine::plan::Plan;
-use freshet_engine::{Engine, EngineOptions};
 use freshet_operators::reference::{ReferenceEvent, evaluate};
 use freshet_operators::row::Reader;
+use running::{Random, Running, plan, start};
 
 const DEFINITIONS: &str = r#"
 sources:
@@ -45,51 +41,6 @@ services:
   - {name: s, features: ["card_txn.*"]}
 "#;
 
-fn plan(definitions: &str, directory: &Path) -> Arc<Plan> {
-    let files = [("d.yaml".to_string(), definitions.to_string())];
-    let definitions = freshet_config::parse(&files).unwrap_or_else(|e| panic!("{e}"));
-    Arc::new(Plan::compile(definitions, directory).unwrap_or_else(|e| panic!("{e}")))
-}
-
-struct Running {
-    engine: Engine,
-    store: Arc<OnlineStore>,
-    plan: Arc<Plan>,
-    ledger: Arc<Ledger>,
-}
-
-fn start(definitions: &str, directory: &Path, workers: usize) -> Running {
-    let plan = plan(definitions, directory);
-    let store = Arc::new(OnlineStore::Memory(MemoryStore::new(plan.views.len())));
-    let ledger = Arc::new(Ledger::open(&directory.join("ledger")).unwrap());
-    let options = EngineOptions {
-        workers,
-        epoch: Duration::from_millis(1),
-        data_dir: directory.to_path_buf(),
-        kafka: None,
-        offline: directory.join("offline"),
-        clock: Arc::new(Clock::event()),
-    };
-    let engine = Engine::start(plan.clone(), options, store.clone(), ledger.clone());
-    Running { engine: engine.unwrap_or_else(|e| panic!("{e}")), store, plan, ledger }
-}
-
-impl Running {
-    fn values(&self, card: i64, at: EventTime) -> Vec<Value> {
-        let mut key = Vec::new();
-        encode_key(&[Value::Int64(card)], &mut key).unwrap();
-        let plan = &self.plan.views[0];
-        let mut out = Vec::new();
-        let OnlineStore::Memory(store) = &*self.store else { panic!("a memory store") };
-        let mut reader = Reader::new(plan);
-        let read = store.get(0, &key, |row| reader.read(plan, Some(row), at, &mut out));
-        if read.is_none() {
-            Reader::new(plan).read(plan, None, at, &mut out);
-        }
-        out.into_iter().map(|v| v.value).collect()
-    }
-}
-
 struct Txn {
     card: i64,
     merchant: &'static str,
@@ -99,11 +50,8 @@ struct Txn {
 
 fn transactions() -> Vec<Txn> {
     let start = EventTime::parse("2026-01-01T00:00:00Z").unwrap();
-    let mut seed = 1u64;
-    let mut next = move |n: u64| {
-        seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        (seed >> 33) % n
-    };
+    let mut random = Random(1);
+    let mut next = move |n| random.below(n);
     (0..3000)
         .map(|i| Txn {
             card: (next(3) * next(7)) as i64,
@@ -134,18 +82,8 @@ fn expected(plan: &Plan, txns: &[Txn], card: i64, risk: impl Fn(&str) -> f64, at
     evaluate(view, &events, at).into_iter().map(|(value, _)| value).collect()
 }
 
-fn push(engine: &Engine, txns: &[Txn]) {
-    let records: Vec<String> = txns
-        .iter()
-        .map(|t| {
-            format!(r#"{{"card_id":{},"merchant":"{}","amount":{},"ts":"{}"}}"#, t.card, t.merchant, t.amount, t.at)
-        })
-        .collect();
-    for part in records.chunks(97) {
-        let part: Vec<&str> = part.iter().map(String::as_str).collect();
-        let report = engine.push("transactions", &part).unwrap();
-        assert_eq!(report.accepted, part.len() as u64);
-    }
+fn line(t: &Txn) -> String {
+    format!(r#"{{"card_id":{},"merchant":"{}","amount":{},"ts":"{}"}}"#, t.card, t.merchant, t.amount, t.at)
 }
 
 #[test]
@@ -153,15 +91,20 @@ fn served_values_are_the_naive_ones_whatever_the_workers_and_a_restart_changes_n
     let txns = transactions();
     for workers in [1, 2] {
         let directory = tempfile::tempdir().unwrap();
-        let running = start(DEFINITIONS, directory.path(), workers);
+        let plan = plan(DEFINITIONS, directory.path());
+        let running = start(directory.path(), &plan, workers);
         running.engine.push("merchants", &[r#"{"merchant":"a","risk":2.0}"#]).unwrap();
-        push(&running.engine, &txns);
+        running.push("transactions", &txns.iter().map(line).collect::<Vec<_>>(), 97);
         assert!(running.engine.settle());
         assert!(running.engine.ready());
         let now = running.engine.clock().now();
         let first = |m: &str| if m == "a" { 2.0 } else { 1.0 };
         for card in 0..12 {
-            assert_eq!(running.values(card, now), expected(&running.plan, &txns, card, first, now), "card {card}");
+            assert_eq!(
+                running.values(0, &[Value::Int64(card)], now),
+                expected(&running.plan, &txns, card, first, now),
+                "card {card}"
+            );
         }
         // The dimension changes while events are in their windows: as if it had always been so.
         running
@@ -171,7 +114,11 @@ fn served_values_are_the_naive_ones_whatever_the_workers_and_a_restart_changes_n
         assert!(running.engine.settle());
         let after = |m: &str| if m == "b" { 3.5 } else { 1.0 };
         for card in 0..12 {
-            assert_eq!(running.values(card, now), expected(&running.plan, &txns, card, after, now), "card {card}");
+            assert_eq!(
+                running.values(0, &[Value::Int64(card)], now),
+                expected(&running.plan, &txns, card, after, now),
+                "card {card}"
+            );
         }
         let figures = running.engine.figures();
         assert_eq!(figures.failed, None);
@@ -180,12 +127,16 @@ fn served_values_are_the_naive_ones_whatever_the_workers_and_a_restart_changes_n
 
         assert!(figures.freshness_us.is_some(), "what was pushed was timed");
 
-        let again = start(DEFINITIONS, directory.path(), 3 - workers);
+        let again = start(directory.path(), &plan, 3 - workers);
         assert!(again.engine.settle());
         assert_eq!(again.engine.figures().freshness_us, None, "what is only read again says nothing of freshness");
         assert!(again.engine.ready());
         for card in 0..12 {
-            assert_eq!(again.values(card, now), expected(&again.plan, &txns, card, after, now), "card {card}");
+            assert_eq!(
+                again.values(0, &[Value::Int64(card)], now),
+                expected(&again.plan, &txns, card, after, now),
+                "card {card}"
+            );
         }
         again.engine.stop().unwrap();
     }
@@ -221,7 +172,7 @@ fn a_restart_puts_nothing_into_the_ledger_twice() {
         let summary = running.ledger.summary();
         summary.iter().map(|count| (count.code, count.count)).collect::<Vec<_>>()
     };
-    let running = start(FILTERED, directory.path(), 1);
+    let running = start(directory.path(), &plan(FILTERED, directory.path()), 1);
     let first = [order("a", "\"x\"", 5), order("b", "\"x\"", 50), order("b", "\"x\"", 50), order("c", "\"y\"", 1)];
     running.engine.push("orders", &first.each_ref().map(String::as_str)).unwrap();
     assert!(running.engine.settle());
@@ -229,7 +180,7 @@ fn a_restart_puts_nothing_into_the_ledger_twice() {
     assert_eq!(before.iter().map(|(_, count)| count).sum::<u64>(), 3, "two filtered, one duplicate: {before:?}");
     running.engine.stop().unwrap();
 
-    let again = start(FILTERED, directory.path(), 2);
+    let again = start(directory.path(), &plan(FILTERED, directory.path()), 2);
     assert!(again.engine.settle());
     assert_eq!(counts(&again), before);
     let report = again.engine.push("orders", &[order("d", "\"x\"", 2).as_str(), "{no json"]).unwrap();
@@ -245,7 +196,7 @@ fn a_restart_puts_nothing_into_the_ledger_twice() {
 fn no_row_shows_a_part_of_what_was_there_before_a_restart() {
     const ORDERS: usize = 40_000;
     let directory = tempfile::tempdir().unwrap();
-    let running = start(FILTERED, directory.path(), 1);
+    let running = start(directory.path(), &plan(FILTERED, directory.path()), 1);
     let orders: Vec<String> =
         (0..ORDERS).map(|i| format!(r#"{{"id":"{i}","shop":"x","total":20,"ts":"2026-01-01T00:00:00Z"}}"#)).collect();
     for part in orders.chunks(1000) {
@@ -254,7 +205,7 @@ fn no_row_shows_a_part_of_what_was_there_before_a_restart() {
     assert!(running.engine.settle());
     running.engine.stop().unwrap();
 
-    let again = start(FILTERED, directory.path(), 1);
+    let again = start(directory.path(), &plan(FILTERED, directory.path()), 1);
     let mut key = Vec::new();
     encode_key(&[Value::String("x".into())], &mut key).unwrap();
     let at = EventTime::parse("2026-01-01T00:00:00Z").unwrap();

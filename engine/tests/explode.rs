@@ -1,30 +1,27 @@
 //! Events with a list: each element counts as an event of its own, live, from history and in datasets.
 
+mod running;
+
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray};
 use arrow::array::{LargeListBuilder, StringBuilder};
 use freshet_config::arrays::feature_array;
 use freshet_config::time::EventTime;
-use freshet_config::value::{Value, encode_key};
-use freshet_connectors::ledger::Ledger;
-use freshet_connectors::store::{MemoryStore, OnlineStore};
-use freshet_engine::clock::Clock;
+use freshet_config::value::Value;
 use freshet_engine::dataset::Dataset;
 use freshet_engine::plan::Plan;
-use freshet_engine::{Engine, EngineOptions};
 use freshet_operators::lookup::ServedValue;
-use freshet_operators::row::Reader;
 use parquet::arrow::ArrowWriter;
+use running::{Random, Running, SECOND, START};
 
 const DEFINITIONS: &str = r#"
 sources:
   - name: orders
     stream: {log: {}}
     HISTORY
-    schema: {id: string, user: int64, items: array<string>, ts: timestamp}
+    schema: {items: array<string>, id: string, user: int64, ts: timestamp}
     event_time: ts
     dedup_key: id
     explode: {column: items, as: item}
@@ -53,8 +50,6 @@ services:
   - {name: s, features: [bought]}
 "#;
 
-const SECOND: i64 = 1_000_000;
-const START: i64 = 1_767_225_600 * SECOND;
 const ITEMS: [&str; 4] = ["b", "a", "d", "c"];
 
 struct Order {
@@ -65,11 +60,8 @@ struct Order {
 }
 
 fn orders() -> Vec<Order> {
-    let mut seed = 3u64;
-    let mut below = move |n: u64| {
-        seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        (seed >> 33) % n
-    };
+    let mut random = Random(3);
+    let mut below = move |n| random.below(n);
     (0..400)
         .map(|i| Order {
             // Some come twice.
@@ -123,65 +115,30 @@ fn expected(orders: &[Order], user: i64, at: i64) -> Vec<Value> {
 fn plan(directory: &Path, history: &str) -> Arc<Plan> {
     std::fs::write(directory.join("products.csv"), "product,price\nb,1\na,2\nc,3\n").unwrap();
     let text = DEFINITIONS.replace("HISTORY", history);
-    let definitions = freshet_config::parse(&[("d.yaml".to_string(), text)]).unwrap_or_else(|e| panic!("{e}"));
-    Arc::new(Plan::compile(definitions, directory).unwrap_or_else(|e| panic!("{e}")))
-}
-
-struct Running {
-    engine: Engine,
-    store: Arc<OnlineStore>,
-    ledger: Arc<Ledger>,
-    plan: Arc<Plan>,
+    running::plan(&text, directory)
 }
 
 fn start(directory: &Path, plan: &Arc<Plan>, workers: usize) -> Running {
-    let store = Arc::new(OnlineStore::Memory(MemoryStore::new(plan.views.len())));
-    let ledger = Arc::new(Ledger::open(&directory.join("ledger")).unwrap());
-    let options = EngineOptions {
-        workers,
-        epoch: Duration::from_millis(1),
-        data_dir: directory.to_path_buf(),
-        kafka: None,
-        offline: directory.join("offline"),
-        clock: Arc::new(Clock::event()),
-    };
-    let engine = Engine::start(plan.clone(), options, store.clone(), ledger.clone()).unwrap_or_else(|e| panic!("{e}"));
-    assert!(engine.settle());
-    Running { engine, store, ledger, plan: plan.clone() }
+    let running = running::start(directory, plan, workers);
+    running.settle();
+    running
 }
 
-impl Running {
-    fn values(&self, user: i64, at: EventTime) -> Vec<Value> {
-        let mut key = Vec::new();
-        encode_key(&[Value::Int64(user)], &mut key).unwrap();
-        let service = &self.plan.services[0];
-        let OnlineStore::Memory(store) = &*self.store else { panic!("a memory store") };
-        let read = service.views.iter().map(|view| {
-            let mut out = Vec::new();
-            let mut reader = Reader::new(&view.plan);
-            if store.get(view.view, &key, |row| reader.read(&view.plan, Some(row), at, &mut out)).is_none() {
-                reader.read(&view.plan, None, at, &mut out);
-            }
-            out
-        });
-        let views: Vec<_> = read.collect();
-        let value = |value: &ServedValue| match value {
-            ServedValue::View(of) => views[of.view][of.feature].value.clone(),
-            ServedValue::Derived(_) => panic!("nothing is derived"),
-        };
-        service.features.iter().map(|feature| value(&feature.value)).collect()
-    }
+/// The features of the service.
+fn values(running: &Running, user: i64, at: EventTime) -> Vec<Value> {
+    let service = &running.plan.services[0];
+    let views: Vec<_> = service.views.iter().map(|of| running.values(of.view, &[Value::Int64(user)], at)).collect();
+    let value = |value: &ServedValue| match value {
+        ServedValue::View(of) => views[of.view][of.feature].clone(),
+        ServedValue::Derived(_) => panic!("nothing is derived"),
+    };
+    service.features.iter().map(|feature| value(&feature.value)).collect()
+}
 
-    fn check(&self, orders: &[Order]) {
-        let now = self.engine.clock().now();
-        for user in 0..4 {
-            assert_eq!(self.values(user, now), expected(orders, user, now.micros()), "user {user}");
-        }
-        assert_eq!(self.engine.figures().failed, None);
-    }
-
-    fn filtered(&self) -> u64 {
-        self.ledger.summary().iter().filter(|c| c.code.name() == "EV-FILTERED").map(|c| c.count).sum()
+fn check(running: &Running, orders: &[Order]) {
+    let now = running.now();
+    for user in 0..4 {
+        assert_eq!(values(running, user, now), expected(orders, user, now.micros()), "user {user}");
     }
 }
 
@@ -193,23 +150,20 @@ fn every_element_counts_live_and_after_a_restart() {
         let plan = plan(directory.path(), "");
         let running = start(directory.path(), &plan, workers);
         let lines: Vec<String> = orders.iter().map(line).collect();
-        for part in lines.chunks(37) {
-            let part: Vec<&str> = part.iter().map(String::as_str).collect();
-            assert_eq!(running.engine.push("orders", &part).unwrap().rejected, []);
-        }
-        assert!(running.engine.settle());
-        running.check(&orders);
+        running.push("orders", &lines, 37);
+        running.settle();
+        check(&running, &orders);
         let figures = running.engine.figures();
         let source = &figures.sources[0];
         assert_eq!(source.consumed, source.admitted + source.duplicate + source.filtered);
         assert!(source.duplicate > 10 && source.filtered > 30, "{source:?}");
-        let filtered = running.filtered();
+        let filtered = running.ledgered("EV-FILTERED");
         assert_eq!(filtered, source.filtered);
-        running.engine.stop().unwrap();
+        running.stop();
         let again = start(directory.path(), &plan, 3 - workers);
-        again.check(&orders);
-        assert_eq!(again.filtered(), filtered, "what was left out is not counted twice");
-        again.engine.stop().unwrap();
+        check(&again, &orders);
+        assert_eq!(again.ledgered("EV-FILTERED"), filtered, "what was left out is not counted twice");
+        again.stop();
     }
 }
 
@@ -243,8 +197,8 @@ fn histories_and_datasets_count_the_same() {
         }
         let plan = plan(directory.path(), &format!("history: {{{format}: {{path: orders.{format}}}}}"));
         let running = start(directory.path(), &plan, 2);
-        running.check(&orders);
-        running.engine.stop().unwrap();
+        check(&running, &orders);
+        running.stop();
         let asked: Vec<(i64, i64)> = (0..40).map(|i| (i % 4, orders[i as usize * 9].at + (i % 2) * SECOND)).collect();
         let rows: String = asked.iter().map(|(user, at)| format!("{user},{}\n", EventTime::from_micros(*at))).collect();
         let spine = directory.path().join("spine.csv");
@@ -273,5 +227,5 @@ fn what_is_no_list_is_refused() {
     let refused = running.engine.push("orders", &lines).unwrap().rejected;
     let codes: Vec<&str> = refused.iter().map(|r| r.code.name()).collect();
     assert_eq!(codes, ["EV-TYPE", "EV-TYPE", "EV-TYPE", "EV-TYPE", "EV-SIZE"]);
-    running.engine.stop().unwrap();
+    running.stop();
 }

@@ -50,7 +50,7 @@ pub fn parse(files: &[(String, String)]) -> Result<Definitions, Diagnostics> {
 }
 
 /// As [`parse`]; what is refused comes with the SQL that can still be checked.
-pub fn inspect(files: &[(String, String)]) -> Result<Definitions, Refused> {
+pub(crate) fn inspect(files: &[(String, String)]) -> Result<Definitions, Refused> {
     let mut shape = Shape::new("DEF-YAML");
     let mut raw = RawDefinitions::default();
     let mut complete = true;

@@ -38,6 +38,17 @@ fn refuse_name(what: &str, name: &At<String>, sound: bool, first: &str, letters:
     }
 }
 
+/// Qualifiers that mean something else in SQL and in answers.
+const RESERVED: [&str; 2] = ["request", "derived"];
+
+/// A name that qualifies others must not be one of the reserved ones.
+pub fn refuse_reserved(owner: &str, name: &At<String>, errors: &mut Diagnostics) {
+    if RESERVED.contains(&name.value.as_str()) {
+        let message = format!("{owner} has a name that is reserved: `{}.x` means something else in SQL", name.value);
+        errors.push(Diagnostic::new(&name.place, "DEF-NAME", message).hint("choose another name"));
+    }
+}
+
 /// The first place of each name of one kind; a second one is an error naming both.
 pub struct Once<'a> {
     /// What the names are: `view`, `column`.

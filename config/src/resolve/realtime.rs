@@ -5,13 +5,10 @@ use crate::definitions::{Derived, Realtime, RequestField};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::raw::{RawDerived, RawRealtime};
 use crate::resolve::limits::{MAX_FEATURES, MAX_REQUEST_FIELDS};
-use crate::resolve::names::{Once, Section, check_column, check_name};
+use crate::resolve::names::{Once, Section, check_column, check_name, refuse_reserved};
 use crate::resolve::spans::read_sql;
 use crate::resolve::tables::read_type;
 use crate::resolve::views::ViewShape;
-
-/// Qualifiers that mean something else in SQL and in answers.
-const RESERVED: [&str; 2] = ["request", "derived"];
 
 /// A realtime view as services see it.
 pub struct RealtimeShape {
@@ -51,14 +48,6 @@ pub fn realtime(
         place: raw.name.place,
     };
     (shape, Some(value))
-}
-
-/// A name that qualifies others must not be one of the reserved ones.
-pub fn refuse_reserved(owner: &str, name: &At<String>, errors: &mut Diagnostics) {
-    if RESERVED.contains(&name.value.as_str()) {
-        let message = format!("{owner} has a name that is reserved: `{}.x` means something else in SQL", name.value);
-        errors.push(Diagnostic::new(&name.place, "DEF-NAME", message).hint("choose another name"));
-    }
 }
 
 /// The request fields of a service or a realtime view, each with a known type.

@@ -35,13 +35,13 @@ impl EventFiles {
     /// Finds the files of the source's history and checks them all. Relative paths count from `base_dir`.
     pub fn open(source: &Source, base_dir: &Path) -> Result<EventFiles, FileError> {
         let history = source.history.as_ref().ok_or_else(|| FileError::NoHistory(source.name.clone()))?;
-        let list = source.explode.as_ref().map(|explode| explode.column);
-        let found = plan(history, &source.schema, list, base_dir)?;
+        let rules = Rules::of_source(source);
+        let found = plan(history, &rules, base_dir)?;
         Ok(EventFiles {
             format: history.format,
             files: found.files,
             ignored: found.ignored,
-            rules: Rules::of_source(source),
+            rules,
             file: 0,
             row: 0,
             current: None,

@@ -113,14 +113,14 @@ fn open(format: FileFormat, path: &Path, rules: Rules, skip: u64) -> Result<Box<
     })
 }
 
-/// Finds the files and checks that each has the columns, of which `of_lists` holds lists.
-fn plan(files: &Files, columns: &[Column], of_lists: Option<usize>, base_dir: &Path) -> Result<FileList, FileError> {
+/// Finds the files and checks that each has the columns, and those that may be missing in their types.
+fn plan(files: &Files, rules: &Rules, base_dir: &Path) -> Result<FileList, FileError> {
     let found = list(files, base_dir)?;
     let mut problems = Vec::new();
     for path in &found.files {
         match files.format {
-            FileFormat::Parquet => problems.extend(parquet::check(path, columns, of_lists)?),
-            FileFormat::Csv => problems.extend(csv::check(path, columns)?),
+            FileFormat::Parquet => problems.extend(parquet::check(path, rules)?),
+            FileFormat::Csv => problems.extend(csv::check(path, &rules.columns[..rules.optional_from])?),
             // Objects name their own fields: there is nothing to check before reading.
             FileFormat::Ndjson => {}
         }
@@ -132,8 +132,9 @@ fn plan(files: &Files, columns: &[Column], of_lists: Option<usize>, base_dir: &P
 /// Relative paths count from `base_dir`. The first bad row is an error.
 pub fn read_table(files: &Files, columns: &[Column], base_dir: &Path) -> Result<Vec<RecordBatch>, FileError> {
     let mut batches = Vec::new();
-    for path in plan(files, columns, None, base_dir)?.files {
-        let mut chunks = open(files.format, &path, Rules::of_columns(columns), 0)?;
+    let rules = Rules::of_columns(columns);
+    for path in plan(files, &rules, base_dir)?.files {
+        let mut chunks = open(files.format, &path, rules.clone(), 0)?;
         while let Some(chunk) = chunks.next_chunk()? {
             if let Some(rejection) = chunk.rejections.into_iter().next() {
                 return Err(FileError::Row(rejection));
@@ -149,7 +150,7 @@ pub fn read_table(files: &Files, columns: &[Column], base_dir: &Path) -> Result<
 /// Whether a Parquet file has the columns of a source, in types that convert exactly: what is asked of every file of a
 /// history.
 pub fn check_parquet(path: &Path, source: &Source) -> Result<(), FileError> {
-    let problems = parquet::check(path, &source.schema, source.explode.as_ref().map(|explode| explode.column))?;
+    let problems = parquet::check(path, &Rules::of_source(source))?;
     if problems.is_empty() { Ok(()) } else { Err(FileError::Unusable(problems)) }
 }
 

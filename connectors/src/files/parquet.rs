@@ -33,10 +33,10 @@ pub fn read_all(path: &Path) -> Result<(SchemaRef, Vec<RecordBatch>), FileError>
 }
 
 /// What keeps the file from being read, if anything does.
-pub(super) fn check(path: &Path, columns: &[Column], list: Option<usize>) -> Result<Vec<FileProblem>, FileError> {
+pub(super) fn check(path: &Path, rules: &Rules) -> Result<Vec<FileProblem>, FileError> {
     Ok(match builder(path)? {
         Err(problem) => vec![problem],
-        Ok(builder) => problems(path, builder.schema(), columns, columns.len(), list),
+        Ok(builder) => problems(path, builder.schema(), rules),
     })
 }
 
@@ -52,19 +52,13 @@ fn builder(path: &Path) -> Result<Result<Builder, FileProblem>, FileError> {
     Ok(footer.map_err(|error| problem(format!("is not a whole parquet file ({error})"))))
 }
 
-/// Columns from `optional_from` on may be missing.
-fn problems(
-    path: &Path,
-    schema: &Schema,
-    columns: &[Column],
-    optional_from: usize,
-    list: Option<usize>,
-) -> Vec<FileProblem> {
+fn problems(path: &Path, schema: &Schema, rules: &Rules) -> Vec<FileProblem> {
+    let Rules { columns, optional_from, list, .. } = rules;
     let wrong = |(index, column): (usize, &Column)| -> Option<String> {
         let Column { name, data_type } = column;
         let mut fields = schema.fields().iter().filter(|field| field.name() == name);
         let Some(field) = fields.next() else {
-            if index >= optional_from {
+            if index >= *optional_from {
                 return None;
             }
             return Some(missing_column(name, schema.fields().iter().map(|field| field.name().as_str())));
@@ -73,7 +67,7 @@ fn problems(
             return Some(format!("has more than one column `{name}`"));
         }
         let found = field.data_type();
-        let (fits, wanted) = match list == Some(index) {
+        let (fits, wanted) = match *list == Some(index) {
             true => (converts_list(found, *data_type), format!("a list of {data_type}")),
             false => (converts(found, *data_type), data_type.to_string()),
         };
@@ -96,7 +90,7 @@ pub(super) struct ParquetChunks {
 impl ParquetChunks {
     pub fn open(path: &Path, rules: Rules, skip: u64) -> Result<ParquetChunks, FileError> {
         let builder = builder(path)?.map_err(|problem| FileError::Unusable(vec![problem]))?;
-        let problems = problems(path, builder.schema(), &rules.columns, rules.optional_from, rules.list);
+        let problems = problems(path, builder.schema(), &rules);
         if !problems.is_empty() {
             return Err(FileError::Unusable(problems));
         }

@@ -11,6 +11,9 @@ use crate::events::{Code, Rejection};
 
 pub(super) const ENDING: &str = "ndjson";
 
+/// Most records of one code: a number that no ledger reaches and that sums of do not overflow.
+const MOST_RECORDS: u64 = 1 << 53;
+
 /// A line of the file.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -133,9 +136,26 @@ impl SourceFile {
 fn add(counts: &mut Counts, line: &Line) {
     match line {
         Line::Counts(all) => *counts = all.clone(),
-        Line::Rejected(rejection) => *counts.entry(rejection.code).or_default() += 1,
-        Line::Counted { code, records } => *counts.entry(*code).or_default() += records,
+        Line::Rejected(rejection) => count(counts, rejection.code, 1),
+        Line::Counted { code, records } => count(counts, *code, *records),
     }
+}
+
+fn count(counts: &mut Counts, code: Code, records: u64) {
+    let counted = counts.entry(code).or_default();
+    *counted = counted.saturating_add(records).min(MOST_RECORDS);
+}
+
+/// The line, unless it counts more than there can be.
+fn read_line(bytes: &[u8]) -> Result<Line, serde_json::Error> {
+    let line = serde_json::from_slice(bytes)?;
+    let most = match &line {
+        Line::Counts(counts) => counts.values().copied().max().unwrap_or(0),
+        Line::Rejected(_) => 1,
+        Line::Counted { records, .. } => *records,
+    };
+    let message = || format!("it counts {most} records, more than there can be");
+    if most <= MOST_RECORDS { Ok(line) } else { Err(serde::de::Error::custom(message())) }
 }
 
 /// Gives out every finished line; returns how many bytes they are.
@@ -149,7 +169,7 @@ fn read_lines(path: &Path, file: File, mut each: impl FnMut(Line)) -> Result<u64
             return Ok(whole);
         }
         number += 1;
-        let line = serde_json::from_slice(&bytes).map_err(|error| LedgerError::Damaged {
+        let line = read_line(&bytes).map_err(|error| LedgerError::Damaged {
             path: path.to_path_buf(),
             line: number,
             error,

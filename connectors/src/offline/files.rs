@@ -21,7 +21,9 @@ pub(super) fn unfinished_name(first: u64) -> String {
 
 fn epochs(name: &str) -> Option<(u64, u64)> {
     let (first, last) = name.strip_suffix(ENDING)?.split_once('-')?;
-    Some((first.parse().ok()?, last.parse().ok()?))
+    // No clock goes further: a greater number is another's, and nothing could be numbered behind it.
+    let number = |text: &str| text.parse().ok().filter(|number| *number <= i64::MAX as u64);
+    Some((number(first)?, number(last)?))
 }
 
 /// Makes the directory, removes what a crash left unfinished, and returns the last epoch of the finished files.

@@ -16,6 +16,7 @@ pub(super) fn latest(source: &Source, directory: &Path) -> Result<Option<EventTi
     bare.schema = vec![source.schema[source.event_time].clone()];
     bare.event_time = 0;
     bare.changelog = None;
+    bare.explode = None;
     let mut latest = None;
     for some in EventFiles::open(&bare, directory)? {
         let events = some?.events.batch;

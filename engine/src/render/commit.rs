@@ -57,6 +57,12 @@ impl Sinks {
         Ok(Sinks { plan, store, offline: files, failure })
     }
 
+    /// The last epoch that offline files of an earlier process hold.
+    pub fn last_epoch(&self) -> Epoch {
+        let last = |files: &Mutex<ViewFiles>| files.lock().unwrap_or_else(PoisonError::into_inner).writer.last_epoch();
+        self.offline.values().map(last).max().unwrap_or_default()
+    }
+
     fn write(&self, rows: &RowBatch) {
         if self.failure.is_set() {
             return;

@@ -13,10 +13,11 @@ use freshet_config::definitions::GroupShape;
 use freshet_config::time::EventTime;
 use freshet_config::value::{DataType, Value};
 
-use super::codec::{Bytes, KIND_CATEGORIES, KIND_TOO_MANY, RowBuffer, VERSION};
+use super::codec::{Bytes, KIND_CATEGORIES, KIND_TOO_MANY, RowBuffer};
 use super::fold::value_of;
-use super::read::{Coverage, Reader, RowError};
-use super::{FeatureValue, Reason, Status};
+use super::preamble::Preamble;
+use super::read::{Coverage, Reader};
+use super::{FeatureValue, Reason, RowError, Status};
 use crate::view::{Category, CategoryPlan, ViewPlan};
 
 /// Reads rows of one view by category.
@@ -117,16 +118,8 @@ enum Head {
 
 impl Head {
     fn read(bytes: &mut Bytes, tag: u32) -> Result<Head, RowError> {
+        let Preamble { kind, as_of } = Preamble::read(bytes, tag, KIND_CATEGORIES..=KIND_TOO_MANY)?;
         let damaged = RowError::Damaged;
-        let version = bytes.byte().ok_or(damaged)?;
-        if version != VERSION {
-            return Err(RowError::Version(version));
-        }
-        let kind = bytes.byte().filter(|kind| matches!(*kind, KIND_CATEGORIES | KIND_TOO_MANY)).ok_or(damaged)?;
-        if u32::from_le_bytes(bytes.array().ok_or(damaged)?) != tag {
-            return Err(RowError::Layout);
-        }
-        let as_of = i64::from_le_bytes(bytes.array().ok_or(damaged)?);
         let number = bytes.varint().ok_or(damaged)?;
         match kind {
             KIND_TOO_MANY => Ok(Head::TooMany { as_of, until: as_of.checked_add_unsigned(number).ok_or(damaged)? }),

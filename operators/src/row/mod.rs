@@ -19,14 +19,17 @@
 
 pub(crate) mod categories;
 pub(crate) mod codec;
+mod error;
 mod fold;
+mod preamble;
 mod read;
 mod status;
 mod summaries;
 
 pub use categories::Assembly;
+pub use error::RowError;
 pub use fold::{Fold, Members};
-pub use read::{Coverage, Reader, RowError, as_of, describe};
+pub use read::{Coverage, Reader, as_of, describe};
 pub use status::{Reason, Status};
 pub(crate) use summaries::{HAS_LANES, HAS_WIDE};
 

@@ -6,24 +6,12 @@ use freshet_config::time::EventTime;
 use freshet_config::value::Value;
 
 use super::categories::{self, CategoryReader};
-use super::codec::{Bytes, KIND_COMPLETE, KIND_DENSE, KIND_SPARSE, VERSION, unzigzag};
+use super::codec::{Bytes, KIND_COMPLETE, KIND_DENSE, KIND_SPARSE, unzigzag};
 use super::fold::{Fold, Members};
-use super::{FeatureValue, Reason, Status};
+use super::preamble::Preamble;
+use super::{FeatureValue, Reason, RowError, Status};
 use crate::exact::{Moments, Wide};
 use crate::view::{FeaturePlan, ViewPlan};
-
-/// Why a row was not read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
-pub enum RowError {
-    #[error("the row does not cover the instant asked for")]
-    NotCovered,
-    #[error("the row was written in format {0}, this build reads format {VERSION}")]
-    Version(u8),
-    #[error("the row was written for other definitions of the view")]
-    Layout,
-    #[error("the row's bytes are damaged")]
-    Damaged,
-}
 
 /// Reads rows of one view; holds the buffers between reads. One per thread and view.
 #[derive(Debug)]
@@ -233,16 +221,8 @@ struct Head {
 
 impl Head {
     fn read(bytes: &mut Bytes, tag: u32) -> Result<Head, RowError> {
+        let Preamble { kind, as_of } = Preamble::read(bytes, tag, KIND_COMPLETE..=KIND_DENSE)?;
         let damaged = RowError::Damaged;
-        let version = bytes.byte().ok_or(damaged)?;
-        if version != VERSION {
-            return Err(RowError::Version(version));
-        }
-        let kind = bytes.byte().filter(|kind| *kind <= KIND_DENSE).ok_or(damaged)?;
-        if u32::from_le_bytes(bytes.array().ok_or(damaged)?) != tag {
-            return Err(RowError::Layout);
-        }
-        let as_of = i64::from_le_bytes(bytes.array().ok_or(damaged)?);
         let horizon = match kind {
             KIND_DENSE => Some(as_of.checked_add_unsigned(bytes.varint().ok_or(damaged)?).ok_or(damaged)?),
             _ => None,
