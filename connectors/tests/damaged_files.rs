@@ -103,12 +103,18 @@ proptest! {
         hurt(&segments[chosen.index(segments.len())], &wounds);
         let log = match Log::open_with(dir.path(), LogOptions { segment_bytes: 300 }) {
             Ok(log) => log,
-            Err(error) => return Ok(assert_refusal(&error, dir.path())),
+            Err(error) => {
+ assert_refusal(&error, dir.path());
+ return Ok(());
+ }
         };
         prop_assert!(log.end_offset() <= RECORDS);
         let mut reader = match log.reader(from) {
             Ok(reader) => reader,
-            Err(error) => return Ok(assert_refusal(&error, dir.path())),
+            Err(error) => {
+ assert_refusal(&error, dir.path());
+ return Ok(());
+ }
         };
         loop {
             match reader.poll(3) {
@@ -118,7 +124,10 @@ proptest! {
                         prop_assert_eq!(String::from_utf8(record.payload).unwrap(), payload(record.offset));
                     }
                 }
-                Err(error) => return Ok(assert_refusal(&error, dir.path())),
+                Err(error) => {
+ assert_refusal(&error, dir.path());
+ return Ok(());
+ }
             }
         }
         // What was cut off is written anew.

@@ -1,5 +1,7 @@
 //! Rows of every kind and with every summary, as the engine writes them.
 
+#![allow(dead_code)] // No test binary uses all of it.
+
 use freshet_config::function::{Fraction, Function};
 use freshet_config::time::{EventTime, Span};
 use freshet_config::value::{DataType, Value, encode_key};
