@@ -1,0 +1,100 @@
+//! `freshet test` on every kind of source and view: the real binary, its tables and its generated cases.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// Sources that are changelogs, exploded and joined; views by category, of attributes, and of every mode.
+const KINDS: &str = include_str!("testing/kinds.yaml");
+const TABLES: &str = include_str!("testing/kinds_tables.yaml");
+/// Views over the changes of views, of several modes and depths.
+const CHANGES: &str = include_str!("testing/changes.yaml");
+
+/// Status, stdout and stderr of `freshet test` on some definitions and tables.
+fn tested(definitions: &str, tables: &str, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let write = |name: &str, text: &str| fs::write(dir.path().join(name), text).expect("a temporary file is written");
+    fs::create_dir(dir.path().join("tests")).expect("a temporary directory is written");
+    write("kinds.yaml", definitions);
+    write("tests/a.yaml", tables);
+    run(dir.path(), arguments)
+}
+
+fn run(directory: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_freshet"));
+    command.arg("test").arg(directory).args(arguments).env_remove("FRESHET_LOG").stdin(Stdio::null());
+    let output = command.output().expect("the binary runs");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn every_kind_of_source_and_view_is_tested_and_what_is_not_is_named() {
+    let never = "no generated case of view `never` (kinds.yaml:80:11), for no generated event passes its conditions: \
+                 test it with tables";
+    for seed in ["1", "2", "3"] {
+        let out = tested(KINDS, TABLES, &["--seed", seed, "--cases", "60"]);
+        let said = format!("1 test passed\n420 generated cases of 7 views (seed {seed}) passed\n{never}\n");
+        assert_eq!(out, (Some(0), said, String::new()));
+    }
+}
+
+#[test]
+fn views_over_changes_are_generated_too() {
+    for seed in ["1", "2", "3"] {
+        let out = tested(CHANGES, "", &["--seed", seed, "--cases", "40"]);
+        let said = format!("0 tests passed\n320 generated cases of 8 views (seed {seed}) passed\n");
+        assert_eq!(out, (Some(0), said, String::new()));
+    }
+}
+
+#[test]
+fn what_is_derived_from_requests_is_left_to_tables_by_name() {
+    let derived = "realtime:\n  - {name: ratios, request: {x: float64}, features: [{name: r, type: float64, sql: request.x * 2}]}\n";
+    let service = "    derived: [{name: d, type: int64, sql: spent.in_large_1h + 1}]\n";
+    let (status, out, _) = tested(&format!("{KINDS}{service}{derived}"), "", &["--seed", "1", "--cases", "5"]);
+    let said: Vec<&str> = out.lines().skip(3).collect();
+    let expected = [
+        "no generated case of realtime view `ratios`: test with tables what requests derive",
+        "no generated case of derived features of service `s`: test with tables what requests derive",
+    ];
+    assert_eq!((status, &said[..]), (Some(0), &expected[..]), "{out}");
+}
+
+#[test]
+fn tables_hold_changes_lists_and_rows_of_dimensions() {
+    let wrong = TABLES.replace("spent.sum_1h: 50", "spent.sum_1h: 56").replace("bought.n_1h: 3", "bought.n_1h: 2");
+    let (status, _, errors) = tested(KINDS, &wrong, &["--cases", "0"]);
+    assert_eq!(status, Some(65));
+    assert_eq!(
+        errors.lines().collect::<Vec<_>>(),
+        [
+            "tests/a.yaml:20:16: kinds: spent.sum_1h at 2026-01-01T00:20:00Z is 50, not 56",
+            "tests/a.yaml:20:85: kinds: bought.n_1h at 2026-01-01T00:20:00Z is 3, not 2",
+            "1 of 1 test failed",
+        ]
+    );
+}
+
+#[test]
+fn rows_that_a_source_cannot_have_are_refused_at_their_place() {
+    let unfit = TABLES
+        .replace("{id: 9, __deleted: true}", "{__deleted: yes, revision: 4}")
+        .replace("amount: 7, placed_at: 2026-01-01T00:00:00Z", "amount: 7")
+        .replace("items: []", "items: pen, __deleted: true")
+        .replace("[pen, ink, null]", "[pen, 7]");
+    let (status, _, errors) = tested(KINDS, &unfit, &["--cases", "0"]);
+    assert_eq!(status, Some(65));
+    assert_eq!(
+        errors.lines().collect::<Vec<_>>(),
+        [
+            "tests/a.yaml:5:9: a row of source `orders` has no `placed_at` [TEST-CASE]; a row counts by it, so it must be there",
+            "tests/a.yaml:9:9: a row of source `orders` has no `id` [TEST-CASE]; a row counts by it, so it must be there",
+            "tests/a.yaml:9:9: a row of source `orders` has no `placed_at` [TEST-CASE]; a row counts by it, so it must be there",
+            "tests/a.yaml:9:21: column `__deleted` of source `orders` is bool, not text `yes` [TEST-CASE]",
+            "tests/a.yaml:11:39: an element of column `items` of source `carts` is string, not a number `7` [TEST-CASE]; put it in quotes",
+            "tests/a.yaml:12:33: column `items` of source `carts` is list<string>, not text `pen` [TEST-CASE]",
+            "tests/a.yaml:12:38: unknown column `__deleted` of source `carts` [TEST-CASE]; there is id, items, ts, user",
+        ]
+    );
+}
