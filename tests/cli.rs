@@ -177,6 +177,32 @@ fn texts_that_could_grow_without_bound_are_refused_by_check() {
 }
 
 #[test]
+fn patterns_that_come_from_events_are_refused_by_check() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    write(
+        dir.path(),
+        "views.yaml",
+        "sources:\n  - {name: txn, stream: {log: {}}, schema: {card: int64, s: string, at: timestamp}, event_time: at}\n\
+         entities:\n  - {name: card, keys: {card: int64}}\n\
+         views:\n  - {name: v, source: txn, entity: card, where: \"card > 1 and regexp_like(s, s)\", aggregates: [{name: n, fn: count, windows: [1h]}]}\n\
+         services:\n  - {name: s, features: [v], request: {x: string}, derived: [{name: d, type: bool, sql: request.x ~ request.x}, {name: e, type: bool, sql: \"request.x ~ '(x{1000}){1000}'\"}]}\n",
+    );
+    let (status, errors) = refused(&["check", &dir.path().display().to_string()]);
+    assert_eq!(status, 65);
+    assert_eq!(
+        errors.lines().collect::<Vec<_>>(),
+        [
+            "views.yaml:6:62: the filter of view `v`: the pattern of `regexp_like` comes from the event, and may take any time \
+             to look for [DEF-SQL]; write the pattern, and its flags, as a text in quotes",
+            "views.yaml:8:89: derived feature `d` of service `s`: the pattern of `~` comes from the event, and may take any time \
+             to look for [DEF-SQL]; write the pattern, and its flags, as a text in quotes",
+            "views.yaml:8:152: derived feature `e` of service `s`: the pattern `(x{1000}){1000}` of `~` takes more than 1048576 \
+             bytes when it is compiled [DEF-SQL]; repeat less, or name fewer characters",
+        ]
+    );
+}
+
+#[test]
 fn errors_in_sql_over_several_lines_name_the_line() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     write(
@@ -346,7 +372,11 @@ fn tests_of_definitions_pass_or_name_what_does_not_hold() {
     write(dir.path(), "tests/a.yaml", TABLES);
     let passed = freshet(&["test", &path, "--seed", "7", "--cases", "50"]);
     assert_eq!(text(&passed.stderr), "");
-    assert_eq!(text(&passed.stdout), "1 test passed\n50 generated cases of 1 view (seed 7) passed\n");
+    assert_eq!(
+        text(&passed.stdout),
+        "1 test passed\n50 generated cases of 1 view (seed 7) passed\n\
+         no generated case of derived features of service `fraud`: test with tables what requests derive\n"
+    );
 
     let wrong =
         TABLES.replace("n_10s: 2", "n_10s: 3").replace("0.6666666667", "null").replace("n_10s: 0", "n_10s: null");
@@ -424,7 +454,7 @@ fn tables_test_views_over_changes() {
     write(dir.path(), "tests/a.yaml", table);
     let passed = freshet(&["test", &path, "--cases", "20", "--seed", "3"]);
     assert_eq!(text(&passed.stderr), "");
-    assert_eq!(text(&passed.stdout), "1 test passed\n20 generated cases of 1 view (seed 3) passed\n");
+    assert_eq!(text(&passed.stdout), "1 test passed\n60 generated cases of 3 views (seed 3) passed\n");
 
     write(dir.path(), "tests/a.yaml", &table.replace("    txn:", "    card_states:"));
     let (status, errors) = refused(&["test", &path, "--cases", "0"]);
