@@ -98,3 +98,129 @@ fn rows_that_a_source_cannot_have_are_refused_at_their_place() {
         ]
     );
 }
+
+const TESTED: &str = "
+sources:
+  - {name: txn, stream: {log: {}}, schema: {id: int64, amount: float64, ts: timestamp}, event_time: ts}
+entities:
+  - {name: card, keys: {id: int64}}
+views:
+  - name: card_txn
+    source: txn
+    entity: card
+    where: amount > 0
+    aggregates:
+      - {name: n, fn: count, windows: [10s]}
+      - {name: mean, fn: mean, of: amount, windows: [10s]}
+services:
+  - name: fraud
+    features: [card_txn]
+    request: {amount: float64}
+    derived: [{name: ratio, type: float64, sql: request.amount / card_txn.mean_10s}]
+";
+
+const TWO_EVENTS: &str = "- name: two events
+  events:
+    txn:
+      - {id: 1, amount: 1, ts: 2026-01-01T00:00:00Z}
+      - {id: 1, amount: 2, ts: 2026-01-01T00:00:05Z}
+  ask:
+    - {service: fraud, keys: {id: 1}, request: {amount: 1}, at: 2026-01-01T00:00:09Z, expect: {card_txn.n_10s: 2, card_txn.mean_10s: 1.5, derived.ratio: 0.6666666667}}
+    - {service: fraud, keys: {id: 2}, request: {amount: null}, at: 2026-01-01T00:00:09Z, expect: {card_txn.n_10s: 0, derived.ratio: null}}
+";
+
+#[test]
+fn tests_of_definitions_pass_or_name_what_does_not_hold() {
+    let (_, out, errors) = tested(TESTED, TWO_EVENTS, &["--seed", "7", "--cases", "50"]);
+    assert_eq!(errors, "");
+    assert_eq!(
+        out,
+        "1 test passed\n50 generated cases of 1 view (seed 7) passed\n\
+         no generated case of derived features of service `fraud`: test with tables what requests derive\n"
+    );
+
+    let wrong =
+        TWO_EVENTS.replace("n_10s: 2", "n_10s: 3").replace("0.6666666667", "null").replace("n_10s: 0", "n_10s: null");
+    let (status, _, errors) = tested(TESTED, &wrong, &["--cases", "0"]);
+    assert_eq!(status, Some(65));
+    assert_eq!(
+        errors.lines().collect::<Vec<_>>(),
+        [
+            "tests/a.yaml:7:96: two events: card_txn.n_10s at 2026-01-01T00:00:09Z is 2, not 3",
+            "tests/a.yaml:7:139: two events: derived.ratio at 2026-01-01T00:00:09Z is 0.6666666666666666, not null",
+            "tests/a.yaml:8:99: two events: card_txn.n_10s at 2026-01-01T00:00:09Z is 0, not null",
+            "1 of 1 test failed",
+        ]
+    );
+
+    let unknown = TWO_EVENTS
+        .replace("txn:", "txns:")
+        .replace("keys: {id: 2}, request: {amount: null}", "keys: {id: two}")
+        .replace("derived.ratio: 0.6666666667", "derived.ration: 1");
+    let (status, _, errors) = tested(TESTED, &unknown, &[]);
+    assert_eq!(status, Some(65));
+    assert_eq!(
+        errors.lines().collect::<Vec<_>>(),
+        [
+            "tests/a.yaml:3:5: unknown source `txns` [TEST-CASE]; did you mean `txn`?",
+            "tests/a.yaml:7:139: unknown feature `derived.ration` of service `fraud` [TEST-CASE]; did you mean `derived.ratio`?",
+            "tests/a.yaml:8:17: the question leaves out request field `amount`, which service `fraud` needs [TEST-CASE]; \
+             write it as float64, or as null",
+            "tests/a.yaml:8:35: join key `id` is int64, not text `two` [TEST-CASE]",
+        ]
+    );
+}
+
+const BURSTS: &str = "
+sources:
+  - {name: txn, stream: {log: {}}, schema: {id: int64, shop: string, ts: timestamp}, event_time: ts}
+  - name: card_states
+    changes_of: card_txn
+    select: [{name: rises, type: bool, sql: n_10s > 1 and n_10s_before <= 1}]
+entities:
+  - {name: card, keys: {id: int64}}
+  - {name: shop, keys: {shop: string}}
+views:
+  - {name: card_txn, source: txn, entity: card, aggregates: [{name: n, fn: count, windows: [10s]}, {name: shop, fn: last, of: shop, windows: [1m]}]}
+  - {name: bursts, source: card_states, entity: card, aggregates: [{name: times, fn: count, where: rises, windows: [1h]}]}
+  - {name: shops, source: card_states, entity: shop, keys: {shop: shop_1m}, aggregates: [{name: most, fn: max, of: n_10s, windows: [1h]}]}
+services:
+  - {name: fraud, features: [bursts, shops]}
+";
+
+#[test]
+fn tables_test_views_over_changes() {
+    // Card 1 rises above one event at 0:05 and at 0:31, when two come at once; a card with one event never does.
+    let table = "- name: bursts
+  events:
+    txn:
+      - {id: 1, shop: a, ts: 2026-01-01T00:00:00Z}
+      - {id: 1, shop: a, ts: 2026-01-01T00:00:05Z}
+      - {id: 1, shop: b, ts: 2026-01-01T00:00:31Z}
+      - {id: 1, shop: b, ts: 2026-01-01T00:00:31Z}
+      - {id: 2, shop: a, ts: 2026-01-01T00:00:05Z}
+  ask:
+    - {service: fraud, keys: {id: 1, shop: a}, at: 2026-01-01T00:00:04Z, expect: {bursts.times_1h: 0, shops.most_1h: 1}}
+    - {service: fraud, keys: {id: 1, shop: b}, at: 2026-01-01T00:00:05Z, expect: {bursts.times_1h: 1, shops.most_1h: null}}
+    - {service: fraud, keys: {id: 2, shop: a}, at: 2026-01-01T00:10:00Z, expect: {bursts.times_1h: 0, shops.most_1h: 2}}
+    - {service: fraud, keys: {id: 1, shop: b}, at: 2026-01-01T01:00:04Z, expect: {bursts.times_1h: 2, shops.most_1h: 2}}
+    - {service: fraud, keys: {id: 1, shop: b}, at: 2026-01-01T01:00:31Z, expect: {bursts.times_1h: 0, shops.most_1h: 0}}
+";
+    let (_, out, errors) = tested(BURSTS, table, &["--cases", "20", "--seed", "3"]);
+    assert_eq!(errors, "");
+    assert_eq!(out, "1 test passed\n60 generated cases of 3 views (seed 3) passed\n");
+
+    let (status, _, errors) = tested(BURSTS, &table.replace("    txn:", "    card_states:"), &["--cases", "0"]);
+    assert_eq!(status, Some(65));
+    assert!(errors.starts_with("tests/a.yaml:3:5: unknown source `card_states` [TEST-CASE]"), "{errors}");
+}
+
+#[test]
+fn the_tests_of_the_examples_pass() {
+    for example in ["fraud", "flights"] {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(example);
+        let (status, out, errors) = run(&directory, &["--cases", "60"]);
+        assert_eq!(status, Some(0), "{errors}");
+        assert!(out.contains(" tests passed\n"), "{out}");
+    }
+}

@@ -21,7 +21,7 @@ use super::table::{Table, value};
 use super::{DatasetReport, RefusedEvents, changes};
 use crate::ingest::admission::{oversized, without};
 use crate::ingest::changelog::Changelog;
-use crate::ingest::intake::HistoryOrigin;
+use crate::ingest::origin::HistoryOrigin;
 use crate::plan::{Group, Node, Pipeline, Plan};
 
 /// Rows of a table projected at once.

@@ -9,18 +9,18 @@ use arrow::datatypes::TimestampMicrosecondType;
 use arrow::error::ArrowError;
 use freshet_config::definitions::Source;
 use freshet_config::time::{EventTime, Span};
-use freshet_connectors::events::{Code, EventBatch, Rejection, TimeBounds, excerpt};
+use freshet_connectors::events::{Code, EventBatch, Rejection, TimeBounds};
 use freshet_connectors::explode::{Exploder, Exploding};
 use freshet_connectors::files::{EventFiles, FileError};
 use freshet_connectors::json::JsonDecoder;
 use freshet_connectors::ledger::Ledger;
-use freshet_connectors::position;
 use freshet_connectors::positions::SourcePosition;
 
 use super::admission::{Admission, Judged, Origin, oversized, without};
 use super::changelog::Changelog;
+use super::origin::{HistoryOrigin, StreamOrigin};
 use super::positions::{Consumed, history_name};
-use super::stream::{Record, StreamReader};
+use super::stream::StreamReader;
 use super::{Connections, Delivery, IntakeCounts, IntakeError, SavedPositions, history, required_keys};
 use crate::clock::Clock;
 use crate::plan::{Pipeline, Plan};
@@ -384,46 +384,5 @@ fn bounds(judged: bool, reach: Span) -> TimeBounds {
     match judged {
         true => TimeBounds { past: TimeBounds::DEFAULT.past.max(reach), ..TimeBounds::DEFAULT },
         false => TimeBounds::UNBOUNDED,
-    }
-}
-
-/// Rows of files as rejections name them.
-pub(crate) struct HistoryOrigin<'a> {
-    pub files: &'a [PathBuf],
-    pub positions: Vec<u64>,
-}
-
-impl Origin for HistoryOrigin<'_> {
-    fn place(&self, row: usize) -> String {
-        let (file, row) = position::split_history(self.positions[row]);
-        let name = self.files.get(file).and_then(|path| path.file_name()).unwrap_or_default();
-        format!("{}, row {row}", name.to_string_lossy())
-    }
-
-    fn excerpt(&self, _: usize) -> String {
-        String::new()
-    }
-}
-
-struct StreamOrigin<'a> {
-    stream: &'a StreamReader,
-    records: &'a [Record],
-    /// Per row, the record it was decoded from.
-    decoded: Vec<usize>,
-}
-
-impl StreamOrigin<'_> {
-    fn position(&self, row: usize) -> u64 {
-        self.records[self.decoded[row]].position
-    }
-}
-
-impl Origin for StreamOrigin<'_> {
-    fn place(&self, row: usize) -> String {
-        self.stream.place(self.position(row))
-    }
-
-    fn excerpt(&self, row: usize) -> String {
-        excerpt(&self.records[self.decoded[row]].payload)
     }
 }

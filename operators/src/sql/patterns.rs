@@ -77,7 +77,7 @@ impl<'e> Pattern<'e> {
 
     fn check(&self) -> Result<(), BadPattern> {
         let (Some(pattern), Some(flags)) = (written(self.pattern), self.flags.map_or(Some(""), written)) else {
-            return Err(self.from_event());
+            return Err(self.unwritten());
         };
         // `g` says how many matches are meant, not what matches.
         let flags: String = flags.chars().filter(|flag| *flag != 'g').collect();
@@ -92,7 +92,7 @@ impl<'e> Pattern<'e> {
         }
     }
 
-    fn from_event(&self) -> BadPattern {
+    fn unwritten(&self) -> BadPattern {
         let message =
             format!("the pattern of `{}` comes from the event, and may take any time to look for", self.maker);
         let hint = match self.is_like {

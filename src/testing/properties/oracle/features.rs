@@ -91,11 +91,39 @@ fn near(a: &Value, b: &Value, scale: &Value, relative: f64) -> bool {
             a.len() == b.len() && a.iter().zip(b).zip(scale).all(|((a, b), scale)| near(a, b, scale, relative))
         }
         (Value::Map(a), Value::Map(b), Value::Map(scale)) => {
-            let entry = |((a, b), scale): ((&(Value, Value), &(Value, Value)), &(Value, Value))| {
-                a.0 == b.0 && near(&a.1, &b.1, &scale.1, relative)
-            };
-            a.len() == b.len() && a.iter().zip(b).zip(scale).all(entry)
+            let mut entries = a.iter().zip(b).zip(scale);
+            a.len() == b.len() && entries.all(|((a, b), scale)| a.0 == b.0 && near(&a.1, &b.1, &scale.1, relative))
         }
         (a, b, _) => a == b,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn expected(value: Value, scale: Option<Value>) -> Expected {
+        Expected { value, scale, terms: 2 }
+    }
+
+    #[test]
+    fn decayed_sums_may_be_off_by_their_bound_and_others_by_nothing() {
+        let float = Value::Float64;
+        let third = 1.0 / 3.0;
+        let next = f64::from_bits(third.to_bits() + 1);
+        assert!(expected(float(third), None).is(&float(third)));
+        assert!(!expected(float(third), None).is(&float(next)));
+        assert!(!expected(float(0.0), None).is(&float(-0.0)));
+        // What is added up may be much larger than what is left of it.
+        assert!(expected(float(third), Some(float(1.0))).is(&float(next)));
+        assert!(expected(float(third), Some(float(1e9))).is(&float(third + 1e-6)));
+        assert!(!expected(float(third), Some(float(1.0))).is(&float(third + 1e-12)));
+        assert!(!expected(float(third), Some(float(1.0))).is(&Value::Null));
+        let list = |value| Value::List(vec![Value::Null, float(value)]);
+        assert!(expected(list(third), Some(list(1.0))).is(&list(next)));
+        assert!(!expected(list(third), Some(list(1.0))).is(&Value::List(vec![float(third)])));
+        let map = |key, value| Value::Map(vec![(Value::Int64(key), float(value))]);
+        assert!(expected(map(1, third), Some(map(1, 1.0))).is(&map(1, next)));
+        assert!(!expected(map(1, third), Some(map(1, 1.0))).is(&map(2, third)));
     }
 }
