@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn decayed_sums_may_be_off_by_their_bound_and_others_by_nothing() {
         let float = Value::Float64;
-        let third = 1.0 / 3.0;
+        let third: f64 = 1.0 / 3.0;
         let next = f64::from_bits(third.to_bits() + 1);
         assert!(expected(float(third), None).is(&float(third)));
         assert!(!expected(float(third), None).is(&float(next)));
