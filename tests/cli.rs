@@ -177,6 +177,32 @@ fn texts_that_could_grow_without_bound_are_refused_by_check() {
 }
 
 #[test]
+fn patterns_that_come_from_events_are_refused_by_check() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    write(
+        dir.path(),
+        "views.yaml",
+        "sources:\n  - {name: txn, stream: {log: {}}, schema: {card: int64, s: string, at: timestamp}, event_time: at}\n\
+         entities:\n  - {name: card, keys: {card: int64}}\n\
+         views:\n  - {name: v, source: txn, entity: card, where: \"card > 1 and regexp_like(s, s)\", aggregates: [{name: n, fn: count, windows: [1h]}]}\n\
+         services:\n  - {name: s, features: [v], request: {x: string}, derived: [{name: d, type: bool, sql: request.x ~ request.x}, {name: e, type: bool, sql: \"request.x ~ '(x{1000}){1000}'\"}]}\n",
+    );
+    let (status, errors) = refused(&["check", &dir.path().display().to_string()]);
+    assert_eq!(status, 65);
+    assert_eq!(
+        errors.lines().collect::<Vec<_>>(),
+        [
+            "views.yaml:6:62: the filter of view `v`: the pattern of `regexp_like` comes from the event, and may take any time \
+             to look for [DEF-SQL]; write the pattern, and its flags, as a text in quotes",
+            "views.yaml:8:89: derived feature `d` of service `s`: the pattern of `~` comes from the event, and may take any time \
+             to look for [DEF-SQL]; write the pattern, and its flags, as a text in quotes",
+            "views.yaml:8:152: derived feature `e` of service `s`: the pattern `(x{1000}){1000}` of `~` takes more than 1048576 \
+             bytes when it is compiled [DEF-SQL]; repeat less, or name fewer characters",
+        ]
+    );
+}
+
+#[test]
 fn errors_in_sql_over_several_lines_name_the_line() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     write(
@@ -305,141 +331,6 @@ fn a_dataset_of_a_service_that_is_not_there_says_what_is() {
     let (status, errors) =
         refused(&["dataset", "examples/fraud", "--service", "fraud_v2", "--spine", &spine, "--out", &out]);
     assert_eq!((status, errors.as_str()), (65, "there is no service `fraud_v2`: did you mean `fraud_v1`?\n"));
-}
-
-const TESTED: &str = "
-sources:
-  - {name: txn, stream: {log: {}}, schema: {id: int64, amount: float64, ts: timestamp}, event_time: ts}
-entities:
-  - {name: card, keys: {id: int64}}
-views:
-  - name: card_txn
-    source: txn
-    entity: card
-    where: amount > 0
-    aggregates:
-      - {name: n, fn: count, windows: [10s]}
-      - {name: mean, fn: mean, of: amount, windows: [10s]}
-services:
-  - name: fraud
-    features: [card_txn]
-    request: {amount: float64}
-    derived: [{name: ratio, type: float64, sql: request.amount / card_txn.mean_10s}]
-";
-
-const TABLES: &str = "- name: two events
-  events:
-    txn:
-      - {id: 1, amount: 1, ts: 2026-01-01T00:00:00Z}
-      - {id: 1, amount: 2, ts: 2026-01-01T00:00:05Z}
-  ask:
-    - {service: fraud, keys: {id: 1}, request: {amount: 1}, at: 2026-01-01T00:00:09Z, expect: {card_txn.n_10s: 2, card_txn.mean_10s: 1.5, derived.ratio: 0.6666666667}}
-    - {service: fraud, keys: {id: 2}, request: {amount: null}, at: 2026-01-01T00:00:09Z, expect: {card_txn.n_10s: 0, derived.ratio: null}}
-";
-
-#[test]
-fn tests_of_definitions_pass_or_name_what_does_not_hold() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
-    let path = dir.path().display().to_string();
-    write(dir.path(), "features.yaml", TESTED);
-    fs::create_dir(dir.path().join("tests")).expect("a temporary directory is written");
-    write(dir.path(), "tests/a.yaml", TABLES);
-    let passed = freshet(&["test", &path, "--seed", "7", "--cases", "50"]);
-    assert_eq!(text(&passed.stderr), "");
-    assert_eq!(text(&passed.stdout), "1 test passed\n50 generated cases of 1 view (seed 7) passed\n");
-
-    let wrong =
-        TABLES.replace("n_10s: 2", "n_10s: 3").replace("0.6666666667", "null").replace("n_10s: 0", "n_10s: null");
-    write(dir.path(), "tests/a.yaml", &wrong);
-    let (status, errors) = refused(&["test", &path, "--cases", "0"]);
-    assert_eq!(status, 65);
-    assert_eq!(
-        errors.lines().collect::<Vec<_>>(),
-        [
-            "tests/a.yaml:7:96: two events: card_txn.n_10s at 2026-01-01T00:00:09Z is 2, not 3",
-            "tests/a.yaml:7:139: two events: derived.ratio at 2026-01-01T00:00:09Z is 0.6666666666666666, not null",
-            "tests/a.yaml:8:99: two events: card_txn.n_10s at 2026-01-01T00:00:09Z is 0, not null",
-            "1 of 1 test failed",
-        ]
-    );
-
-    let unknown = TABLES
-        .replace("txn:", "txns:")
-        .replace("keys: {id: 2}, request: {amount: null}", "keys: {id: two}")
-        .replace("derived.ratio: 0.6666666667", "derived.ration: 1");
-    write(dir.path(), "tests/a.yaml", &unknown);
-    let (status, errors) = refused(&["test", &path]);
-    assert_eq!(status, 65);
-    assert_eq!(
-        errors.lines().collect::<Vec<_>>(),
-        [
-            "tests/a.yaml:3:5: unknown source `txns` [TEST-CASE]; did you mean `txn`?",
-            "tests/a.yaml:7:139: unknown feature `derived.ration` of service `fraud` [TEST-CASE]; did you mean `derived.ratio`?",
-            "tests/a.yaml:8:17: the question leaves out request field `amount`, which service `fraud` needs [TEST-CASE]; \
-             write it as float64, or as null",
-            "tests/a.yaml:8:35: join key `id` is int64, not text `two` [TEST-CASE]",
-        ]
-    );
-}
-
-const CHANGES: &str = "
-sources:
-  - {name: txn, stream: {log: {}}, schema: {id: int64, shop: string, ts: timestamp}, event_time: ts}
-  - name: card_states
-    changes_of: card_txn
-    select: [{name: rises, type: bool, sql: n_10s > 1 and n_10s_before <= 1}]
-entities:
-  - {name: card, keys: {id: int64}}
-  - {name: shop, keys: {shop: string}}
-views:
-  - {name: card_txn, source: txn, entity: card, aggregates: [{name: n, fn: count, windows: [10s]}, {name: shop, fn: last, of: shop, windows: [1m]}]}
-  - {name: bursts, source: card_states, entity: card, aggregates: [{name: times, fn: count, where: rises, windows: [1h]}]}
-  - {name: shops, source: card_states, entity: shop, keys: {shop: shop_1m}, aggregates: [{name: most, fn: max, of: n_10s, windows: [1h]}]}
-services:
-  - {name: fraud, features: [bursts, shops]}
-";
-
-#[test]
-fn tables_test_views_over_changes() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
-    let path = dir.path().display().to_string();
-    write(dir.path(), "features.yaml", CHANGES);
-    fs::create_dir(dir.path().join("tests")).expect("a temporary directory is written");
-    // Card 1 rises above one event at 0:05 and at 0:31, when two come at once; a card with one event never does.
-    let table = "- name: bursts
-  events:
-    txn:
-      - {id: 1, shop: a, ts: 2026-01-01T00:00:00Z}
-      - {id: 1, shop: a, ts: 2026-01-01T00:00:05Z}
-      - {id: 1, shop: b, ts: 2026-01-01T00:00:31Z}
-      - {id: 1, shop: b, ts: 2026-01-01T00:00:31Z}
-      - {id: 2, shop: a, ts: 2026-01-01T00:00:05Z}
-  ask:
-    - {service: fraud, keys: {id: 1, shop: a}, at: 2026-01-01T00:00:04Z, expect: {bursts.times_1h: 0, shops.most_1h: 1}}
-    - {service: fraud, keys: {id: 1, shop: b}, at: 2026-01-01T00:00:05Z, expect: {bursts.times_1h: 1, shops.most_1h: null}}
-    - {service: fraud, keys: {id: 2, shop: a}, at: 2026-01-01T00:10:00Z, expect: {bursts.times_1h: 0, shops.most_1h: 2}}
-    - {service: fraud, keys: {id: 1, shop: b}, at: 2026-01-01T01:00:04Z, expect: {bursts.times_1h: 2, shops.most_1h: 2}}
-    - {service: fraud, keys: {id: 1, shop: b}, at: 2026-01-01T01:00:31Z, expect: {bursts.times_1h: 0, shops.most_1h: 0}}
-";
-    write(dir.path(), "tests/a.yaml", table);
-    let passed = freshet(&["test", &path, "--cases", "20", "--seed", "3"]);
-    assert_eq!(text(&passed.stderr), "");
-    assert_eq!(text(&passed.stdout), "1 test passed\n20 generated cases of 1 view (seed 3) passed\n");
-
-    write(dir.path(), "tests/a.yaml", &table.replace("    txn:", "    card_states:"));
-    let (status, errors) = refused(&["test", &path, "--cases", "0"]);
-    assert_eq!(status, 65);
-    assert!(errors.starts_with("tests/a.yaml:3:5: unknown source `card_states` [TEST-CASE]"), "{errors}");
-}
-
-#[test]
-fn the_tests_of_the_examples_pass() {
-    for example in ["fraud", "flights"] {
-        let directory = format!("{}/examples/{example}", env!("CARGO_MANIFEST_DIR"));
-        let output = freshet(&["test", &directory, "--cases", "60"]);
-        assert!(output.status.success(), "{}", text(&output.stderr));
-        assert!(text(&output.stdout).contains(" tests passed\n"), "{}", text(&output.stdout));
-    }
 }
 
 #[test]

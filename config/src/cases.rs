@@ -83,20 +83,40 @@ impl Written {
 
     /// The value in a feature's type.
     pub fn feature(&self, what: &str, feature_type: &FeatureType) -> Result<Value, Diagnostic> {
-        feature(&self.0, feature_type).ok_or_else(|| self.refuse(what, &feature_type.to_string()))
+        feature(&self.0, feature_type).ok_or_else(|| unfit(&self.0, what, feature_type))
     }
 
     fn refuse(&self, what: &str, wanted: &str) -> Diagnostic {
-        let found = match self.0.spelling() {
-            Some(text) => format!("{} `{}`", self.0.kind(), shorten(&text)),
-            None => self.0.kind().to_string(),
-        };
-        let diagnostic = Diagnostic::new(self.place(), CODE, format!("{what} is {wanted}, not {found}"));
-        match (&self.0.content, wanted) {
-            (Content::Number(_) | Content::Bool(_), "string") => diagnostic.hint("put it in quotes"),
-            (_, "timestamp") => diagnostic.hint("write an instant with a zone, such as 2026-01-31T12:00:00Z"),
-            _ => diagnostic,
+        refuse(&self.0, what, wanted)
+    }
+}
+
+/// The error of the innermost part that has not the type of its place.
+fn unfit(node: &Node, what: &str, feature_type: &FeatureType) -> Diagnostic {
+    match (feature_type, &node.content) {
+        (FeatureType::List(element), Content::List(nodes)) => {
+            let wrong = nodes.iter().find(|node| feature(node, element).is_none());
+            wrong.map(|node| unfit(node, &format!("an element of {what}"), element))
         }
+        (FeatureType::Map(_, value), Content::Map(entries)) => {
+            let wrong = entries.iter().find(|(_, node)| feature(node, value).is_none());
+            wrong.map(|(key, node)| unfit(node, &format!("the value of `{}` in {what}", shorten(&key.text)), value))
+        }
+        _ => None,
+    }
+    .unwrap_or_else(|| refuse(node, what, &feature_type.to_string()))
+}
+
+fn refuse(node: &Node, what: &str, wanted: &str) -> Diagnostic {
+    let found = match node.spelling() {
+        Some(text) => format!("{} `{}`", node.kind(), shorten(&text)),
+        None => node.kind().to_string(),
+    };
+    let diagnostic = Diagnostic::new(&node.place, CODE, format!("{what} is {wanted}, not {found}"));
+    match (&node.content, wanted) {
+        (Content::Number(_) | Content::Bool(_), "string") => diagnostic.hint("put it in quotes"),
+        (_, "timestamp") => diagnostic.hint("write an instant with a zone, such as 2026-01-31T12:00:00Z"),
+        _ => diagnostic,
     }
 }
 
@@ -202,8 +222,8 @@ mod tests {
             errors.lines().collect::<Vec<_>>(),
             [
                 "tests/a.yaml:2:3: unknown field `asks` in test `n` [TEST-CASE]; did you mean `ask`?",
-                "tests/a.yaml:3:19: a question needs the field `at` [TEST-CASE]",
-                "tests/a.yaml:3:19: a question needs the field `expect` [TEST-CASE]",
+                "tests/a.yaml:3:19: a question needs the field `at` [TEST-CASE]; add `at`",
+                "tests/a.yaml:3:19: a question needs the field `expect` [TEST-CASE]; add `expect`",
             ]
         );
     }

@@ -2,10 +2,14 @@
 //!
 //! A record with an error of shape decodes to `None`, and everything around it goes on being decoded and checked.
 
+mod scalars;
+
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Place, nearest, suggestion};
 use crate::tree::{Content, Node};
+
+pub use scalars::{Numeral, Spelled};
 
 /// Collects errors of shape, under the code of the kind of file being read.
 pub struct Shape {
@@ -30,11 +34,8 @@ impl Shape {
         });
     }
 
-    fn expected<T>(&mut self, node: &Node, what: &str) -> Option<T> {
-        self.mismatch(node, what, None)
-    }
-
     fn mismatch<T>(&mut self, node: &Node, what: &str, hint: Option<&str>) -> Option<T> {
+        let hint = if matches!(node.content, Content::Null) { Some("write a value there") } else { hint };
         let message = match &self.field {
             Some(field) => format!("`{field}` takes {what}, not {}", node.kind()),
             None => format!("expected {what}, found {}", node.kind()),
@@ -55,10 +56,16 @@ pub trait Decode: Sized {
     }
 }
 
+/// What may be left out is left out as a whole: a name without a value is a slip, or a value that got lost.
 impl<T: Decode> Decode for Option<T> {
     fn decode(node: &Node, shape: &mut Shape) -> Option<Self> {
         match node.content {
-            Content::Null => Some(None),
+            Content::Null => {
+                let field = shape.field.as_deref().unwrap_or("this field");
+                let message = format!("`{field}` has no value");
+                shape.refuse(&node.place, message, Some(format!("write a value, or remove `{field}`")));
+                None
+            }
             _ => T::decode(node, shape).map(Some),
         }
     }
@@ -72,7 +79,7 @@ impl Decode for bool {
     fn decode(node: &Node, shape: &mut Shape) -> Option<bool> {
         match node.content {
             Content::Bool(value) => Some(value),
-            _ => shape.expected(node, "true or false"),
+            _ => shape.mismatch(node, "true or false", Some("write `true` or `false`, without quotes")),
         }
     }
 }
@@ -83,62 +90,8 @@ impl Decode for String {
         match &node.content {
             Content::Text(text) => Some(text.clone()),
             Content::Bool(_) | Content::Number(_) => shape.mismatch(node, "text", Some("put it in quotes")),
-            _ => shape.expected(node, "text"),
+            _ => shape.mismatch(node, "text", Some(ONE_TEXT)),
         }
-    }
-}
-
-/// A scalar as it is spelled, whatever kind it looks like: spans, instants and SQL are parsed later, with better words.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Spelled(pub String);
-
-impl Decode for Spelled {
-    fn decode(node: &Node, shape: &mut Shape) -> Option<Spelled> {
-        match node.spelling() {
-            Some(text) => Some(Spelled(text)),
-            None => shape.expected(node, "text"),
-        }
-    }
-}
-
-impl JsonSchema for Spelled {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Spelled".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        String::json_schema(generator)
-    }
-}
-
-/// A number as it is spelled: its range and whether it is whole are checked by whoever knows what it is for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Numeral(pub String);
-
-impl Decode for Numeral {
-    fn decode(node: &Node, shape: &mut Shape) -> Option<Numeral> {
-        match &node.content {
-            Content::Number(text) => Some(Numeral(text.clone())),
-            _ => shape.expected(node, "a number"),
-        }
-    }
-}
-
-impl JsonSchema for Numeral {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Numeral".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        schemars::json_schema!({ "type": "number" })
     }
 }
 
@@ -174,6 +127,9 @@ impl<T: JsonSchema> JsonSchema for At<T> {
     }
 }
 
+const ONE_TEXT: &str = "write one text, without brackets";
+const BRACKETS: &str = "put it in brackets, or write an item per line behind `-`";
+
 /// A list whose sound elements are kept when others are not.
 #[derive(Clone, Debug)]
 pub struct Parts<T> {
@@ -185,9 +141,25 @@ pub struct Parts<T> {
 
 impl<T: Decode> Decode for Parts<T> {
     fn decode(node: &Node, shape: &mut Shape) -> Option<Parts<T>> {
-        let Content::List(nodes) = &node.content else { return shape.expected(node, "a list") };
+        let Content::List(nodes) = &node.content else { return shape.mismatch(node, "a list", Some(BRACKETS)) };
         let items: Vec<T> = nodes.iter().filter_map(|item| T::decode(item, shape)).collect();
         Some(Parts { broken: items.len() < nodes.len(), items, place: node.place.clone() })
+    }
+}
+
+/// A section of a file, which may be empty: all of it may be commented out.
+pub struct Section<T>(pub Vec<T>);
+
+impl<T: Decode> Decode for Section<T> {
+    fn decode(node: &Node, shape: &mut Shape) -> Option<Section<T>> {
+        match node.content {
+            Content::Null => Section::absent(),
+            _ => Parts::decode(node, shape).map(|parts| Section(parts.items)),
+        }
+    }
+
+    fn absent() -> Option<Section<T>> {
+        Some(Section(Vec::new()))
     }
 }
 
@@ -245,7 +217,9 @@ pub struct Pairs<T> {
 
 impl<T: Decode> Decode for Pairs<T> {
     fn decode(node: &Node, shape: &mut Shape) -> Option<Pairs<T>> {
-        let Content::Map(nodes) = &node.content else { return shape.expected(node, "a map") };
+        let Content::Map(nodes) = &node.content else {
+            return shape.mismatch(node, "a map", Some("write `{name: value}`"));
+        };
         let mut entries = Vec::with_capacity(nodes.len());
         for (key, value) in nodes {
             let key = At { value: key.text.clone(), place: key.place.clone() };
@@ -299,7 +273,14 @@ impl<'n> Fields<'n> {
                     fields.misspelled.extend(nearest(&key.text, known.iter().copied()));
                 }
             }
-            _ => return shape.expected(node, &format!("{} {word} (a map)", article(word))),
+            _ => {
+                let hint = match (known.is_empty(), word.ends_with(']')) {
+                    (_, true) => format!("write {} {word}, and its fields below", article(word)),
+                    (true, _) => "write `{}`".to_string(),
+                    (false, _) => format!("write `{{name: value}}`; there is {}", known.join(", ")),
+                };
+                return shape.mismatch(node, &format!("{} {word} (a map)", article(word)), Some(&hint));
+            }
         }
         Some(fields)
     }
@@ -319,7 +300,8 @@ impl<'n> Fields<'n> {
             }
             None if self.misspelled.contains(&name) => T::absent(),
             None => T::absent().or_else(|| {
-                shape.refuse(&self.node.place, format!("{} needs the field `{name}`", self.title()), None);
+                let message = format!("{} needs the field `{name}`", self.title());
+                shape.refuse(&self.node.place, message, Some(format!("add `{name}`")));
                 None
             }),
         };

@@ -6,7 +6,7 @@ mod changes;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
-use crate::decode::{At, Decode, Fields, Numeral, OneOrMany, Pairs, Parts, Shape, Spelled, record};
+use crate::decode::{At, Decode, Fields, Numeral, OneOrMany, Pairs, Parts, Section, Shape, Spelled, record};
 use crate::tree::{Content, Node};
 
 pub use changes::{RawChanges, RawEvents};
@@ -507,7 +507,7 @@ impl RawDefinitions {
     }
 }
 
-/// The outer `None`: unsound; the inner: not written.
-fn add<T>(all: &mut Vec<Item<T>>, section: Option<Option<Parts<Item<T>>>>) {
-    all.extend(section.flatten().into_iter().flat_map(|part| part.items));
+/// `None`: unsound.
+fn add<T>(all: &mut Vec<Item<T>>, section: Option<Section<Item<T>>>) {
+    all.extend(section.into_iter().flat_map(|section| section.0));
 }

@@ -1,16 +1,34 @@
 //! The JSON Schema of definition files, for editors.
 
+use serde_json::Value;
+
 use crate::raw::RawFile;
 
 /// The schema of one file, draft 2020-12. It knows shapes only; references and types are the resolver's.
-pub fn json_schema() -> serde_json::Value {
-    schemars::schema_for!(RawFile).to_value()
+pub fn json_schema() -> Value {
+    let mut schema = schemars::schema_for!(RawFile).to_value();
+    let records = schema.get_mut("$defs").and_then(Value::as_object_mut).into_iter().flatten();
+    for (_, record) in records {
+        let fields = record.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten();
+        fields.for_each(|(_, field)| refuse_null(field));
+    }
+    schema
+}
+
+/// A field that may be left out is not written as null: the generator takes the two for one.
+fn refuse_null(field: &mut Value) {
+    let is_null = |kind: &Value| kind == "null" || kind.get("type").is_some_and(|kind| kind == "null");
+    for keyword in ["type", "anyOf"] {
+        let Some(kinds) = field.get_mut(keyword).and_then(Value::as_array_mut) else { continue };
+        kinds.retain(|kind| !is_null(kind));
+        if let (1, "type") = (kinds.len(), keyword) {
+            field[keyword] = kinds[0].take();
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Value;
-
     use super::*;
 
     /// The schema behind a `$ref`.
@@ -90,7 +108,9 @@ mod tests {
         let rich: Value = serde_saphyr::from_str(include_str!("../tests/definitions/rich.yaml")).unwrap();
         assert!(fits(&schema, &schema, &rich));
         type Damage = fn(&mut Value);
-        let damages: [Damage; 4] = [
+        let damages: [Damage; 6] = [
+            |file| file["views"][0]["aggregates"][0]["n"] = Value::Null,
+            |file| file["views"][0]["aggregates"][0]["of"] = Value::Null,
             |file| file["views"][0]["aggregates"][0]["n"] = Value::from("three"),
             |file| file["views"][0]["aggregates"][0]["m"] = Value::from(3),
             |file| file["views"][0]["aggregates"][2]["windows"][0]["series"]["stop"] = Value::from("1h"),

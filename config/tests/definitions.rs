@@ -4,6 +4,8 @@
 mod refused_cases;
 #[path = "definitions/refused_rich.rs"]
 mod refused_rich_cases;
+#[path = "definitions/refused_values.rs"]
+mod refused_values_cases;
 
 use freshet_config::definitions::{
     Changelog, ChangelogFormat, Definitions, Explode, FileFormat, Files, GroupShape, Mode, ServiceFeature, Stream,
@@ -61,7 +63,7 @@ fn every_mistake_is_refused_with_its_place_and_a_hint() {
 
 #[test]
 fn every_mistake_in_functions_and_windows_is_refused_with_its_place_and_a_hint() {
-    for (from, to, expected) in refused_rich_cases::CASES {
+    for (from, to, expected) in refused_rich_cases::CASES.iter().chain(refused_values_cases::CASES) {
         assert!(RICH.contains(from), "the rich file holds no `{from}`");
         let expected: Vec<String> = expected.iter().map(|line| format!("a.yaml:{line}")).collect();
         let found = refused(&one_file(&RICH.replacen(from, to, 1)));
@@ -369,7 +371,7 @@ fn sizes_are_capped_and_the_cap_is_named() {
     assert_eq!(
         refused(&one_file(&sql)),
         ["a.yaml:13:48: the expression of column `amount_eur` of source `transactions` has 20009 bytes, \
-          more than the 16384 allowed [DEF-SIZE]"]
+          more than the 16384 allowed [DEF-SIZE]; split it into computed columns"]
     );
     for nothing in ["", "# empty\n", "views: []\n"] {
         let line = "a.yaml: the files define nothing [DEF-YAML]; add a section, such as `sources:` or `views:`";

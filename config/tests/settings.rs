@@ -55,10 +55,10 @@ const CASES: &[(&str, &[&str])] = &[
         "2:9: engine.epoch `0s` is out of range [CFG-VALUE]; write 1ms to 1h",
     ]),
     ("[engine]\nepoch = [\"1s\"]\n", &[
-        "2:9: `epoch` takes text, not a list [CFG-SHAPE]",
+        "2:9: `epoch` takes text, not a list [CFG-SHAPE]; write one text, without brackets",
     ]),
     ("engine = 3\n", &[
-        "1:10: `engine` takes the section [engine] (a map), not a number [CFG-SHAPE]",
+        "1:10: `engine` takes the section [engine] (a map), not a number [CFG-SHAPE]; write the section [engine], and its fields below",
     ]),
     ("[http]\nlisten = \"localhost:7070\"\nmax_body = 1048576\nmax_batch = 1e9\n", &[
         "2:10: http.listen `localhost:7070` is not an address and port [CFG-VALUE]; write an IP address and a port, such as 127.0.0.1:7070 or [::1]:7070",
@@ -75,7 +75,7 @@ const CASES: &[(&str, &[&str])] = &[
         "2:12: http.max_body `2GiB` is out of range [CFG-VALUE]; write 1024 B to 1073741824 B",
     ]),
     ("[kafka]\n", &[
-        "1:1: the section [kafka] needs the field `brokers` [CFG-SHAPE]",
+        "1:1: the section [kafka] needs the field `brokers` [CFG-SHAPE]; add `brokers`",
     ]),
     ("[kafka]\nbrokers = \"\"\n", &[
         "2:11: kafka.brokers: `` is not `host:port` [CFG-VALUE]; write a host's name or address, a colon and a port from 1 to 65535",
@@ -98,7 +98,7 @@ const CASES: &[(&str, &[&str])] = &[
     ],
     ),
     ("[store]\nnodes = [\"a\"]\n", &[
-        "1:1: the section [store] needs the field `kind` [CFG-SHAPE]",
+        "1:1: the section [store] needs the field `kind` [CFG-SHAPE]; add `kind`",
     ]),
     ("[store]\nkind = \"memory\"\nmemory = \"10\"\n", &[
         r#"3:10: store.memory `10` has no unit [CFG-VALUE]; write a whole number with a unit B, kB, KiB, MB, MiB, GB or GiB, such as 1MiB"#,

@@ -44,6 +44,8 @@ pub enum Arrival {
 
 /// Rows waiting that close an epoch at once.
 const FULL_ROWS: usize = 1 << 16;
+/// Bytes of them that do: few events may be large.
+const FULL_BYTES: usize = 256 << 20;
 /// An idle engine closes an epoch this often.
 const IDLE: Duration = Duration::from_millis(500);
 /// One of this many record times goes into the freshness figure, so that it costs nothing.
@@ -67,6 +69,7 @@ pub struct Coordinator {
 struct Gathered {
     events: Vec<(usize, SourceBatch)>,
     rows: usize,
+    bytes: usize,
     record_times: Vec<EventTime>,
     changes: BTreeMap<usize, Vec<DimensionChange>>,
     settles: Vec<Sender<()>>,
@@ -74,6 +77,10 @@ struct Gathered {
 }
 
 impl Gathered {
+    fn is_full(&self) -> bool {
+        self.rows >= FULL_ROWS || self.bytes >= FULL_BYTES
+    }
+
     fn is_empty(&self) -> bool {
         self.events.is_empty() && self.changes.is_empty() && self.settles.is_empty() && !self.closing
     }
@@ -99,7 +106,7 @@ impl Coordinator {
         loop {
             let full = open.len() >= EPOCHS_IN_FLIGHT;
             let due = !gathered.is_empty()
-                && (gathered.rows >= FULL_ROWS
+                && (gathered.is_full()
                     || gathered.closing
                     || !gathered.settles.is_empty()
                     || closed_at.elapsed() >= self.shortest);
@@ -115,7 +122,7 @@ impl Coordinator {
             }
             let wait = if gathered.is_empty() { IDLE } else { self.shortest };
             let timer = after(wait.saturating_sub(closed_at.elapsed()).max(Duration::from_micros(100)));
-            let crowded = full && gathered.rows >= FULL_ROWS;
+            let crowded = full && gathered.is_full();
             let arrivals = if crowded { never() } else { self.arrivals.clone() };
             select! {
                 recv(arrivals) -> arrival => match arrival {
@@ -148,6 +155,7 @@ impl Coordinator {
                 let some = std::iter::once(batch).chain(retracted).filter(|batch| batch.events.num_rows() > 0);
                 for batch in some {
                     gathered.rows += batch.events.num_rows();
+                    gathered.bytes += batch.events.get_array_memory_size();
                     gathered.events.push((pipeline, batch));
                 }
             }

@@ -113,7 +113,7 @@ fn mistakes_in_sql_are_refused_with_their_place_and_a_hint() {
             "derived.total - 1",
             vec![
                 "a.yaml:24:41: features refer to each other in a circle: derived.total -> derived.base -> derived.total \
-                 [DEF-REF]; take one of the references out"
+                 [DEF-CYCLE]; take one of the references out"
                     .to_string(),
             ],
         ),
@@ -122,7 +122,7 @@ fn mistakes_in_sql_are_refused_with_their_place_and_a_hint() {
             "ratios.twice",
             vec![
                 "a.yaml:17:43: features refer to each other in a circle: ratios.share -> ratios.twice -> ratios.share \
-                 [DEF-REF]; take one of the references out"
+                 [DEF-CYCLE]; take one of the references out"
                     .to_string(),
             ],
         ),

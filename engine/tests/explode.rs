@@ -10,6 +10,7 @@ use arrow::array::{LargeListBuilder, StringBuilder};
 use freshet_config::arrays::feature_array;
 use freshet_config::time::EventTime;
 use freshet_config::value::Value;
+use freshet_connectors::ledger::Ledger;
 use freshet_engine::dataset::Dataset;
 use freshet_engine::plan::Plan;
 use freshet_operators::lookup::ServedValue;
@@ -228,4 +229,67 @@ fn what_is_no_list_is_refused() {
     let codes: Vec<&str> = refused.iter().map(|r| r.code.name()).collect();
     assert_eq!(codes, ["EV-TYPE", "EV-TYPE", "EV-TYPE", "EV-TYPE", "EV-SIZE"]);
     running.stop();
+}
+
+/// A record of which every element repeats `bytes` of text.
+fn repeated(id: usize, bytes: usize, elements: usize) -> String {
+    let items = vec!["\"a\""; elements].join(",");
+    format!(r#"{{"id":"{id}-{}","user":1,"items":[{items}],"ts":{}}}"#, "x".repeat(bytes), START + id as i64 * SECOND)
+}
+
+#[test]
+fn a_record_that_would_become_too_much_is_refused_and_the_others_count() {
+    // 3 kB times 4096 is 12 MB, of which several make a part; 20 kB times 4096 is more than a record may become.
+    let records: Vec<String> = (0..9)
+        .map(|id| match id {
+            4 => repeated(id, 20_000, 4096),
+            7 => repeated(id, 900_000, 4096),
+            _ => repeated(id, 3_000, 4096),
+        })
+        .collect();
+    let wanted = Value::Int64(7 * 4096);
+    let now = EventTime::from_micros(START + 60 * SECOND);
+    let directory = tempfile::tempdir().unwrap();
+    let live = plan(directory.path(), "");
+    let running = start(directory.path(), &live, 2);
+    let lines: Vec<&str> = records.iter().map(String::as_str).collect();
+    for part in lines.chunks(4) {
+        assert_eq!(running.engine.push("orders", part).unwrap().rejected, []);
+    }
+    assert!(running.engine.settle());
+    assert_eq!(values(&running, 1, now)[0], wanted);
+    let figures = running.engine.figures();
+    assert_eq!(figures.failed, None);
+    let source = &figures.sources[0];
+    assert_eq!((source.consumed, source.admitted, source.unparsable), (7 * 4096 + 2, 7 * 4096, 2), "{source:?}");
+    running.stop();
+    let refused = Ledger::open(&directory.path().join("ledger")).unwrap();
+    let sizes: u64 = refused.summary().iter().filter(|c| c.code.name() == "EV-SIZE").map(|c| c.count).sum();
+    assert_eq!(sizes, 2);
+    // A second process reads them again: they count once, and are in the ledger once.
+    let again = start(directory.path(), &live, 1);
+    assert_eq!(values(&again, 1, now)[0], wanted);
+    again.stop();
+    let refused = Ledger::open(&directory.path().join("ledger")).unwrap();
+    let sizes: u64 = refused.summary().iter().filter(|c| c.code.name() == "EV-SIZE").map(|c| c.count).sum();
+    assert_eq!(sizes, 2);
+
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("orders.ndjson"), records.join("\n")).unwrap();
+    let history = plan(directory.path(), "history: {ndjson: {path: orders.ndjson}}");
+    let running = start(directory.path(), &history, 1);
+    assert_eq!(values(&running, 1, now)[0], wanted);
+    running.stop();
+    let spine = directory.path().join("spine.csv");
+    std::fs::write(&spine, format!("user,at\n1,{now}\n")).unwrap();
+    let dataset = Dataset::build(&history, "s", &spine, None).unwrap();
+    let counts = dataset.batches[0].column_by_name("bought__n_1h").unwrap();
+    assert_eq!(counts, &feature_array(&history.services[0].features[0].data_type, [&wanted]).unwrap());
+    let refused = &dataset.report.refused[0];
+    assert_eq!((refused.code, refused.count), ("EV-SIZE", 2));
+    assert_eq!(
+        refused.first,
+        "orders.ndjson, row 4: one event per element of `items` makes 82063360 bytes of this record, more than \
+         67108864: shorten its texts or the list [EV-SIZE]"
+    );
 }

@@ -107,8 +107,9 @@ fn case() -> impl Strategy<Value = Case> {
     let steps = (select(vec![1, 3, 10, i64::MAX]), select(vec![0, 0, -1, -4]));
     let wanted = (aggregate(), proptest::collection::vec(steps, 1..3));
     let instant = || prop::option::weighted(0.2, -20..60i64);
-    (mode(), proptest::collection::vec(wanted, 1..4), instant(), instant()).prop_map(
-        |(mode, wanted, start, lifetime)| {
+    let ttl = prop::option::weighted(0.2, select(vec![2, 7, 30]));
+    (mode(), proptest::collection::vec(wanted, 1..4), instant(), instant(), ttl).prop_map(
+        |(mode, wanted, start, lifetime, ttl)| {
             // Windows and offsets are multiples of the step, as definitions have to be.
             let unit = match mode {
                 Mode::Interval(step) | Mode::Batch { schedule: step, .. } => step.micros(),
@@ -127,13 +128,13 @@ fn case() -> impl Strategy<Value = Case> {
                     series: false,
                 })
                 .collect();
-            let mut view = plan(mode, &wanted);
+            let offsets = plan(mode, &wanted).windows;
+            let mut view = plans::expiring(mode, &wanted, ttl.map(Span::from_micros));
             view.feature_start = start.map(EventTime::from_micros);
             view.lifetime_start = lifetime.map(EventTime::from_micros);
             let sources = column_sources(&plans::view(mode, &wanted));
             let input = |text: &str| INPUTS.iter().find(|(name, _)| *name == text).unwrap().0;
             let inputs = sources.iter().map(|source| input(&source.of.as_ref().unwrap().text)).collect();
-            let offsets = view.windows.clone();
             let features: Vec<usize> = (0..view.features.len()).collect();
             let keys = [Column { name: "key".to_string(), data_type: DataType::Int64 }];
             let mut plan = ChangesPlan::new(&view, &features, &keys);

@@ -523,3 +523,97 @@ fn a_kernel_that_panics_fails_its_row_alone() {
     let found: Vec<Option<i64>> = evaluated.array.as_primitive::<arrow::datatypes::Int64Type>().iter().collect();
     assert_eq!((found[0], found[1], found[2]), (Some(2), None, Some(2)));
 }
+
+#[test]
+fn a_pattern_that_comes_from_an_event_is_refused() {
+    for (text, maker, column) in [
+        ("regexp_like(country, country)", "regexp_like", 1),
+        ("n > 0 and regexp_match(country, 'a' || country)[1] = 'x'", "regexp_match", 11),
+        ("regexp_replace(country, upper(country), 'x')", "regexp_replace", 1),
+        ("regexp_count(country, case when ok then 'a' else 'b' end)", "regexp_count", 1),
+        ("regexp_instr(country, country)", "regexp_instr", 1),
+        ("regexp_like(country, 'a', country)", "regexp_like", 1),
+        ("country ~ country", "~", 1),
+        ("ok and country !~* country", "!~*", 8),
+        ("country like country", "like", 1),
+        ("country not ilike country", "ilike", 1),
+        ("country similar to country", "similar to", 1),
+    ] {
+        let refused = refusal(text);
+        assert_eq!(refused.kind, SqlErrorKind::Unsupported, "{text}: {refused}");
+        let message = format!("the pattern of `{maker}` comes from the event, and may take any time to look for");
+        assert_eq!((refused.message, refused.offset), (message, Some((1, column))), "{text}");
+        assert!(refused.hint.unwrap().starts_with("write the pattern"), "{text}");
+    }
+    assert_eq!(booleans("country like 'd%' or country ~* '^F' or country similar to '1(2|3)'")[..2], [Some(true); 2]);
+    assert_eq!(integers("cast(regexp_count(country, 'D', 1, 'i') as bigint)")[0], Some(1));
+    assert_eq!(booleans("country ~ null"), [None; 4]);
+}
+
+#[test]
+fn a_written_pattern_is_small_when_it_is_compiled() {
+    for text in [
+        r"country ~ '(a{1000}){1000}'",
+        r"regexp_like(country, '\w{200}')",
+        r"regexp_replace(country, '(\pL{3,200}){4}', '') = ''",
+        r"regexp_like(country, '\w{60}', 'i')",
+        &format!("country like '{}'", "%_".repeat(4000)),
+    ] {
+        let refused = refusal(text);
+        assert!(refused.message.contains("` takes more than 1048576 bytes when it is compiled"), "{text}: {refused}");
+        assert!(refused.offset.is_some() && refused.hint.is_some(), "{text}");
+    }
+    for text in [
+        r"country ~ '^[^@\s]+@[^@\s]+\.[a-z]{2,24}$'",
+        r"regexp_like(country, '^\d{1,3}(\.\d{1,3}){3}$')",
+        r"country ~ '^\w{1,10}$'",
+        "country like '%some%where%'",
+    ] {
+        compile(text);
+    }
+}
+
+/// One row short, one long.
+fn texts(expression: &str, long: usize) -> (Vec<bool>, Option<String>) {
+    let schema = arrow_schema(&["s", "t"].map(|name| Column { name: name.into(), data_type: DataType::String }));
+    let column = |other: &str| -> ArrayRef { Arc::new(StringArray::from(vec!["ab".to_string(), other.repeat(long)])) };
+    let batch = RecordBatch::try_new(schema.clone(), vec![column("a"), column("b")]).unwrap();
+    let evaluated = Expression::compile(expression, &schema).unwrap().evaluate(&batch).unwrap();
+    (evaluated.array.iter_nulls(), evaluated.first_failure)
+}
+
+trait Nulls {
+    fn iter_nulls(&self) -> Vec<bool>;
+}
+
+impl Nulls for ArrayRef {
+    fn iter_nulls(&self) -> Vec<bool> {
+        (0..self.len()).map(|row| self.is_null(row)).collect()
+    }
+}
+
+#[test]
+fn texts_whose_comparison_would_take_long_fail_their_row_alone() {
+    for (text, function, most) in [
+        ("levenshtein(s, t)", "levenshtein", 1024),
+        ("levenshtein(s, 'x')", "levenshtein", 1024),
+        ("strpos(s, t)", "strpos", 1024),
+        ("position(t in s)", "strpos", 1024),
+        ("ltrim(s, t)", "ltrim", 1024),
+        ("trim(both t from s)", "btrim", 1024),
+        ("regexp_count(s, 'a.*b')", "regexp_count", 16384),
+        ("regexp_instr(s, 'b', 1, 3)", "regexp_instr", 16384),
+        ("regexp_replace(s, 'a', '', 'g')", "regexp_replace", 16384),
+        ("array_length(string_to_array(s, 'a'))", "string_to_array", 4096),
+    ] {
+        let (nulls, failure) = texts(text, most);
+        assert_eq!((nulls, failure), (vec![false; 2], None), "{text}");
+        let (nulls, failure) = texts(text, most + 1);
+        let message = format!("a text of {} bytes is longer than the {most} that `{function}` takes", most + 1);
+        assert_eq!((nulls, failure), (vec![false, true], Some(message)), "{text}");
+    }
+    // What is written, or looked at once, has no bound of its own.
+    for text in ["strpos(s, 'a')", "regexp_replace(s, 'a', '')", "regexp_like(s, 'a+$')", "contains(s, 'b')"] {
+        assert_eq!(texts(text, 100_000), (vec![false; 2], None), "{text}");
+    }
+}

@@ -45,6 +45,7 @@ impl Test {
                 0 => format!("{about} passed"),
                 wrong => format!("{about}: {}", counted(wrong, "wrong value")),
             });
+            summary.extend(checked.left_out);
             lines.extend(checked.lines.into_iter().take(MOST_LINES));
         }
         if lines.is_empty() {

@@ -60,11 +60,6 @@ impl Bench {
         Ok(Bench { directory, plan })
     }
 
-    /// The files of dimensions' rows.
-    fn dimension_files(&self) -> impl Iterator<Item = String> {
-        self.plan.definitions.dimensions.iter().map(|dimension| rows_file(&dimension.name))
-    }
-
     /// Runs every case; names and types that do not fit the definitions are one failure with all of them.
     pub fn run(&self, cases: &[Case]) -> Result<Outcome, Failure> {
         let mut errors = Diagnostics::default();

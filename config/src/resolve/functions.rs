@@ -242,6 +242,9 @@ impl Parameters<'_> {
 }
 
 #[cfg(test)]
+mod page;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -249,7 +252,7 @@ mod tests {
         Place::default()
     }
 
-    fn written(name: &str) -> RawAggregate {
+    pub fn written(name: &str) -> RawAggregate {
         let number = |text: &str| Some(At { value: Numeral(text.into()), place: place() });
         let text = |text: &str| Some(At { value: crate::decode::Spelled(text.into()), place: place() });
         let known = NAMES.iter().find(|(known, _)| *known == name).map_or(&[][..], |(_, known)| known);

@@ -117,13 +117,15 @@ pub fn column_sql(column: &At<String>) -> Sql {
 /// Carries SQL text to where it is compiled.
 pub fn read_sql(what: &str, written: &At<Spelled>, errors: &mut Diagnostics) -> Option<Sql> {
     let text = written.value.0.trim();
-    let message = if text.is_empty() {
-        format!("{what} is empty")
+    let diagnostic = if text.is_empty() {
+        let message = format!("{what} is empty");
+        Diagnostic::new(&written.place, "DEF-ARG", message).hint("write a column or an SQL expression, or remove it")
     } else if text.len() > MAX_SQL_BYTES {
-        format!("{what} has {} bytes, more than the {MAX_SQL_BYTES} allowed", text.len())
+        let message = format!("{what} has {} bytes, more than the {MAX_SQL_BYTES} allowed", text.len());
+        Diagnostic::new(&written.place, "DEF-SIZE", message).hint("split it into computed columns")
     } else {
         return Some(Sql { text: text.to_string(), place: written.place.clone() });
     };
-    errors.push(Diagnostic::new(&written.place, if text.is_empty() { "DEF-ARG" } else { "DEF-SIZE" }, message));
+    errors.push(diagnostic);
     None
 }

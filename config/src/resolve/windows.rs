@@ -179,6 +179,22 @@ fn series(user: &str, raw: &RawSeries, frame: Frame, errors: &mut Diagnostics) -
         refuse(&raw.step.place, message, "write a longer step".to_string());
         return None;
     }
+    let rest = room % step.micros();
+    if rest > 0 {
+        let message = format!(
+            "{} `{}` does not fit: the last window of {size} ends {} before the end of the series",
+            part("step"),
+            raw.step.value.0,
+            Span::from_micros(rest)
+        );
+        let fitting = Span::from_micros(end.micros() - rest);
+        refuse(
+            &raw.step.place,
+            message,
+            format!("write `end: {fitting}`, or a step that divides {}", Span::from_micros(room)),
+        );
+        return None;
+    }
     let window =
         |i: i64| Window { size, offset: Span::from_micros(start.micros() + i * step.micros() + size.micros()) };
     let suffix =

@@ -211,21 +211,21 @@ pub const CASES: &[Case] = &[
         "7:5: unknown field `dedupe_key` in source `transactions` [DEF-YAML]; did you mean `dedup_key`?",
     ]),
     ("    event_time: at\n", "", &[
-        "15:5: source `logins` needs the field `event_time` [DEF-YAML]",
+        "15:5: source `logins` needs the field `event_time` [DEF-YAML]; add `event_time`",
     ]),
     ("  - name: logins\n    stream: {log: {}}\n    schema: {user: int64, at: timestamp}\n    event_time: at\n", "  - {stream: {log: {}}}\n", &[
-        "15:5: a source needs the field `event_time` [DEF-YAML]",
-        "15:5: a source needs the field `name` [DEF-YAML]",
-        "15:5: a source needs the field `schema` [DEF-YAML]",
+        "15:5: a source needs the field `event_time` [DEF-YAML]; add `event_time`",
+        "15:5: a source needs the field `name` [DEF-YAML]; add `name`",
+        "15:5: a source needs the field `schema` [DEF-YAML]; add `schema`",
     ]),
     ("views:", "view:", &[
         "28:1: unknown field `view` in a file of definitions [DEF-YAML]; did you mean `views`?",
     ]),
     ("offline: true", "offline: yes", &[
-        "38:14: `offline` takes true or false, not text [DEF-YAML]",
+        "38:14: `offline` takes true or false, not text [DEF-YAML]; write `true` or `false`, without quotes",
     ]),
     ("aggregates:\n      - {name: logins, fn: count, windows: [1h]}", "aggregates: {}", &[
-        "49:17: `aggregates` takes a list, not a map [DEF-YAML]",
+        "49:17: `aggregates` takes a list, not a map [DEF-YAML]; put it in brackets, or write an item per line behind `-`",
     ]),
     ("stream: {log: {}}", "stream: {log: {}, kafka: {topic: t}}", &[
         "16:13: the stream of source `logins` needs exactly one of `kafka` and `log` [DEF-ARG]; write `{kafka: {topic: NAME}}` or `{log: {}}`",
@@ -244,7 +244,7 @@ pub const CASES: &[Case] = &[
         "20:11: dimension `planes` has neither `table` nor `changes`, so it would stay empty [DEF-ARG]; add at least one of the two",
     ]),
     (r#"sql: "amount * 0.9""#, r#"sql: " ""#, &[
-        "13:48: the expression of column `amount_eur` of source `transactions` is empty [DEF-ARG]",
+        "13:48: the expression of column `amount_eur` of source `transactions` is empty [DEF-ARG]; write a column or an SQL expression, or remove it",
     ]),
     ("topic: txn.v1,", "topic: txn.v1, password: hunter2,", &[
         "3:37: unknown field `password` in a kafka stream [DEF-YAML]; there is format, topic",

@@ -24,7 +24,7 @@ pub const CASES: &[Case] = &[
         "18:34: aggregate `last_amounts` of view `lists`: first_distinct needs the parameter `n` [DEF-ARG]; add `n`: how many values, from 1 to 1000",
     ]),
     ("fn: last, n: 3", "fn: last, n: three", &[
-        "18:43: `n` takes a number, not text [DEF-YAML]",
+        "18:43: `n` takes a number, not text [DEF-YAML]; write digits without quotes, such as 3",
     ]),
     ("fn: last, n: 3", "fn: mean, n: 3", &[
         "18:43: aggregate `last_amounts` of view `lists`: `n` is no parameter of mean [DEF-ARG]; it takes none",
@@ -136,7 +136,7 @@ pub const CASES: &[Case] = &[
         "20:82: aggregate `hourly` of view `lists`: the step of the series `1m` makes 241 windows, more than 64 [DEF-WINDOW]; write a longer step",
     ]),
     (", step: 1h, size: 2h", ", size: 2h", &[
-        "20:54: a series needs the field `step` [DEF-YAML]",
+        "20:54: a series needs the field `step` [DEF-YAML]; add `step`",
     ]),
     ("start: -1h, end: -10m, step: 20m, size: 10m", "start: -1h, end: -9m, step: 7m, size: 12m", &[
         "34:85: aggregate `shops` of view `by_vertical`: the end of the series `-9m` is not a multiple of the view's interval 5m [DEF-WINDOW]; write -5m or -10m",
@@ -177,7 +177,7 @@ pub const CASES: &[Case] = &[
         "38:41: the delay of view `per_merchant`: `x` is not a span: write numbers with units w, d, h, m, s, ms or us, such as 90s or 1h30m [DEF-WINDOW]",
     ]),
     ("{schedule: 1d, delay: 1h}", "1d", &[
-        "38:19: `batch` takes a batch mode (a map), not text [DEF-YAML]",
+        "38:19: `batch` takes a batch mode (a map), not text [DEF-YAML]; write `{name: value}`; there is schedule, delay",
     ]),
     ("secondary_key: merchant", "secondary_key: card_id", &[
         "39:20: the secondary key `card_id` of view `per_merchant` is already a join key of its entity [DEF-ARG]; name a column that the entity's keys do not hold, or remove it",

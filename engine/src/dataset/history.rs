@@ -19,8 +19,9 @@ use super::evaluate::Request;
 use super::retained::Retained;
 use super::table::{Table, value};
 use super::{DatasetReport, RefusedEvents, changes};
+use crate::ingest::admission::{oversized, without};
 use crate::ingest::changelog::Changelog;
-use crate::ingest::intake::HistoryOrigin;
+use crate::ingest::origin::HistoryOrigin;
 use crate::plan::{Group, Node, Pipeline, Plan};
 
 /// Rows of a table projected at once.
@@ -86,7 +87,12 @@ pub(super) fn read_groups(
         report.events += (read.events.len() + read.rejections.len()) as u64;
         report.reject(&source.name, &read.rejections);
         match &mut changelog {
-            None => history.take(read.events.batch, read.events.positions, report)?,
+            None => {
+                let origin = HistoryOrigin { files: files.files(), positions: read.events.positions.clone() };
+                let (refused, rows) = oversized(history.exploder.as_ref(), &read.events, &origin);
+                report.reject(&source.name, &refused);
+                history.take(without(read.events, &rows)?, report)?;
+            }
             Some(changelog) => {
                 let origin = HistoryOrigin { files: files.files(), positions: read.events.positions.clone() };
                 report.reject(&source.name, &changelog.judge(read.events, None, &origin)?.rejections);
@@ -96,7 +102,7 @@ pub(super) fn read_groups(
     // Only what is left of a table when all of its changes are read.
     if let Some(changelog) = changelog {
         for rows in changelog.into_rows(TABLE_ROWS)? {
-            history.take(rows.batch, rows.positions, report)?;
+            history.take(rows, report)?;
         }
     }
     Ok(())
@@ -156,18 +162,20 @@ impl<'p> History<'p> {
         Ok(History { source, pipeline, tables, projections, shapes, exploder, seen, taker })
     }
 
-    fn take(&mut self, read: RecordBatch, positions: Vec<u64>, report: &mut DatasetReport) -> Result<(), DatasetError> {
-        let (read, positions) = self.without_duplicates(read, positions, report)?;
-        let positions = self.ordered(&read, positions);
-        let (read, positions) = match &self.exploder {
-            Some(exploder) => {
-                let events = exploder.explode(EventBatch { batch: read, positions, record_times: Vec::new() })?.events;
-                (events.batch, events.positions)
-            }
-            None => (read, positions),
-        };
-        let events = self.computed(read, report)?;
-        self.project(SourceBatch { events, positions, signs: Vec::new() }, report)
+    fn take(&mut self, read: EventBatch, report: &mut DatasetReport) -> Result<(), DatasetError> {
+        let (batch, positions) = self.without_duplicates(read.batch, read.positions, report)?;
+        let positions = self.ordered(&batch, positions);
+        let read = EventBatch { batch, positions, record_times: Vec::new() };
+        let Some(exploder) = &self.exploder else { return self.take_events(read, report) };
+        for part in exploder.explode(read) {
+            self.take_events(part?, report)?;
+        }
+        Ok(())
+    }
+
+    fn take_events(&mut self, read: EventBatch, report: &mut DatasetReport) -> Result<(), DatasetError> {
+        let events = self.computed(read.batch, report)?;
+        self.project(SourceBatch { events, positions: read.positions, signs: Vec::new() }, report)
     }
 
     /// The first event of a `dedup_key` stays; one without a key is no duplicate.

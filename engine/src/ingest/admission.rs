@@ -10,6 +10,7 @@ use arrow::error::ArrowError;
 use freshet_config::definitions::Source;
 use freshet_config::time::{EventTime, Span};
 use freshet_connectors::events::{Code, EventBatch, Rejection, TimeBounds};
+use freshet_connectors::explode::Exploder;
 
 use super::Delivery;
 use super::identity::{Identities, Verdict};
@@ -42,6 +43,30 @@ pub(crate) trait Origin {
     fn place(&self, row: usize) -> String;
     /// The start of the record; empty where it is not text.
     fn excerpt(&self, row: usize) -> String;
+}
+
+/// Records that would become too much when they are taken apart, as rejections, and per rejection its row. Where none is
+/// taken apart, there are none.
+pub(crate) fn oversized(
+    exploder: Option<&Exploder>,
+    events: &EventBatch,
+    origin: &dyn Origin,
+) -> (Vec<Rejection>, Vec<usize>) {
+    let Some(exploder) = exploder else { return Default::default() };
+    let refused = (0..events.len()).filter_map(|row| Some((exploder.refusal(&events.batch, row)?, row)));
+    let rejection = |(message, row): (String, usize)| {
+        let (place, payload_excerpt) = (origin.place(row), origin.excerpt(row));
+        let record_time = events.record_times.get(row).copied();
+        (Rejection { code: Code::Size, place, message, record_time, payload_excerpt }, row)
+    };
+    refused.map(rejection).unzip()
+}
+
+/// The events but for some rows, ascending.
+pub(crate) fn without(events: EventBatch, rows: &[usize]) -> Result<EventBatch, ArrowError> {
+    let mut keep = vec![true; events.len()];
+    rows.iter().for_each(|row| keep[*row] = false);
+    filtered(events, keep)
 }
 
 impl Admission {
@@ -152,7 +177,8 @@ fn refusal(verdict: Verdict) -> Option<(Code, String)> {
     }
 }
 
-fn filtered(events: EventBatch, keep: Vec<bool>) -> Result<EventBatch, ArrowError> {
+/// The events to keep.
+pub(crate) fn filtered(events: EventBatch, keep: Vec<bool>) -> Result<EventBatch, ArrowError> {
     if keep.iter().all(|keep| *keep) {
         return Ok(events);
     }

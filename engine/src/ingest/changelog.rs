@@ -160,9 +160,11 @@ impl Changelog {
         Ok(judged)
     }
 
-    /// Every row that is there, in batches of about `size`.
+    /// Every row that is there, in batches of about `size`; those of one position by their content, for they have no order
+    /// else.
     pub fn into_rows(mut self, size: usize) -> Result<Vec<EventBatch>, ArrowError> {
-        let held: Vec<Held> = self.known.drain().filter_map(|(_, known)| known.held).collect();
+        let mut held: Vec<Held> = self.known.drain().filter_map(|(_, known)| known.held).collect();
+        held.sort_unstable_by(|a, b| (a.position, &a.row).cmp(&(b.position, &b.row)));
         let batches = held.chunks(size.max(1)).map(|part| self.events(part));
         Ok(batches.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
     }

@@ -4,21 +4,23 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrow::array::AsArray;
+use arrow::datatypes::TimestampMicrosecondType;
 use arrow::error::ArrowError;
 use freshet_config::definitions::Source;
 use freshet_config::time::{EventTime, Span};
-use freshet_connectors::events::{Code, EventBatch, Rejection, TimeBounds, excerpt};
-use freshet_connectors::explode::Exploder;
+use freshet_connectors::events::{Code, EventBatch, Rejection, TimeBounds};
+use freshet_connectors::explode::{Exploder, Exploding};
 use freshet_connectors::files::{EventFiles, FileError};
 use freshet_connectors::json::JsonDecoder;
 use freshet_connectors::ledger::Ledger;
-use freshet_connectors::position;
 use freshet_connectors::positions::SourcePosition;
 
-use super::admission::{Admission, Judged, Origin};
+use super::admission::{Admission, Judged, Origin, oversized, without};
 use super::changelog::Changelog;
+use super::origin::{HistoryOrigin, StreamOrigin};
 use super::positions::{Consumed, history_name};
-use super::stream::{Record, StreamReader};
+use super::stream::StreamReader;
 use super::{Connections, Delivery, IntakeCounts, IntakeError, SavedPositions, history, required_keys};
 use crate::clock::Clock;
 use crate::plan::{Pipeline, Plan};
@@ -40,6 +42,8 @@ pub struct Intake {
     decoder: JsonDecoder,
     door: Door,
     exploder: Option<Exploder>,
+    /// Events that are being taken apart.
+    exploding: Option<InParts>,
     /// What the ledger knows of events without an element.
     consumed: Consumed,
     ledger: Arc<Ledger>,
@@ -47,6 +51,13 @@ pub struct Intake {
     clock: Arc<Clock>,
     counts: IntakeCounts,
     ledger_trouble: Option<String>,
+}
+
+/// Deliveries that are left of a batch.
+struct InParts {
+    parts: Exploding,
+    /// Where the input stood before the batch.
+    before: Option<SourcePosition>,
 }
 
 /// What decides which records become events.
@@ -112,6 +123,7 @@ impl Intake {
             decoder: JsonDecoder::new(&source).keys(keys).bounds(bounds(judged, reach)),
             door,
             exploder: Exploder::of_source(&source),
+            exploding: None,
             // A tie breaker takes the place of positions: nobody can tell what was seen before.
             consumed: match source.tie_breaker {
                 None => connections.positions.consumed(&source.name),
@@ -143,6 +155,9 @@ impl Intake {
     /// The next events of the history; `None` at its end.
     pub fn next_history(&mut self) -> Result<Option<Delivery>, IntakeError> {
         loop {
+            if let Some(part) = self.next_part()? {
+                return Ok(Some(part));
+            }
             let Some(files) = &mut self.history else { return Ok(None) };
             let Some(some) = files.next() else { return Ok(None) };
             let some = some.map_err(|error| history_error(&self.name, error))?;
@@ -161,18 +176,24 @@ impl Intake {
         if self.expired_before.is_none() && matches!(*self.clock, Clock::Wall) {
             self.expired_before = Some(self.clock.now() - self.memory);
         }
-        let names = self.history.as_ref().map(EventFiles::files).unwrap_or_default();
-        let origin = HistoryOrigin { files: names, positions: events.positions.clone() };
-        let judged = self
-            .door
-            .judge(events, self.expired_before, &origin)
-            .map_err(|error| IntakeError::Columns { input: self.name.clone(), error })?;
-        self.settle(judged, |_| known)
+        let files = self.history.as_ref().map(EventFiles::files).unwrap_or_default();
+        let origin = HistoryOrigin { files, positions: events.positions.clone() };
+        let (refused, rows) = oversized(self.exploder.as_ref(), &events, &origin);
+        let events = without(events, &rows).map_err(|error| columns(&self.name, error))?;
+        let origin = HistoryOrigin { files, positions: events.positions.clone() };
+        let judged =
+            self.door.judge(events, self.expired_before, &origin).map_err(|error| columns(&self.name, error))?;
+        self.reject(refused, |_| known);
+        self.settle(judged, None, |_| known)
     }
 
     /// The next events of the stream: waits up to `wait` for a record, and decodes at most `max_records` of them.
     /// `None` when none came, or none of those that came is an event to go on with.
     pub fn poll(&mut self, max_records: usize, wait: Duration) -> Result<Option<Delivery>, IntakeError> {
+        if let Some(part) = self.next_part()? {
+            return Ok(Some(part));
+        }
+        let position_before = self.exploder.as_ref().and_then(|_| self.position());
         let Some(stream) = &mut self.stream else {
             std::thread::sleep(wait);
             return Ok(None);
@@ -201,48 +222,67 @@ impl Intake {
         }
         let refused_known: Vec<bool> = refused_at.iter().map(|position| stream.was_consumed(*position)).collect();
         let events = self.decoder.finish();
-        let origin = StreamOrigin { stream, records: &records, decoded };
-        let judged = self
-            .door
-            .judge(events, None, &origin)
-            .map_err(|error| IntakeError::Columns { input: self.name.clone(), error })?;
+        let mut origin = StreamOrigin { stream, records: &records, decoded };
+        let (too_large, rows) = oversized(self.exploder.as_ref(), &events, &origin);
+        let too_large_known: Vec<bool> = rows.iter().map(|row| stream.was_consumed(origin.position(*row))).collect();
+        let events = without(events, &rows).map_err(|error| columns(&self.name, error))?;
+        for row in rows.iter().rev() {
+            origin.decoded.remove(*row);
+        }
+        let judged = self.door.judge(events, None, &origin).map_err(|error| columns(&self.name, error))?;
         let known: Vec<bool> =
             judged.rejected_rows.iter().map(|row| stream.was_consumed(origin.position(*row))).collect();
         self.reject(refused, |index| refused_known[index]);
-        self.settle(judged, |index| known[index])
+        self.reject(too_large, |index| too_large_known[index]);
+        self.settle(judged, position_before, |index| known[index])
     }
 
-    /// Counts a judged batch; `known` says which of its rejections the ledger has.
-    fn settle(&mut self, judged: Judged, known: impl Fn(usize) -> bool) -> Result<Option<Delivery>, IntakeError> {
+    /// Counts a judged batch, before which the input stood at `before`; `known` says which of its rejections the ledger
+    /// has.
+    fn settle(
+        &mut self,
+        judged: Judged,
+        before: Option<SourcePosition>,
+        known: impl Fn(usize) -> bool,
+    ) -> Result<Option<Delivery>, IntakeError> {
         self.reject(judged.rejections, known);
         self.counts.expired += judged.expired;
         self.counts.delivered += judged.removed;
-        let delivery = match (judged.delivery, &self.exploder) {
-            (Some(delivery), Some(exploder)) => {
-                let records = delivery.events.len() as u64;
-                let exploded = exploder
-                    .explode(delivery.events)
-                    .map_err(|error| IntakeError::Columns { input: self.name.clone(), error })?;
-                // Each element is an event of its own; an event without one counts as filtered.
-                let (elements, empty) = (exploded.events.len() as u64, exploded.empty.len() as u64);
-                self.counts.consumed += elements + empty - records;
-                self.counts.filtered += empty;
-                self.counts.rejected += empty;
-                let news = exploded.empty.iter().filter(|at| !self.consumed.contains_record(**at)).count() as u64;
-                if news > 0
-                    && let Err(error) = self.ledger.count(&self.name, Code::Filtered, news)
-                {
-                    tracing::warn!(source = self.name, %error, "cannot count what was left out");
-                    self.ledger_trouble = Some(error.to_string());
-                }
-                let retracted = delivery.retracted;
-                let some = elements > 0 || retracted.is_some();
-                some.then_some(Delivery { events: exploded.events, retracted, latest: delivery.latest })
-            }
-            (delivery, _) => delivery,
+        let Some(delivery) = judged.delivery else { return Ok(None) };
+        let Some(exploder) = &self.exploder else {
+            self.counts.delivered += delivery.events.len() as u64;
+            return Ok(Some(delivery));
         };
-        self.counts.delivered += delivery.as_ref().map_or(0, |delivery| delivery.events.len() as u64);
-        Ok(delivery)
+        // What is taken apart is no changelog: nothing is taken back.
+        let records = delivery.events.len() as u64;
+        let parts = exploder.explode(delivery.events);
+        // Each element is an event of its own; an event without one counts as filtered.
+        let empty = parts.empty().len() as u64;
+        self.counts.consumed += parts.elements() + empty - records;
+        self.counts.filtered += empty;
+        self.counts.rejected += empty;
+        let news = parts.empty().iter().filter(|at| !self.consumed.contains_record(**at)).count() as u64;
+        if news > 0
+            && let Err(error) = self.ledger.count(&self.name, Code::Filtered, news)
+        {
+            tracing::warn!(source = self.name, %error, "cannot count what was left out");
+            self.ledger_trouble = Some(error.to_string());
+        }
+        self.exploding = Some(InParts { parts, before });
+        self.next_part()
+    }
+
+    /// More of a batch that is taken apart; `None` when it is all delivered.
+    fn next_part(&mut self) -> Result<Option<Delivery>, IntakeError> {
+        let Some(exploding) = &mut self.exploding else { return Ok(None) };
+        let Some(events) = exploding.parts.next().transpose().map_err(|error| columns(&self.name, error))? else {
+            self.exploding = None;
+            return Ok(None);
+        };
+        self.counts.delivered += events.len() as u64;
+        let times = events.batch.column(self.source.event_time).as_primitive::<TimestampMicrosecondType>();
+        let latest = arrow::compute::max(times).map_or(EventTime::MIN, EventTime::from_micros);
+        Ok(Some(Delivery { events, retracted: None, latest }))
     }
 
     fn reject(&mut self, rejections: Vec<Rejection>, known: impl Fn(usize) -> bool) {
@@ -261,9 +301,9 @@ impl Intake {
         }
     }
 
-    /// Whether everything was read that the stream held when it was opened.
+    /// Whether everything was read, and delivered, that the stream held when it was opened.
     pub fn caught_up(&self) -> bool {
-        self.stream.as_ref().is_none_or(StreamReader::caught_up)
+        self.exploding.is_none() && self.stream.as_ref().is_none_or(StreamReader::caught_up)
     }
 
     /// When those of the delivered events came that no earlier process consumed: what freshness is measured from. Of
@@ -276,8 +316,12 @@ impl Intake {
         times.filter(|(position, _)| !stream.was_consumed(**position)).map(|(_, time)| *time).collect()
     }
 
-    /// The next record of the stream, or of the history where there is no stream. `None` while no broker was reached.
+    /// The next record of the stream, or of the history where there is no stream; the first of a batch that is not
+    /// delivered as a whole. `None` while no broker was reached.
     pub fn position(&self) -> Option<SourcePosition> {
+        if let Some(InParts { before: Some(before), .. }) = &self.exploding {
+            return Some(before.clone());
+        }
         match (&self.stream, &self.history) {
             (Some(stream), _) => stream.position(),
             (None, Some(_)) => Some(self.history_position()),
@@ -296,7 +340,7 @@ impl Intake {
         if self.history.is_some() {
             self.positions.note(&history_name(&self.name), self.history_position())?;
         }
-        match self.stream.as_ref().and_then(StreamReader::position) {
+        match self.position().filter(|_| self.stream.is_some()) {
             Some(position) => self.positions.note(&self.name, position),
             None => Ok(()),
         }
@@ -327,6 +371,10 @@ fn door(source: &Source, reach: Span, memory: Span, judged: bool) -> Result<Door
     }
 }
 
+fn columns(source: &str, error: ArrowError) -> IntakeError {
+    IntakeError::Columns { input: source.to_string(), error }
+}
+
 fn history_error(source: &str, error: FileError) -> IntakeError {
     IntakeError::History { source_name: source.to_string(), error: Box::new(error) }
 }
@@ -336,46 +384,5 @@ fn bounds(judged: bool, reach: Span) -> TimeBounds {
     match judged {
         true => TimeBounds { past: TimeBounds::DEFAULT.past.max(reach), ..TimeBounds::DEFAULT },
         false => TimeBounds::UNBOUNDED,
-    }
-}
-
-/// Rows of files as rejections name them.
-pub(crate) struct HistoryOrigin<'a> {
-    pub files: &'a [PathBuf],
-    pub positions: Vec<u64>,
-}
-
-impl Origin for HistoryOrigin<'_> {
-    fn place(&self, row: usize) -> String {
-        let (file, row) = position::split_history(self.positions[row]);
-        let name = self.files.get(file).and_then(|path| path.file_name()).unwrap_or_default();
-        format!("{}, row {row}", name.to_string_lossy())
-    }
-
-    fn excerpt(&self, _: usize) -> String {
-        String::new()
-    }
-}
-
-struct StreamOrigin<'a> {
-    stream: &'a StreamReader,
-    records: &'a [Record],
-    /// Per row, the record it was decoded from.
-    decoded: Vec<usize>,
-}
-
-impl StreamOrigin<'_> {
-    fn position(&self, row: usize) -> u64 {
-        self.records[self.decoded[row]].position
-    }
-}
-
-impl Origin for StreamOrigin<'_> {
-    fn place(&self, row: usize) -> String {
-        self.stream.place(self.position(row))
-    }
-
-    fn excerpt(&self, row: usize) -> String {
-        excerpt(&self.records[self.decoded[row]].payload)
     }
 }

@@ -18,6 +18,7 @@ mod history;
 mod identity;
 pub(crate) mod intake;
 mod logs;
+pub(crate) mod origin;
 mod positions;
 mod push;
 mod stream;

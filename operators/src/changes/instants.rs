@@ -59,8 +59,8 @@ impl ChangesPlan {
     /// From which instant on an event at `time` makes a difference, and from which it no more does.
     pub fn affects(&self, time: i64) -> Range<i64> {
         let view = &self.view;
-        let first = self.carried().map(|w| enters(view, view.windows[w].offset, time)).min();
-        let end = self.carried().map(|w| leaves(view, w, time)).max();
+        let first = self.watched().map(|w| enters(view, view.windows[w].offset, time)).min();
+        let end = self.watched().map(|w| leaves(view, w, time)).max();
         first.unwrap_or(time)..end.unwrap_or(time).saturating_add(1)
     }
 
@@ -90,7 +90,7 @@ impl ChangesPlan {
             let window = view.windows[w];
             events.times().flat_map(move |time| [enters(view, window.offset, time), leaves(view, w, time)])
         };
-        let all = start(view).into_iter().chain(self.carried().flat_map(entries));
+        let all = start(view).into_iter().chain(self.watched().flat_map(entries));
         let mut instants: Vec<i64> = all.filter(|at| range.contains(at)).collect();
         instants.sort_unstable();
         instants.dedup();
@@ -132,7 +132,7 @@ impl States<'_> {
         if self.plan.view.before_start(EventTime::from_micros(at)) {
             return None;
         }
-        let members: Vec<(usize, Range<usize>)> = self.plan.carried().map(|w| (w, self.members(w, at))).collect();
+        let members: Vec<(usize, Range<usize>)> = self.plan.watched().map(|w| (w, self.members(w, at))).collect();
         let first = members.iter().map(|(_, m)| m.start).min().unwrap_or(0);
         let end = members.iter().map(|(_, m)| m.end).max().unwrap_or(0);
         self.fold.reset();
@@ -141,7 +141,7 @@ impl States<'_> {
             let inside = members.iter().filter(|(_, m)| m.contains(&event));
             let bits = inside.fold(0u64, |bits, (w, _)| bits | 1 << w);
             if bits != 0 {
-                any = true;
+                any |= bits & self.plan.windows != 0;
                 self.events.fold(event, &self.plan.view, bits, &mut self.fold);
             }
         }
@@ -154,13 +154,13 @@ impl States<'_> {
         let mut sweeps: Vec<(usize, Sweep)> = Vec::new();
         let step = |at: i64| {
             if sweeps.is_empty() {
-                sweeps = self.plan.carried().map(|w| (w, Sweep::new(view, w, self.members(w, at).start))).collect();
+                sweeps = self.plan.watched().map(|w| (w, Sweep::new(view, w, self.members(w, at).start))).collect();
             }
             for (w, sweep) in &mut sweeps {
                 let inside = self.members(*w, at);
                 sweep.move_to(view, self.events, inside, &mut self.fold);
             }
-            let live = sweeps.iter().any(|(_, sweep)| !sweep.is_empty());
+            let live = sweeps.iter().any(|(w, sweep)| self.plan.carries(*w) && !sweep.is_empty());
             (live && !view.before_start(EventTime::from_micros(at))).then(|| self.finish(at))
         };
         instants.map(step).collect()

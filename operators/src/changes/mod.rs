@@ -118,7 +118,7 @@ impl ChangesPlan {
     pub fn needs(&self, from: i64) -> i64 {
         // A change is told from the state just before it.
         let before = from.saturating_sub(1);
-        self.carried().map(|w| self.view.lower(w, before)).min().unwrap_or(before)
+        self.watched().map(|w| self.view.lower(w, before)).min().unwrap_or(before)
     }
 
     /// Whether an event exists for the view at all.
@@ -127,9 +127,14 @@ impl ChangesPlan {
         passes && self.view.lifetime_start.is_none_or(|start| batch.time[i] >= start.micros())
     }
 
-    /// Windows of the features.
-    fn carried(&self) -> impl Iterator<Item = usize> {
-        let bits = self.windows;
+    /// Windows that decide what the features are: theirs, and the one that they expire with.
+    fn watched(&self) -> impl Iterator<Item = usize> {
+        let bits = self.windows | self.view.expiry.map_or(0, |window| 1 << window);
         (0..64).filter(move |w| bits >> w & 1 == 1)
+    }
+
+    /// Whether a window is one of the features.
+    fn carries(&self, window: usize) -> bool {
+        self.windows >> window & 1 == 1
     }
 }

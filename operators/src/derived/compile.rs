@@ -137,7 +137,7 @@ fn refuse_circle(nodes: &[&Node]) -> Diagnostic {
     let way: Vec<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
     let place = nodes.first().map(|node| node.derived.sql.place.clone()).unwrap_or_default();
     let message = format!("features refer to each other in a circle: {}", way.join(" -> "));
-    Diagnostic::new(&place, "DEF-REF", message).hint("take one of the references out")
+    Diagnostic::new(&place, "DEF-CYCLE", message).hint("take one of the references out")
 }
 
 /// A service with what it derives.

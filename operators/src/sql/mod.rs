@@ -6,6 +6,7 @@
 //! divides by zero or cannot be cast gets null and is counted.
 
 mod check;
+mod costs;
 mod error;
 mod evaluate;
 mod fault;

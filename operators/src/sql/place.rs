@@ -2,16 +2,19 @@
 
 use std::ops::ControlFlow;
 
-use datafusion_sql::sqlparser::ast::{BinaryOperator, Expr, Spanned, Value, Visit, Visitor};
+use datafusion_sql::sqlparser::ast::{Expr, Spanned, Value, Visit, Visitor};
 use datafusion_sql::sqlparser::tokenizer::Location;
 
 use super::functions;
 
-/// The first call of a function by this name or another of its names, else nowhere.
+/// The first call of a function by this name or another of its names, or use of an operator, else nowhere.
 pub(super) fn of_call(expression: &Expr, name: &str) -> Location {
     find(expression, |node| match node {
         Expr::Function(call) if functions::same(&call.name.to_string(), name) => Some(call.name.span().start),
-        Expr::BinaryOp { left, op: BinaryOperator::StringConcat, .. } if name == "||" => Some(left.span().start),
+        Expr::BinaryOp { left, op, .. } if op.to_string() == name => Some(left.span().start),
+        Expr::Like { expr, .. } if name == "like" => Some(expr.span().start),
+        Expr::ILike { expr, .. } if name == "ilike" => Some(expr.span().start),
+        Expr::SimilarTo { expr, .. } if name == "similar to" => Some(expr.span().start),
         _ => None,
     })
 }

@@ -19,7 +19,8 @@ use datafusion_sql::sqlparser::tokenizer::Location;
 use super::error::{SqlError, SqlErrorKind, describe};
 use super::functions::SCALARS;
 use super::growth::{self, Bound};
-use super::{patterns, place};
+use super::patterns::{self, Sought};
+use super::{costs, place};
 
 /// Plans an expression whose names [`super::check`] has found, and bounds the length of its texts.
 pub(super) fn plan(
@@ -38,7 +39,14 @@ pub(super) fn plan(
         let place = found.function.map_or(Location::empty(), |name| place::of_call(&written, &name));
         found.error.at(place)
     })?;
-    patterns::check(&logical).map_err(|found| found.error.at(place::of_text(&written, &found.pattern)))?;
+    patterns::check(&logical).map_err(|found| {
+        let place = match &found.at {
+            Sought::Text(pattern) => place::of_text(&written, pattern),
+            Sought::Maker(name) => place::of_call(&written, name),
+        };
+        found.error.at(place)
+    })?;
+    let logical = costs::bound(logical)?;
     // Before the simplifier, which folds constants with wrapping arithmetic.
     let logical = fold_constants(logical)?;
     let logical = simplifier.simplify(logical)?;

@@ -1,34 +1,31 @@
-//! What holds for every view whatever its definitions say: values do not depend on the order of arrival, nor on events
+//! What holds for every view whatever its definitions say: values do not depend on the order of arrival, nor on records
 //! that come again, and they are those of the naive reference, on the edges of windows above all.
 //!
-//! Random events are put through the code that makes datasets; the questions stand at events and around the instants
-//! at which they enter and leave windows.
+//! Random records and rows of dimensions are put through the code that makes datasets; the questions stand at events and
+//! around the instants at which they enter and leave windows.
 
 mod generate;
 mod oracle;
+mod questions;
 
 use std::fs;
 
-use arrow::array::RecordBatch;
 use fastrand::Rng;
-use freshet_config::arrays::feature_array;
-use freshet_config::definitions::{Column, Definitions, Function, Service, ServiceFeature, Source, arrow_schema};
+use freshet_config::definitions::{Definitions, Service, ServiceFeature, View};
 use freshet_config::diagnostic::Place;
-use freshet_config::time::EventTime;
-use freshet_config::value::{DataType, FeatureType, Value};
-use freshet_engine::dataset::Dataset;
 use freshet_engine::plan::Plan;
 
-use super::compare::found;
-use super::{Bench, events_file};
+use super::{Bench, events_file, rows_file};
 use crate::exit::Failure;
-use generate::Events;
+use generate::{Records, Rows, may_repeat, root};
 use oracle::Oracle;
+use questions::{Answers, Questions};
 
-/// The column of instants of the questions.
-const INSTANT: &str = "__at";
-/// Events of one source, at most: each question costs the reference a look at all of its key's.
-const MOST_EVENTS: usize = 2_000;
+/// Records of one source, at most: each question costs the reference a look at all events of its key.
+const MOST_RECORDS: usize = 2_000;
+/// The same of a source whose views' changes are events: there are several per event and window, and each costs a look at
+/// all events of its key.
+const MOST_RECORDS_OF_CHANGES: usize = 60;
 
 /// What was checked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,12 +35,14 @@ pub struct Checked {
     pub cases: usize,
     /// One line per value that breaks a property.
     pub lines: Vec<String>,
+    /// One line per thing of the definitions that no case is about.
+    pub left_out: Vec<String>,
 }
 
 /// The definitions with one service per view: all of its features.
 fn view_services(definitions: &Definitions) -> Definitions {
     let mut definitions = definitions.clone();
-    let service = |(index, view): (usize, &freshet_config::definitions::View)| Service {
+    let service = |(index, view): (usize, &View)| Service {
         name: view.name.clone(),
         features: (0..view.features.len()).map(|feature| ServiceFeature::View { view: index, feature }).collect(),
         request: Vec::new(),
@@ -58,172 +57,97 @@ fn view_services(definitions: &Definitions) -> Definitions {
 /// Checks `cases` questions per view of `plan`.
 pub fn check(plan: &Plan, cases: usize, seed: u64) -> Result<Checked, Failure> {
     let bench = Bench::over(view_services(&plan.definitions))?;
+    let definitions = &bench.plan.definitions;
     let mut rng = Rng::with_seed(seed);
-    let mut checked = Checked::default();
-    for name in bench.dimension_files() {
-        write(&bench, &name, "")?;
+    let rows: Vec<Rows> =
+        (0..definitions.dimensions.len()).map(|index| Rows::generate(definitions, index, &mut rng)).collect();
+    let records: Vec<Records> = (0..definitions.sources.len())
+        .map(|source| Records::generate(definitions, source, count(definitions, source, cases), &mut rng))
+        .collect();
+    let oracle = Oracle::new(&bench.plan, &records, &rows)?;
+    let views = 0..definitions.views.len();
+    let questions: Vec<Questions> =
+        views.map(|view| Questions::draw(&bench.plan, view, &oracle, cases, &mut rng)).collect();
+    let asked: Vec<&Questions> = questions.iter().filter(|questions| !questions.asked.is_empty()).collect();
+
+    let mut checked = Checked { left_out: left_out(&plan.definitions, &questions), ..Checked::default() };
+    write(&bench, &records, &rows, |records| records.in_order(), Rows::in_order)?;
+    let plain = asked.iter().map(|questions| questions.answers(&bench.plan)).collect::<Result<Vec<_>, _>>()?;
+    for (questions, answers) in asked.iter().zip(&plain) {
+        checked.lines.extend(questions.against_reference(&bench.plan, answers));
+        checked.views += 1;
+        checked.cases += questions.asked.len();
     }
-    let sources = 0..bench.plan.definitions.sources.len();
-    // What views say of changes follows from views that are checked; `Oracle` evaluates events that were read.
-    // Nor does it know changelogs and lists.
-    let plain = |source: &usize| {
-        let Source { changes_of, changelog, explode, .. } = &bench.plan.definitions.sources[*source];
-        changes_of.is_none() && changelog.is_none() && explode.is_none()
+    let mut compare = |questions: &Questions, before: &Answers, when: &str| -> Result<(), Failure> {
+        let after = questions.answers(&bench.plan)?;
+        checked.lines.extend(questions.differences(&bench.plan, before, &after, when));
+        Ok(())
     };
-    for source in sources.filter(plain) {
-        let count = (20 + cases).min(MOST_EVENTS);
-        let events = Events::generate(&bench.plan.definitions, source, count, &mut rng);
-        let views: Vec<usize> =
-            (0..bench.plan.views.len()).filter(|view| bench.plan.definitions.views[*view].source == source).collect();
-        let oracle = Oracle::new(&bench.plan, source, &events)?;
-        let questions: Vec<Questions> =
-            views.iter().map(|view| Questions::draw(&bench.plan, *view, &oracle, cases, &mut rng)).collect();
-        let file = events_file(&bench.plan.definitions.sources[source].name);
-        write(&bench, &file, &events.lines(&events.in_order()))?;
-        let plain = answers(&bench, &questions)?;
-        for (questions, answers) in questions.iter().zip(&plain) {
-            checked.lines.extend(questions.against_reference(&bench.plan, &oracle, answers));
-            checked.views += 1;
-            checked.cases += questions.asked.len();
+    let mut orders = rng.fork();
+    let mut rows_orders = rng.fork();
+    let another = |records: &Records| records.another_order(&mut orders);
+    write(&bench, &records, &rows, another, |rows| rows.another_order(&mut rows_orders))?;
+    for (questions, before) in asked.iter().zip(&plain) {
+        compare(questions, before, "when events arrive in another order")?;
+    }
+    write(&bench, &records, &rows, |records| records.twice(), Rows::in_order)?;
+    for (questions, before) in asked.iter().zip(&plain) {
+        let source = root(definitions, definitions.views[questions.view].source);
+        // Others have no way to tell that a record came before.
+        if may_repeat(&definitions.sources[source]) {
+            compare(questions, before, "when every event comes twice")?;
         }
-        let mut orders = vec![("when events arrive in another order", events.shuffled(&mut rng))];
-        if bench.plan.definitions.sources[source].dedup_key.is_some() {
-            orders.push(("when every event comes twice", events.twice()));
-        }
-        for (when, order) in orders {
-            write(&bench, &file, &events.lines(&order))?;
-            for ((questions, before), after) in questions.iter().zip(&plain).zip(answers(&bench, &questions)?) {
-                checked.lines.extend(questions.differences(&bench.plan, before, &after, when));
-            }
-        }
-        write(&bench, &file, "")?;
     }
     Ok(checked)
 }
 
-fn write(bench: &Bench, name: &str, text: &str) -> Result<(), Failure> {
-    let path = bench.directory.path().join(name);
-    fs::write(&path, text).map_err(|error| Failure::cannot_write(format!("cannot write {}: {error}", path.display())))
+/// How many records of a source are drawn.
+fn count(definitions: &Definitions, source: usize, cases: usize) -> usize {
+    let changes = |of: &freshet_config::definitions::Source| {
+        let view = of.changes_of.as_ref().map(|changes| &definitions.views[changes.view]);
+        view.is_some_and(|view| root(definitions, view.source) == source)
+    };
+    let most = if definitions.sources.iter().any(changes) { MOST_RECORDS_OF_CHANGES } else { MOST_RECORDS };
+    (20 + cases).min(most)
 }
 
-/// Per view, per question, the features.
-fn answers(bench: &Bench, questions: &[Questions]) -> Result<Vec<Vec<Vec<Value>>>, Failure> {
-    questions.iter().map(|questions| questions.answers(&bench.plan)).collect()
+/// Writes the files of all sources and dimensions.
+fn write(
+    bench: &Bench,
+    records: &[Records],
+    rows: &[Rows],
+    mut order: impl FnMut(&Records) -> Vec<usize>,
+    mut rows_order: impl FnMut(&Rows) -> Vec<usize>,
+) -> Result<(), Failure> {
+    let definitions = &bench.plan.definitions;
+    let of_sources = definitions.sources.iter().zip(records);
+    let of_sources = of_sources.map(|(source, records)| (events_file(&source.name), records.lines(&order(records))));
+    let of_dimensions = definitions.dimensions.iter().zip(rows);
+    let of_dimensions =
+        of_dimensions.map(|(dimension, rows)| (rows_file(&dimension.name), rows.lines(&rows_order(rows))));
+    for (name, text) in of_sources.chain(of_dimensions) {
+        let path = bench.directory.path().join(name);
+        fs::write(&path, text)
+            .map_err(|error| Failure::cannot_write(format!("cannot write {}: {error}", path.display())))?;
+    }
+    Ok(())
 }
 
-/// Keys and instants asked of one view.
-struct Questions {
-    view: usize,
-    asked: Vec<(Vec<Value>, EventTime)>,
-}
-
-impl Questions {
-    /// At events of the view's keys, and around the instants at which they enter and leave windows.
-    fn draw(plan: &Plan, view: usize, oracle: &Oracle, cases: usize, rng: &mut Rng) -> Questions {
-        let (compiled, keyed) = (&plan.views[view], oracle.keyed(view));
-        let mut asked = Vec::new();
-        while !keyed.is_empty() && asked.len() < cases {
-            let (key, event) = &keyed[rng.usize(..keyed.len())];
-            let window = compiled.windows[rng.usize(..compiled.windows.len())];
-            let entered = event.time.micros().saturating_sub(window.offset.micros());
-            let left = entered.saturating_add(window.size.micros());
-            let edge = [event.time.micros(), entered, left][rng.usize(..3)];
-            let at = EventTime::from_micros(edge.saturating_add(rng.i64(-1..=1)));
-            // Unbounded windows are left at no instant there is.
-            if at.in_range() {
-                asked.push((key.clone(), at));
-            } else {
-                asked.push((key.clone(), event.time));
-            }
-        }
-        Questions { view, asked }
-    }
-
-    fn answers(&self, plan: &Plan) -> Result<Vec<Vec<Value>>, Failure> {
-        let unfit =
-            |error: arrow::error::ArrowError| Failure::internal(format!("the questions make no table: {error}"));
-        let service = &plan.services[self.view];
-        let mut columns: Vec<Column> = service.join_keys.clone();
-        let mut arrays = Vec::new();
-        for (index, column) in columns.iter().enumerate() {
-            let values = self.asked.iter().map(|(key, _)| key.get(index).unwrap_or(&Value::Null));
-            arrays.push(feature_array(&column.data_type.into(), values).map_err(unfit)?);
-        }
-        let instants: Vec<Value> = self.asked.iter().map(|(_, at)| Value::Timestamp(*at)).collect();
-        arrays.push(feature_array(&DataType::Timestamp.into(), instants.iter()).map_err(unfit)?);
-        columns.push(Column { name: INSTANT.to_string(), data_type: DataType::Timestamp });
-        let rows = RecordBatch::try_new(arrow_schema(&columns), arrays).map_err(unfit)?;
-        let dataset = Dataset::build_on(plan, &service.name, rows, INSTANT)
-            .map_err(|error| Failure::data(format!("generated events of view `{}`: {error}", service.name)))?;
-        let row = |row| service.features.iter().map(|f| found(&dataset, &f.name, &f.data_type, row)).collect();
-        Ok((0..self.asked.len()).map(row).collect())
-    }
-
-    /// Values that are not the reference's. It knows neither categories nor what is approximate.
-    fn against_reference(&self, plan: &Plan, oracle: &Oracle, answers: &[Vec<Value>]) -> Vec<String> {
-        let (view, compiled) = (&plan.definitions.views[self.view], &plan.views[self.view]);
-        if view.group.is_some() {
-            return Vec::new();
-        }
-        let mut lines = Vec::new();
-        for ((key, at), found) in self.asked.iter().zip(answers) {
-            if compiled.before_start(*at) {
-                continue;
-            }
-            let expected = oracle.features(self.view, compiled, key, *at);
-            for (feature, ((value, _), found)) in compiled.features.iter().zip(expected.iter().zip(found)) {
-                let inexact =
-                    matches!(feature.function, Function::DecayedSum { .. } | Function::ApproxPercentile { .. });
-                if !inexact && !same(value, found) {
-                    lines.push(self.line(
-                        plan,
-                        &feature.name,
-                        (key, *at),
-                        found,
-                        &format!("not {value}, by definition"),
-                    ));
-                }
-            }
-        }
-        lines
-    }
-
-    fn differences(&self, plan: &Plan, before: &[Vec<Value>], after: &[Vec<Value>], when: &str) -> Vec<String> {
-        let mut lines = Vec::new();
-        let features = &plan.views[self.view].features;
-        for ((question, before), after) in self.asked.iter().zip(before).zip(after) {
-            for (feature, (before, after)) in features.iter().zip(before.iter().zip(after)) {
-                if !same(before, after) {
-                    let rest = format!("and {after} {when}");
-                    lines.push(self.line(plan, &feature.name, (&question.0, question.1), before, &rest));
-                }
-            }
-        }
-        lines
-    }
-
-    fn line(&self, plan: &Plan, feature: &str, (key, at): (&[Value], EventTime), found: &Value, rest: &str) -> String {
-        let view = &plan.definitions.views[self.view];
-        let key: Vec<String> = key.iter().map(ToString::to_string).collect();
-        format!("{}: {}.{feature} of {} at {at} is {found}, {rest}", view.place, view.served_as, key.join(", "))
-    }
-}
-
-/// Equal to the last bit.
-fn same(a: &Value, b: &Value) -> bool {
-    match (a, b) {
-        (Value::Float64(a), Value::Float64(b)) => a.to_bits() == b.to_bits(),
-        (Value::Float32(a), Value::Float32(b)) => a.to_bits() == b.to_bits(),
-        (Value::List(a), Value::List(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
-        (Value::Map(a), Value::Map(b)) => {
-            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.0 == b.0 && same(&a.1, &b.1))
-        }
-        (a, b) => a == b,
-    }
-}
-
-/// The Arrow column of a source's column.
-fn column(data_type: DataType, values: &[Value]) -> Result<arrow::array::ArrayRef, Failure> {
-    feature_array(&FeatureType::Scalar(data_type), values.iter())
-        .map_err(|error| Failure::internal(format!("generated events make no table: {error}")))
+/// What no generated case is about, by name.
+fn left_out(definitions: &Definitions, questions: &[Questions]) -> Vec<String> {
+    let unasked = questions.iter().filter(|questions| questions.asked.is_empty()).map(|questions| questions.view);
+    let mut lines: Vec<String> = unasked
+        .map(|view| {
+            let View { name, place, .. } = &definitions.views[view];
+            format!("no generated case of view `{name}` ({place}), for no generated event passes its conditions: test it with tables")
+        })
+        .collect();
+    let realtime = definitions.realtime.iter().map(|realtime| format!("realtime view `{}`", realtime.name));
+    let derived = definitions.services.iter().filter(|service| !service.derived.is_empty());
+    let derived = derived.map(|service| format!("derived features of service `{}`", service.name));
+    let at_requests = realtime
+        .chain(derived)
+        .map(|what| format!("no generated case of {what}: test with tables what requests derive"));
+    lines.extend(at_requests);
+    lines
 }

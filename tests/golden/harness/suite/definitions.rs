@@ -131,7 +131,8 @@ fn aggregate(name: &str, members: &[&Aggregation]) -> String {
         SpecWindow::Series { start_s, end_s, step_s, size_s } => format!(
             "{{series: {{start: {}, end: {}, step: {}, size: {}}}}}",
             span(start_s),
-            span(end_s),
+            // Where the last window ends: definitions must say so, specs need not.
+            span(end_s - (end_s - start_s - size_s).rem_euclid(step_s.max(1))),
             span(step_s),
             span(size_s)
         ),
