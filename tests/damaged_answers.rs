@@ -1,7 +1,6 @@
 //! A server whose store gives back other bytes than were written: every lookup is answered, and says ERROR where a value
 //! cannot be given.
 
-#[allow(dead_code, reason = "the tests of the engine use more of it")]
 #[path = "../engine/tests/damaged_rows/corpus.rs"]
 mod corpus;
 #[path = "../engine/tests/running/mod.rs"]
