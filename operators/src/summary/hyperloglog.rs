@@ -51,42 +51,66 @@ pub(crate) fn coarser(word: u64, kept: u8, wanted: u8) -> u64 {
 
 /// How many registers have which value; of the empty ones nothing is kept.
 #[derive(Clone, Debug)]
-pub(crate) struct Filled([u32; MOST_RANK as usize + 1]);
+pub(crate) struct Filled {
+    registers: [u32; MOST_RANK as usize + 1],
+    /// Values that some register has, a bit each: they are few.
+    occurring: u64,
+}
 
 impl Default for Filled {
     fn default() -> Filled {
-        Filled([0; MOST_RANK as usize + 1])
+        Filled { registers: [0; MOST_RANK as usize + 1], occurring: 0 }
     }
 }
 
 impl Filled {
     /// The value of a register goes from one to the other; 0 is an empty one's.
     pub fn change(&mut self, before: u8, after: u8) {
+        if before == after {
+            return;
+        }
         // A damaged row may tell of a register that it did not count.
         if before > 0 {
-            self.0[usize::from(before)] = self.0[usize::from(before)].saturating_sub(1);
+            let registers = self.registers[usize::from(before)].saturating_sub(1);
+            self.set(before, registers);
         }
         if after > 0 {
-            self.0[usize::from(after)] = self.0[usize::from(after)].saturating_add(1);
+            let registers = self.registers[usize::from(after)].saturating_add(1);
+            self.set(after, registers);
         }
     }
 
     /// Adds registers of one value, `false` when there is no such value or number.
     #[must_use]
     pub fn add(&mut self, rank: u8, registers: u64) -> bool {
-        let held = self.0.get_mut(usize::from(rank)).filter(|_| rank > 0);
-        let sum = held.as_deref().and_then(|held| u32::try_from(registers).ok()?.checked_add(*held));
-        held.zip(sum).map(|(held, sum)| *held = sum).is_some()
+        let held = self.registers.get(usize::from(rank)).filter(|_| rank > 0);
+        let sum = held.and_then(|held| u32::try_from(registers).ok()?.checked_add(*held));
+        sum.map(|sum| self.set(rank, sum)).is_some()
+    }
+
+    fn set(&mut self, rank: u8, registers: u32) {
+        self.registers[usize::from(rank)] = registers;
+        self.occurring = self.occurring & !(1 << rank) | u64::from(registers > 0) << rank;
+    }
+
+    /// How many values occur.
+    pub fn values(&self) -> u32 {
+        self.occurring.count_ones()
     }
 
     /// Values that occur, ascending, with how many registers have them.
     pub fn ranks(&self) -> impl Iterator<Item = (u8, u32)> {
-        (0..=MOST_RANK).zip(self.0).filter(|(_, registers)| *registers > 0)
+        let mut rest = self.occurring;
+        std::iter::from_fn(move || {
+            let rank = u8::try_from(rest.trailing_zeros()).ok().filter(|_| rest != 0)?;
+            rest &= rest - 1;
+            Some((rank, self.registers[usize::from(rank)]))
+        })
     }
 
     /// Registers that are not empty.
     pub fn registers(&self) -> u64 {
-        self.0.iter().map(|registers| u64::from(*registers)).sum()
+        self.ranks().map(|(_, registers)| u64::from(registers)).sum()
     }
 
     /// The number of distinct values, from `m` registers.

@@ -38,7 +38,7 @@ impl Registers {
         } else if self.tally.len() > self.most_words() {
             let mut by_register =
                 Box::new(ByRegister { ranks: vec![0; 1 << self.precision], filled: Filled::default() });
-            self.tally.entries().iter().for_each(|(word, _)| by_register.flip(*word));
+            self.tally.entries().for_each(|(word, _)| by_register.flip(word));
             self.by_register = Some(by_register);
         }
     }
@@ -89,11 +89,18 @@ impl Registers {
 
     /// Registers that are not empty, ascending, with their values.
     fn filled(&self) -> Vec<(usize, u8)> {
-        let mut filled: Vec<(usize, u8)> = self.tally.entries().into_iter().map(|(word, _)| parts(word)).collect();
-        filled.sort_unstable_by(|a, b| b.cmp(a));
-        // The first of a register is its greatest.
-        filled.dedup_by_key(|(register, _)| *register);
-        filled.reverse();
+        let mut words: Vec<u64> = self.tally.entries().map(|(word, _)| word).collect();
+        if !words.is_sorted() {
+            words.sort_unstable();
+        }
+        let mut filled: Vec<(usize, u8)> = Vec::with_capacity(words.len());
+        for (register, rank) in words.into_iter().map(parts) {
+            match filled.last_mut() {
+                // Ranks ascend.
+                Some(last) if last.0 == register => last.1 = rank,
+                _ => filled.push((register, rank)),
+            }
+        }
         filled
     }
 
@@ -115,7 +122,7 @@ impl ByRegister {
 }
 
 fn write_filled(filled: &Filled, row: &mut RowBuffer) {
-    row.varint(filled.ranks().count() as u64);
+    row.varint(u64::from(filled.values()));
     for (rank, registers) in filled.ranks() {
         row.byte(rank);
         row.varint(u64::from(registers));

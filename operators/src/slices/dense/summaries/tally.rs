@@ -4,6 +4,8 @@
 //! window that held too many values answers again when enough of them have left. A row lists the values that its reader
 //! may have to tell apart: those of the single events it will add, and those that [`Listed`] asks for.
 
+use std::cmp::Ordering;
+
 use freshet_config::value::DataType;
 use hashbrown::HashMap;
 
@@ -84,11 +86,9 @@ impl Tally {
     }
 
     /// In no order.
-    pub fn entries(&self) -> Vec<(u64, u32)> {
-        match &self.many {
-            None => self.few.clone(),
-            Some(many) => many.iter().map(|(word, count)| (*word, *count)).collect(),
-        }
+    pub fn entries(&self) -> impl Iterator<Item = (u64, u32)> {
+        let many = self.many.iter().flat_map(|many| many.iter().map(|(word, count)| (*word, *count)));
+        self.few.iter().copied().chain(many)
     }
 
     fn count(&self, word: u64) -> u32 {
@@ -117,14 +117,9 @@ impl Tally {
         };
         let mut entries = match listed {
             Listed::Number => Vec::new(),
-            Listed::Top(_) | Listed::All => self.entries(),
+            Listed::Top(k) => self.top(k, ascending),
+            Listed::All => self.entries().collect(),
         };
-        if let Listed::Top(k) = listed
-            && entries.len() > k
-        {
-            entries.select_nth_unstable_by(k, |a, b| b.1.cmp(&a.1).then_with(|| ascending(a.0, b.0)));
-            entries.truncate(k);
-        }
         if listed != Listed::All {
             entries.extend(others.map(|word| (word, self.count(word))).filter(|(_, count)| *count > 0));
         }
@@ -138,6 +133,20 @@ impl Tally {
                 row.varint(u64::from(count));
             }
         }
+    }
+
+    /// The `k` most frequent: those before others by count descending, then by value ascending.
+    fn top(&self, k: usize, ascending: impl Fn(u64, u64) -> Ordering) -> Vec<(u64, u32)> {
+        let mut top: Vec<(u64, u32)> = Vec::with_capacity(k + 1);
+        for (word, count) in self.entries() {
+            let before = |known: &(u64, u32)| (known.1.cmp(&count)).then_with(|| ascending(word, known.0)).is_gt();
+            if top.len() == k && top.last().is_none_or(before) {
+                continue;
+            }
+            top.insert(top.partition_point(before), (word, count));
+            top.truncate(k);
+        }
+        top
     }
 
     pub fn bytes(&self) -> usize {
