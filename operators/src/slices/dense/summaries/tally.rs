@@ -4,6 +4,7 @@
 //! window that held too many values answers again when enough of them have left. A row lists the values that its reader
 //! may have to tell apart: those of the single events it will add, and those that [`Listed`] asks for.
 
+use freshet_config::function::{Listed, SummaryKind};
 use freshet_config::value::DataType;
 use hashbrown::HashMap;
 
@@ -11,7 +12,7 @@ use super::super::super::layout::order_word;
 use super::super::super::strings::Strings;
 use super::super::write::put_value;
 use crate::row::codec::RowBuffer;
-use crate::summary::{Listed, SummaryKind, SummaryPlan};
+use crate::summary::SummaryPlan;
 
 /// Few words stand in a sorted list, many in a map.
 #[derive(Default)]
