@@ -19,6 +19,7 @@ mod count;
 mod count_distinct;
 mod decayed_sum;
 mod deviations;
+mod entropy;
 mod extremes;
 mod group_keys;
 mod histogram;
@@ -69,6 +70,7 @@ functions! {
     approx_percentile::ApproxPercentile { percentile: Fraction, precision: u16 },
     top_k::TopK { k: u16, limit: u32 },
     histogram::Histogram { limit: u32 },
+    entropy::Entropy { limit: u32 },
     decayed_sum::DecayedSum { half_life: Span },
     min_max_by::MinBy,
     min_max_by::MaxBy,
