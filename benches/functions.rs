@@ -26,7 +26,7 @@ const Q1: [&str; 5] =
     ["fn: count", "fn: sum, of: amount", "fn: mean, of: amount", "fn: max, of: amount", "fn: stddev_pop, of: amount"];
 
 /// Name, and the aggregate as definitions have it.
-const FUNCTIONS: [(&str, &str); 22] = [
+const FUNCTIONS: [(&str, &str); 23] = [
     ("count", "fn: count"),
     ("sum", "fn: sum, of: amount"),
     ("mean", "fn: mean, of: amount"),
@@ -43,6 +43,7 @@ const FUNCTIONS: [(&str, &str); 22] = [
     ("count_distinct", "fn: count_distinct, of: merchant_id"),
     ("top_k(10)", "fn: top_k, k: 10, of: merchant_id"),
     ("histogram", "fn: histogram, of: country"),
+    ("entropy", "fn: entropy, of: country"),
     ("decayed_sum", "fn: decayed_sum, half_life: 1h, of: amount"),
     ("min_by", "fn: min_by, order: amount, of: merchant_id"),
     ("max_by", "fn: max_by, order: amount, of: merchant_id"),

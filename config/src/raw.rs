@@ -338,9 +338,7 @@ record! {
     pub struct RawAggregate = "aggregate" {
         /// Lower-case letters, digits and underscores, starting with a letter, at most 64.
         name: At<String>,
-        /// `count`, `sum`, `mean`, `min`, `max`, `stddev_samp`, `stddev_pop`, `var_samp`, `var_pop`, `first`, `last`,
-        /// `first_distinct`, `last_distinct`, `count_distinct`, `approx_count_distinct`, `approx_percentile`, `top_k`,
-        /// `histogram`, `decayed_sum`, `min_by` or `max_by`.
+        /// One of the functions. What this and the parameters below are to editors is made of their list.
         function = "fn": At<String>,
         /// A column or an SQL expression. Only `count` may go without: it then counts events.
         of: Option<At<Spelled>>,
@@ -350,19 +348,19 @@ record! {
         filter = "where": Option<At<Spelled>>,
         /// A column: the feature is a map from its values to the aggregate of each.
         by: Option<At<String>>,
-        /// `first`, `last`, `first_distinct`, `last_distinct`: how many values, 1 to 1000.
+        /// How many values of a list.
         n: Option<At<Numeral>>,
-        /// `top_k`: how many values, 1 to 100.
+        /// How many values of the most frequent ones.
         k: Option<At<Numeral>>,
-        /// `count_distinct`, `top_k`, `histogram`: the most distinct values, 1 to 10000; 1000 unless written.
+        /// The most distinct values.
         limit: Option<At<Numeral>>,
-        /// `approx_percentile`: between 0 and 1, such as `0.95`.
+        /// Which percentile.
         percentile: Option<At<Numeral>>,
-        /// `approx_count_distinct`: 4 to 16, 8 unless written. `approx_percentile`: 20 to 1000, 100 unless written.
+        /// How precise an approximation is.
         precision: Option<At<Numeral>>,
-        /// `decayed_sum`: the age at which a value counts half, such as `6h`.
+        /// The age at which a value counts half.
         half_life: Option<At<Spelled>>,
-        /// `min_by`, `max_by`: what events are compared by, a column or an SQL expression.
+        /// What events are compared by.
         order: Option<At<Spelled>>,
     }
 }

@@ -2,15 +2,22 @@
 
 use serde_json::Value;
 
+use crate::function::describe;
 use crate::raw::RawFile;
 
 /// The schema of one file, draft 2020-12. It knows shapes only; references and types are the resolver's.
 pub fn json_schema() -> Value {
     let mut schema = schemars::schema_for!(RawFile).to_value();
     let records = schema.get_mut("$defs").and_then(Value::as_object_mut).into_iter().flatten();
-    for (_, record) in records {
+    for (name, record) in records {
         let fields = record.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten();
-        fields.for_each(|(_, field)| refuse_null(field));
+        for (field, schema) in fields {
+            refuse_null(schema);
+            let described = (name == "RawAggregate").then(|| describe(field)).flatten();
+            if let (Some(text), Some(schema)) = (described, schema.as_object_mut()) {
+                schema.insert("description".to_string(), Value::from(text));
+            }
+        }
     }
     schema
 }

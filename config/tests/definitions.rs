@@ -8,8 +8,8 @@ mod refused_rich_cases;
 mod refused_values_cases;
 
 use freshet_config::definitions::{
-    Changelog, ChangelogFormat, Definitions, Explode, FileFormat, Files, GroupShape, Mode, ServiceFeature, Stream,
-    StreamFormat,
+    Changelog, ChangelogFormat, Definitions, Explode, FileFormat, Files, Function, GroupShape, Mode, ServiceFeature,
+    Stream, StreamFormat,
 };
 use freshet_config::parse;
 use freshet_config::time::{EventTime, Span};
@@ -39,6 +39,16 @@ fn refused(files: &[(String, String)]) -> Vec<String> {
     }
 }
 
+/// The lines of a case. `{functions}` stands for the functions that take the type named before.
+fn expected_lines(lines: &[&str]) -> Vec<String> {
+    let line = |line: &&str| {
+        let of_type = DataType::ALL.iter().find(|of| line.ends_with(&format!("for {of} there are {{functions}}")));
+        let functions = of_type.map_or(String::new(), |of| Function::names_for(*of).join(", "));
+        format!("a.yaml:{}", line.replace("{functions}", &functions))
+    };
+    lines.iter().map(line).collect()
+}
+
 /// The good file with one piece of text replaced, which must be there.
 fn changed(from: &str, to: &str) -> String {
     assert!(GOOD.contains(from), "the good file holds no `{from}`");
@@ -56,7 +66,7 @@ fn place(feature: &ServiceFeature) -> (usize, usize) {
 #[test]
 fn every_mistake_is_refused_with_its_place_and_a_hint() {
     for (from, to, expected) in CASES {
-        let expected: Vec<String> = expected.iter().map(|line| format!("a.yaml:{line}")).collect();
+        let expected = expected_lines(expected);
         assert_eq!(refused(&one_file(&changed(from, to))), expected, "`{from}` -> `{to}`");
     }
 }
@@ -65,7 +75,7 @@ fn every_mistake_is_refused_with_its_place_and_a_hint() {
 fn every_mistake_in_functions_and_windows_is_refused_with_its_place_and_a_hint() {
     for (from, to, expected) in refused_rich_cases::CASES.iter().chain(refused_values_cases::CASES) {
         assert!(RICH.contains(from), "the rich file holds no `{from}`");
-        let expected: Vec<String> = expected.iter().map(|line| format!("a.yaml:{line}")).collect();
+        let expected = expected_lines(expected);
         let found = refused(&one_file(&RICH.replacen(from, to, 1)));
         assert_eq!(found, expected, "`{from}` -> `{to}`");
     }

@@ -1,29 +1,15 @@
 //! The naive evaluator: every feature from all events, by definition and nothing else.
 //!
 //! It is the oracle of the engine's tests, so it shares no code with the accumulators, keeps no state and saves no
-//! work. Sums are exact integers of any size; each result is rounded where the definition says, and only there:
-//!
-//! ```text
-//! sum          S rounded once to the nearest double, ties to even (then to float32 for a float32 column);
-//!              for integers exact, and an error where it does not fit the column's type
-//! mean         (S rounded once) / n
-//! var_pop      N / (n * n)        with N = n * Q - S^2, exact, rounded once; Q the sum of squares
-//! var_samp     N / (n * (n - 1))
-//! stddev_*     square root of var_*
-//! decayed_sum  in doubles, term by term: the engine's error bound is relative to the sum of absolute terms
-//! ```
-//!
-//! A float result that is not finite is an error. A series is an error when one of its windows is.
+//! work: it says which events count, and asks each function for its naive form. A series is an error when one of its
+//! windows is.
 
-mod exact;
-mod functions;
-
-use freshet_config::definitions::{Function, Mode, Window};
+use freshet_config::definitions::{Mode, Window};
+use freshet_config::function::{Plain, PlainEvent, SummaryKind};
 use freshet_config::time::{EventTime, Span};
-use freshet_config::value::{DataType, Value};
+use freshet_config::value::Value;
 
 use crate::view::{FeaturePlan, ViewPlan};
-use exact::Sums;
 
 /// One event of one key.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,17 +59,26 @@ fn evaluate_window(
     let Some(column) = feature.column else {
         return (Value::Int64(counted.len() as i64), false);
     };
-    let Some(data_type) = plan.columns.get(column).map(|column| column.data_type) else { return (Value::Null, true) };
-    if !Function::SIMPLE.contains(&feature.function) {
-        return functions::evaluate(plan, feature, column, &counted, plan.effective_time(at));
+    let Some(kept) = plan.columns.get(column) else { return (Value::Null, true) };
+    let order = match feature.summary.and_then(|s| plan.summaries.get(s)).map(|s| &s.kind) {
+        Some(SummaryKind::By { order, .. }) => Some(*order),
+        _ => None,
+    };
+    let of = |event: &ReferenceEvent, column| event.values.get(column).map_or(Value::Null, one_zero);
+    let plainly = |event: &&ReferenceEvent| PlainEvent {
+        time: event.time,
+        value: of(event, column),
+        order: order.map_or(Value::Null, |order| of(event, order)),
+    };
+    let plain = Plain {
+        data_type: kept.sketch.map_or(kept.data_type, |sketch| sketch.input),
+        events: counted.iter().map(plainly).collect(),
+        end: plan.effective_time(at),
+    };
+    match feature.function.naive(&plain) {
+        Ok(value) => (value, false),
+        Err(_) => (Value::Null, true),
     }
-    let values: Vec<Value> = counted
-        .iter()
-        .filter_map(|event| event.values.get(column))
-        .filter(|value| !value.is_null())
-        .map(one_zero)
-        .collect();
-    aggregate(feature.function, data_type, &values)
 }
 
 /// Whether an event at `time` counts for `window` at instant `at`.
@@ -119,77 +114,6 @@ fn one_zero(value: &Value) -> Value {
         Value::Float32(0.0) => Value::Float32(0.0),
         Value::Float64(0.0) => Value::Float64(0.0),
         other => other.clone(),
-    }
-}
-
-/// `values` are in the order of (time, position) and not null.
-fn aggregate(function: Function, data_type: DataType, values: &[Value]) -> (Value, bool) {
-    let n = values.len();
-    if function == Function::Count {
-        return (Value::Int64(n as i64), false);
-    }
-    if n == 0 {
-        return (Value::Null, false);
-    }
-    match function {
-        Function::Count => (Value::Int64(n as i64), false),
-        Function::Last => given(values.last().cloned()),
-        Function::Min => given(values.iter().min_by(|a, b| compare(a, b)).cloned()),
-        Function::Max => given(values.iter().max_by(|a, b| compare(a, b)).cloned()),
-        Function::Sum | Function::Mean => match Sums::of(values) {
-            Some(sums) if function == Function::Sum => given(sum(&sums, data_type)),
-            Some(sums) => finite(sums.sum_rounded() / n as f64),
-            None => (Value::Null, true),
-        },
-        Function::VarPop | Function::VarSamp | Function::StddevPop | Function::StddevSamp => {
-            let sample = matches!(function, Function::VarSamp | Function::StddevSamp);
-            if sample && n == 1 {
-                return (Value::Null, false);
-            }
-            let Some(sums) = Sums::of(values) else { return (Value::Null, true) };
-            let divisor = if sample { n as f64 * (n - 1) as f64 } else { n as f64 * n as f64 };
-            let variance = sums.spread_rounded() / divisor;
-            let root = matches!(function, Function::StddevPop | Function::StddevSamp);
-            finite(if root { variance.sqrt() } else { variance })
-        }
-        // The others are evaluated in `functions`.
-        _ => (Value::Null, true),
-    }
-}
-
-fn given(value: Option<Value>) -> (Value, bool) {
-    match value {
-        Some(value) => (value, false),
-        None => (Value::Null, true),
-    }
-}
-
-fn finite(value: f64) -> (Value, bool) {
-    given(value.is_finite().then_some(Value::Float64(value)))
-}
-
-/// `None` where the sum cannot be given in the column's type.
-fn sum(sums: &Sums, data_type: DataType) -> Option<Value> {
-    match data_type {
-        DataType::Int32 => i32::try_from(sums.integer_sum()?).ok().map(Value::Int32),
-        DataType::Int64 => i64::try_from(sums.integer_sum()?).ok().map(Value::Int64),
-        DataType::Float32 => Some(sums.sum_rounded() as f32).filter(|sum| sum.is_finite()).map(Value::Float32),
-        DataType::Float64 => Some(sums.sum_rounded()).filter(|sum| sum.is_finite()).map(Value::Float64),
-        DataType::String | DataType::Bool | DataType::Timestamp => None,
-    }
-}
-
-/// Numbers and instants by value, false before true, strings by their bytes. Values of one column have one type.
-fn compare(left: &Value, right: &Value) -> std::cmp::Ordering {
-    match (left, right) {
-        (Value::Int32(a), Value::Int32(b)) => a.cmp(b),
-        (Value::Int64(a), Value::Int64(b)) => a.cmp(b),
-        (Value::Float32(a), Value::Float32(b)) => a.total_cmp(b),
-        (Value::Float64(a), Value::Float64(b)) => a.total_cmp(b),
-        (Value::String(a), Value::String(b)) => a.as_bytes().cmp(b.as_bytes()),
-        (Value::Bool(a), Value::Bool(b)) => a.cmp(b),
-        (Value::Timestamp(a), Value::Timestamp(b)) => a.cmp(b),
-        _ => std::cmp::Ordering::Equal,
     }
 }
 

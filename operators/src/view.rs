@@ -5,14 +5,14 @@ mod categories;
 use std::sync::Arc;
 
 use freshet_config::definitions::{Aggregate, Function, Mode, PlanId, Sql, View, Window};
+use freshet_config::function::{Keeps, Parts, SummaryKind};
 use freshet_config::time::{EventTime, Span};
 use freshet_config::value::{DataType, FeatureType};
 
 pub use categories::{Category, CategoryFeature, CategoryPlan, MAX_CATEGORIES, key_prefix};
 
 use crate::batch::heap_bytes;
-use crate::summary::hyperloglog;
-use crate::summary::{SummaryKind, SummaryPlan};
+use crate::summary::{SummaryPlan, hyperloglog};
 
 /// What slices, rows and readers need to know of a view. Plain data; equal layouts read each other's rows.
 #[derive(Clone, Debug, PartialEq)]
@@ -100,8 +100,7 @@ pub const MAX_COLUMNS: usize = 64;
 /// The distinct columns of a view, in order of first use. Counting all rows needs none.
 pub fn column_sources(view: &View) -> Vec<ColumnSource> {
     let mut sources: Vec<ColumnSource> = Vec::new();
-    // The list of categories is read from the keys.
-    for aggregate in view.aggregates.iter().filter(|aggregate| aggregate.function != Function::GroupKeys) {
+    for aggregate in view.aggregates.iter().filter(|aggregate| aggregate.function.keeps() != Keeps::Nothing) {
         for source in [Some(ColumnSource::of(aggregate)), ColumnSource::order_of(aggregate)].into_iter().flatten() {
             if source.names_a_column() && !sources.iter().any(|s| s.same_text(&source)) {
                 sources.push(source);
@@ -114,7 +113,7 @@ pub fn column_sources(view: &View) -> Vec<ColumnSource> {
 impl ColumnSource {
     /// Where an aggregate takes its values from.
     fn of(aggregate: &Aggregate) -> ColumnSource {
-        let sketch = matches!(aggregate.function, Function::ApproxCountDistinct { .. });
+        let sketch = matches!(aggregate.function.keeps(), Keeps::Summary(SummaryKind::Registers { .. }));
         ColumnSource { of: aggregate.of.clone(), filter: aggregate.filter.clone(), sketch }
     }
 
@@ -197,9 +196,14 @@ impl ViewPlan {
     /// Notes what a feature needs; gives the summary it is read from.
     fn require(&mut self, function: Function, column: usize, order: Option<usize>, windows: &[usize]) -> Option<usize> {
         let bits = windows.iter().fold(0u64, |bits, w| bits | 1u64.checked_shl(*w as u32).unwrap_or(0));
-        let Some(kind) = SummaryKind::of(function, order) else {
-            self.columns[column].require(function, bits);
-            return None;
+        let kind = match function.keeps() {
+            Keeps::Nothing => return None,
+            Keeps::Column(parts) => {
+                self.columns[column].require(parts, bits);
+                return None;
+            }
+            Keeps::Summary(kind) => kind,
+            Keeps::By { greatest } => SummaryKind::By { order: order?, greatest },
         };
         self.columns[column].stored = true;
         if let SummaryKind::Registers { precision } = kind
@@ -320,15 +324,14 @@ impl ColumnPlan {
         }
     }
 
-    fn require(&mut self, function: Function, windows: u64) {
-        use Function::*;
+    fn require(&mut self, parts: Parts, windows: u64) {
         self.windows |= windows;
-        self.stored |= function != Count;
-        self.sum |= matches!(function, Sum | Mean | StddevSamp | StddevPop | VarSamp | VarPop);
-        self.squares |= matches!(function, StddevSamp | StddevPop | VarSamp | VarPop);
-        self.min |= function == Min;
-        self.max |= function == Max;
-        self.last |= function == Last;
+        self.stored |= parts.values;
+        self.sum |= parts.sum;
+        self.squares |= parts.squares;
+        self.min |= parts.min;
+        self.max |= parts.max;
+        self.last |= parts.last;
     }
 
     pub fn in_window(&self, w: usize) -> bool {

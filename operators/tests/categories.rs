@@ -18,7 +18,7 @@ use freshet_operators::slices::{CategoryStore, RowSink, Tuning};
 use freshet_operators::view::ViewPlan;
 use plans::{Wanted, view, window};
 use proptest::prelude::*;
-use proptest::sample::{Index, select, subsequence};
+use proptest::sample::{Index, select};
 
 const SECOND: i64 = 1_000_000;
 const MINUTE: i64 = 60 * SECOND;
@@ -113,24 +113,22 @@ fn case(events: usize, categories: usize, limit: usize) -> impl Strategy<Value =
     let size = select(vec![10 * SECOND, MINUTE, 10 * MINUTE, 60 * MINUTE]);
     let offset = prop_oneof![3 => Just(0), 1 => select(vec![-MINUTE, -20 * MINUTE])];
     let windows = proptest::collection::vec((size, offset).prop_map(|(s, o)| window(s, o)), 1..=3);
-    let functions = [
-        Function::Count,
-        Function::Sum,
-        Function::Mean,
-        Function::Min,
-        Function::Max,
-        Function::Last,
-        Function::FirstN(2),
-        Function::LastDistinct(3),
-        // Small enough to be too small.
-        Function::CountDistinct { limit: 4 },
-    ];
-    let wanted = (subsequence(functions.to_vec(), 0..=5), windows, any::<bool>());
+    // Every function, as likely as others: of each some parameters are small enough to be too small.
+    let exact = |function: &Function| function.takes(DataType::Float64) && function.is_exact();
+    let functions: Vec<Vec<Function>> =
+        Function::samples().into_iter().filter(|samples| samples.iter().all(exact)).collect();
+    let function = select(functions).prop_flat_map(select);
+    let wanted = (proptest::collection::vec(function, 0..=5), windows, any::<bool>());
     let wanted = wanted.prop_map(|(functions, mut windows, series)| {
         windows.sort_by_key(|w| (w.size, w.offset));
         windows.dedup();
         let amount = ("amount".to_string(), DataType::Float64);
-        let of = |function| Wanted { function, of: Some(amount.clone()), ..rows(windows.clone()) };
+        let of = |function: Function| Wanted {
+            function,
+            of: Some(amount.clone()),
+            order: function.takes_order().then(|| amount.clone()),
+            ..rows(windows.clone())
+        };
         let mut wanted: Vec<Wanted> = functions.into_iter().map(of).collect();
         if let Some(first) = wanted.first_mut() {
             first.series = series;

@@ -12,8 +12,9 @@ use std::sync::{Arc, Mutex};
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{Float64Type, Int64Type, TimestampMicrosecondType};
 use freshet_config::definitions::{Column, Function, Mode, Window};
+use freshet_config::function::Keeps;
 use freshet_config::time::{EventTime, Span};
-use freshet_config::value::{DataType, Value, encode_key};
+use freshet_config::value::{DataType, FeatureType, Value, encode_key};
 use freshet_operators::batch::{BatchShape, KeyedBatch, hash_key, heap_word};
 use freshet_operators::changes::{ChangesInput, ChangesPlan, KeyEvents, changes};
 use freshet_operators::project::SourceBatch;
@@ -78,28 +79,27 @@ fn mode() -> impl Strategy<Value = Mode> {
 /// An aggregate over one of [`INPUTS`], with what it compares rows by.
 type Draft = (Function, Option<usize>, Option<usize>);
 
+/// Every function whose values changes carry, those that are swept the more often.
 fn aggregate() -> impl Strategy<Value = Draft> {
-    let numbers = vec![
-        Function::Count,
-        Function::Sum,
-        Function::Mean,
-        Function::Min,
-        Function::Max,
-        Function::StddevSamp,
-        Function::VarPop,
-        Function::Last,
-    ];
-    let texts = vec![Function::Count, Function::Min, Function::Max, Function::Last];
-    let distinct =
-        vec![Function::CountDistinct { limit: 2 }, Function::ApproxCountDistinct { precision: 4 }, Function::Latest];
+    let of = |swept: bool| {
+        (0..INPUTS.len()).prop_flat_map(move |of| {
+            let input = INPUTS[of].1;
+            let carried = |function: &Function| {
+                function.takes(input)
+                    && !function.moves()
+                    && matches!(function.output(Some(input)), FeatureType::Scalar(_))
+                    && matches!(function.keeps(), Keeps::Column(_)) == swept
+            };
+            let functions: Vec<Function> = Function::samples().concat().into_iter().filter(carried).collect();
+            (select(functions), 0..2usize)
+                .prop_map(move |(function, order)| (function, Some(of), function.takes_order().then_some(order)))
+        })
+    };
     prop_oneof![
         2 => Just((Function::Count, None, None)),
-        5 => (select(numbers), 0..2usize).prop_map(|(function, of)| (function, Some(of), None)),
-        2 => select(texts).prop_map(|function| (function, Some(2), None)),
-        // Not swept.
-        1 => (select(distinct), 1..3usize).prop_map(|(function, of)| (function, Some(of), None)),
-        1 => (select(vec![Function::MinBy, Function::MaxBy]), 0..3usize, 0..2usize)
-            .prop_map(|(function, of, order)| (function, Some(of), Some(order))),
+        7 => of(true),
+        2 => of(false),
+        1 => (1..3usize).prop_map(|of| (Function::Latest, Some(of), None)),
     ]
 }
 

@@ -7,7 +7,7 @@ use crate::definitions::{Aggregate, Feature, Function, Group, GroupShape, Sql};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::raw::RawAggregate;
 use crate::resolve::categories::category;
-use crate::resolve::functions::{function, takers};
+use crate::resolve::functions::function;
 use crate::resolve::limits::{MAX_AGGREGATES, MAX_FEATURES};
 use crate::resolve::names::{Once, check_name};
 use crate::resolve::spans::read_sql;
@@ -36,12 +36,11 @@ pub struct Part {
 
 impl Part {
     /// The type of a feature's values, as far as it is known here; `None` for those that changes do not carry: lists, maps,
-    /// and decayed sums, which are another at every instant.
+    /// and values that are another at every instant.
     pub fn carried(&self, feature: usize, columns: Option<&Columns>) -> Option<Option<DataType>> {
         let feature = self.features.get(feature)?;
         let aggregate = self.aggregates.get(feature.aggregate)?;
-        let decays = matches!(aggregate.function, Function::DecayedSum { .. });
-        if self.group.is_some() || feature.series.is_some() || decays {
+        if self.group.is_some() || feature.series.is_some() || aggregate.function.moves() {
             return None;
         }
         let output = |input| match aggregate.function.output(Some(input)) {
@@ -234,7 +233,7 @@ fn aggregate(
     let order = text("order", &raw.order).flatten();
     let function = function?;
     match &of {
-        None if function != Function::Count => {
+        None if function.needs_column() => {
             let message = format!("{user} has no `of`, and {} needs a column or an expression", function.name());
             errors.push(Diagnostic::new(&raw.name.place, "DEF-ARG", message).hint("add `of: COLUMN`"));
         }
@@ -252,7 +251,7 @@ fn input(user: &str, function: Function, of: &Sql, columns: Option<&Columns>, er
     };
     let (name, wanted) = (function.name(), function.wanted_input());
     let message = format!("{user}: {name} needs {wanted}, and `{}` is {input}", of.text);
-    let hint = format!("for {input} there are {}", takers(input).join(", "));
+    let hint = format!("for {input} there are {}", Function::names_for(input).join(", "));
     errors.push(Diagnostic::new(&of.place, "DEF-TYPE", message).hint(hint));
 }
 

@@ -11,7 +11,7 @@ mod changelogs;
 mod changes;
 mod explode;
 mod expressions;
-mod functions;
+pub(crate) mod functions;
 mod limits;
 mod modes;
 mod names;

@@ -201,10 +201,10 @@ pub const CASES: &[Case] = &[
         "47:18: `attributes` takes text, not nothing [DEF-YAML]; write a value there",
     ]),
     ("fn: sum, of: amount, windows: [30m]", "fn: sum, of: at, windows: [30m]", &[
-        "32:36: aggregate `total` of view `by_vertical`: sum needs a number, and `at` is timestamp [DEF-TYPE]; for timestamp there are count, min, max, first, last, first_distinct, last_distinct, count_distinct, top_k, histogram, min_by, max_by",
+        "32:36: aggregate `total` of view `by_vertical`: sum needs a number, and `at` is timestamp [DEF-TYPE]; for timestamp there are {functions}",
     ]),
     ("precision: 10, of: merchant", "precision: 10, of: at", &[
-        "21:73: aggregate `merchants` of view `lists`: approx_count_distinct needs a string or an integer, and `at` is timestamp [DEF-TYPE]; for timestamp there are count, min, max, first, last, first_distinct, last_distinct, count_distinct, top_k, histogram, min_by, max_by",
+        "21:73: aggregate `merchants` of view `lists`: approx_count_distinct needs a string or an integer, and `at` is timestamp [DEF-TYPE]; for timestamp there are {functions}",
     ]),
     ("lateness: 1h", "lateness: null", &[
         "6:15: `lateness` has no value [DEF-YAML]; write a value, or remove `lateness`",

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use freshet_config::definitions::{CHANGED_AT, FileFormat, Files, Mode, Stream};
+use freshet_config::function::SummaryKind;
 use freshet_operators::changes::ChangesPlan;
-use freshet_operators::summary::{Listed, SummaryKind};
 use freshet_operators::view::{ColumnPlan, ColumnSource, ViewPlan};
 
 use super::{Group, Node, Pipeline, Plan};
@@ -131,8 +131,8 @@ impl Plan {
             }
             for summary in &plan.summaries {
                 let kept = match summary.kind {
-                    SummaryKind::By { order, .. } => format!("{} {}", describe_summary(&summary.kind), text(order)),
-                    _ => describe_summary(&summary.kind),
+                    SummaryKind::By { order, .. } => format!("{} {}", summary.kind, text(order)),
+                    _ => summary.kind.to_string(),
                 };
                 let windows = windows_of(plan, summary.windows);
                 writeln!(f, "      keep {}: {kept} over {windows}", text(summary.column))?;
@@ -190,26 +190,6 @@ fn describe_mode(mode: Mode) -> String {
         Mode::Interval(tile) => format!("interval {tile}"),
         Mode::Batch { schedule, delay } => format!("batch {schedule} delay {delay}"),
         Mode::Sawtooth(step) => format!("sawtooth {step}"),
-    }
-}
-
-fn describe_summary(kind: &SummaryKind) -> String {
-    match kind {
-        SummaryKind::List { n, newest, distinct } => {
-            let end = if *newest { "last" } else { "first" };
-            format!("{end} {n}{}", if *distinct { " distinct" } else { "" })
-        }
-        SummaryKind::Tally { limit, listed: Listed::Number } => format!("number of {limit} values"),
-        SummaryKind::Tally { limit, listed: Listed::Top(k) } => format!("top {k} of {limit} values"),
-        SummaryKind::Tally { limit, listed: Listed::All } => format!("counts of {limit} values"),
-        SummaryKind::Registers { precision } => format!("{} registers", 1u32 << precision),
-        SummaryKind::Ranks { percentiles } => {
-            let shares: Vec<String> = percentiles.iter().map(|p| p.get().to_string()).collect();
-            format!("ranks {}", shares.join(" "))
-        }
-        SummaryKind::Decay { half_life } => format!("sum decayed by {half_life}"),
-        SummaryKind::By { greatest, .. } => if *greatest { "at greatest" } else { "at least" }.to_string(),
-        SummaryKind::Latest => "newest row".to_string(),
     }
 }
 

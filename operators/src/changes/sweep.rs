@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 use freshet_config::definitions::Function;
+use freshet_config::function::Keeps;
 use freshet_config::value::DataType;
 
 use super::KeyEvents;
@@ -19,7 +20,7 @@ use crate::view::ViewPlan;
 
 /// Whether a function can be swept.
 pub(super) fn sweeps(function: Function) -> bool {
-    Function::SIMPLE.contains(&function)
+    matches!(function.keeps(), Keeps::Column(_))
 }
 
 /// One window on its way.

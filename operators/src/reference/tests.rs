@@ -1,5 +1,6 @@
-use freshet_config::definitions::PlanId;
+use freshet_config::definitions::{Function, PlanId};
 use freshet_config::time::Span;
+use freshet_config::value::DataType;
 
 use super::*;
 use crate::view::ColumnPlan;
@@ -112,11 +113,12 @@ fn extreme_instants_do_not_overflow() {
 }
 
 #[test]
-fn empty_windows_count_zero_and_are_null_otherwise() {
-    let values = over(DataType::Float64, vec![], &Function::SIMPLE);
-    assert_eq!(values[0], present(Value::Int64(0)));
-    assert!(values[1..].iter().all(|value| *value == present(Value::Null)));
-    assert_eq!(over(DataType::Float64, vec![Value::Null; 3], &Function::SIMPLE), values);
+fn empty_windows_have_the_empty_value_of_their_function() {
+    let functions: Vec<Function> = Function::samples().concat();
+    let empty: Vec<(Value, bool)> = functions.iter().map(|function| present(function.empty())).collect();
+    assert_eq!(over(DataType::Float64, vec![], &functions), empty);
+    assert_eq!(over(DataType::Float64, vec![Value::Null; 3], &functions), empty);
+    assert_eq!(empty[0], present(Value::Int64(0)));
 }
 
 #[test]

@@ -2,13 +2,13 @@
 
 use std::cmp::Ordering;
 
-use freshet_config::definitions::Function;
 use freshet_config::time::EventTime;
 use freshet_config::value::{DataType, Value};
 
 use super::codec::Bytes;
+use super::kept::{OfColumn, OfSummary};
 use super::summaries::Folded;
-use super::{FeatureValue, Reason, RowError, Status};
+use super::{FeatureValue, Status};
 use crate::batch::heap_bytes;
 use crate::exact::{self, Lane, Moments, Scale, Wide};
 use crate::slices::order_word;
@@ -203,37 +203,22 @@ impl Fold {
         let Some(column) = feature.column else {
             return self.counted(window, self.rows[window]);
         };
-        if let Some(summary) = feature.summary {
-            let place = self.places[summary * self.rows.len() + window] as usize;
-            return match self.summaries[place].value(feature.function, plan.effective_time(at).micros(), heap) {
-                Ok(Value::Null) => missing(),
-                Ok(value) => FeatureValue { value, status: self.status(window) },
-                Err(reason) => FeatureValue::error(reason),
-            };
-        }
-        let cell = &self.cells[window * self.columns + column];
         let data_type = plan.columns[column].data_type;
-        if feature.function == Function::Count {
-            return self.counted(window, cell.count);
-        }
-        if cell.count == 0 {
-            return missing();
-        }
-        let n = cell.count;
-        match feature.function {
-            Function::Count => self.counted(window, n),
-            Function::Min => present(value_of(cell.min, data_type, heap)),
-            Function::Max => present(value_of(cell.max, data_type, heap)),
-            Function::Last => present(value_of(cell.last, data_type, heap)),
-            Function::Sum => cell.sum_value(data_type),
-            Function::Mean => finite(exact::mean(cell.sum(), n)),
-            Function::VarPop => finite(cell.numerator(data_type) / (n as f64 * n as f64)),
-            Function::StddevPop => finite((cell.numerator(data_type) / (n as f64 * n as f64)).sqrt()),
-            Function::VarSamp | Function::StddevSamp if n == 1 => missing(),
-            Function::VarSamp => finite(cell.numerator(data_type) / (n as f64 * (n - 1) as f64)),
-            Function::StddevSamp => finite((cell.numerator(data_type) / (n as f64 * (n - 1) as f64)).sqrt()),
-            // The others are read from summaries.
-            _ => FeatureValue::error(Reason::Row(RowError::Layout)),
+        let outcome = match feature.summary {
+            Some(summary) => {
+                let folded = &self.summaries[self.places[summary * self.rows.len() + window] as usize];
+                let end = plan.effective_time(at).micros();
+                feature.function.value(&OfSummary { folded, data_type, end, heap })
+            }
+            None => match &self.cells[window * self.columns + column] {
+                cell if cell.count == 0 => Ok(feature.function.empty()),
+                cell => feature.function.value(&OfColumn { cell, data_type, heap }),
+            },
+        };
+        match outcome {
+            Ok(Value::Null) => FeatureValue { value: Value::Null, status: Status::MissingData },
+            Ok(value) => FeatureValue { value, status: self.status(window) },
+            Err(refusal) => FeatureValue::error(refusal.into()),
         }
     }
 
@@ -256,28 +241,15 @@ impl Cell {
     }
 
     /// The exact sum rounded once.
-    fn sum(&self) -> f64 {
+    pub fn sum(&self) -> f64 {
         match &self.wide {
             None => exact::sum(&self.moments),
             Some(wide) => self.with_lanes(wide).sum(),
         }
     }
 
-    fn sum_value(&self, data_type: DataType) -> FeatureValue {
-        let reason = match data_type.is_float() {
-            true => Reason::NotFinite(data_type),
-            false => Reason::Overflow(data_type),
-        };
-        let value = match data_type {
-            DataType::Int32 => i32::try_from(self.moments.whole).ok().map(Value::Int32),
-            DataType::Int64 => i64::try_from(self.moments.whole).ok().map(Value::Int64),
-            DataType::Float32 => Some(self.sum() as f32).filter(|s| s.is_finite()).map(Value::Float32),
-            _ => Some(self.sum()).filter(|s| s.is_finite()).map(Value::Float64),
-        };
-        value.map_or(FeatureValue::error(reason), present)
-    }
-
-    fn numerator(&self, data_type: DataType) -> f64 {
+    /// The numerator of variances.
+    pub fn numerator(&self, data_type: DataType) -> f64 {
         match &self.wide {
             None => {
                 let scale = Scale::of(data_type).unwrap_or(Scale::Integer);
@@ -285,23 +257,6 @@ impl Cell {
             }
             Some(wide) => self.with_lanes(wide).variance_numerator(self.count),
         }
-    }
-}
-
-fn present(value: Value) -> FeatureValue {
-    FeatureValue { value, status: Status::Present }
-}
-
-fn missing() -> FeatureValue {
-    FeatureValue { value: Value::Null, status: Status::MissingData }
-}
-
-/// A result that left the doubles is an error, never an infinity.
-fn finite(value: f64) -> FeatureValue {
-    if value.is_finite() {
-        present(Value::Float64(value))
-    } else {
-        FeatureValue::error(Reason::NotFinite(DataType::Float64))
     }
 }
 

@@ -21,6 +21,7 @@ pub(crate) mod categories;
 pub(crate) mod codec;
 mod error;
 mod fold;
+mod kept;
 mod preamble;
 mod read;
 mod status;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use freshet_config::function::Refusal;
 use freshet_config::value::DataType;
 
 use super::RowError;
@@ -73,6 +74,18 @@ impl Reason {
             Reason::NotFinite(_) => "not_finite",
             Reason::Expression(_) => "expression",
             Reason::Row(_) => "row",
+        }
+    }
+}
+
+impl From<Refusal> for Reason {
+    fn from(refusal: Refusal) -> Reason {
+        match refusal {
+            Refusal::TooManyValues { limit } => Reason::TooManyValues { limit },
+            Refusal::Overflow(data_type) => Reason::Overflow(data_type),
+            Refusal::NotFinite(data_type) => Reason::NotFinite(data_type),
+            Refusal::Damaged => Reason::Row(RowError::Damaged),
+            Refusal::NotKept => Reason::Row(RowError::Layout),
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Which summaries a dense key keeps, once per edge or once per window, and which of them a window's core is written with.
 
+use freshet_config::function::SummaryKind;
+
 use super::layout::StoredWindow;
-use crate::summary::SummaryKind;
 use crate::view::ViewPlan;
 
 /// A summary that is kept for an edge or for a window.

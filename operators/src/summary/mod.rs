@@ -1,14 +1,14 @@
 //! Summaries: what features need of a column beyond counts, sums, extremes and the last value.
 //!
 //! Law: a summary of a window is a function of the set of events in it. State and reader take the same [`Addend`] of an
-//! event, so both add the same thing. Functions that can be read from one summary share it: a view pays once.
+//! event, so both add the same thing. Functions that can be read from one summary share it: a view pays once. Which function
+//! asks for which kind is said where functions are defined.
 
 pub(crate) mod decay;
 pub mod hyperloglog;
 pub(crate) mod rank;
 
-use freshet_config::definitions::{Fraction, Function};
-use freshet_config::time::Span;
+use freshet_config::function::SummaryKind;
 use freshet_config::value::DataType;
 
 use crate::slices::order_word;
@@ -22,97 +22,6 @@ pub struct SummaryPlan {
     pub column: usize,
     /// Windows that some feature reads it in: a bit per window of the plan.
     pub windows: u64,
-}
-
-/// What is kept.
-#[derive(Clone, Debug, PartialEq)]
-pub enum SummaryKind {
-    /// The oldest or newest values, at most `n`; with `distinct`, no value twice.
-    List { n: usize, newest: bool, distinct: bool },
-    /// How often each value occurs, while no more than `limit` values do.
-    Tally { limit: usize, listed: Listed },
-    /// HyperLogLog registers of a sketch column.
-    Registers { precision: u8 },
-    /// Order statistics: what these percentiles need.
-    Ranks { percentiles: Vec<Fraction> },
-    /// Sums of decayed values.
-    Decay { half_life: Span },
-    /// The value where another column is least or greatest.
-    By { order: usize, greatest: bool },
-    /// The newest row's value, null included.
-    Latest,
-}
-
-/// The values of a core that a row must list for those who read its tally, beside the values of single events.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Listed {
-    /// None: how many there are is enough.
-    Number,
-    /// The most frequent so many, with their counts. One that is not among them cannot be at any later instant either,
-    /// unless a single event has it: counts only grow.
-    Top(usize),
-    All,
-}
-
-impl SummaryKind {
-    /// What a function reads; `None` for functions of the accumulators. `order` is the column of `min_by` and `max_by`.
-    pub(crate) fn of(function: Function, order: Option<usize>) -> Option<SummaryKind> {
-        let list = |n: u16, newest, distinct| SummaryKind::List { n: usize::from(n), newest, distinct };
-        let tally = |limit: u32, listed| SummaryKind::Tally { limit: limit as usize, listed };
-        Some(match function {
-            Function::FirstN(n) => list(n, false, false),
-            Function::LastN(n) => list(n, true, false),
-            Function::FirstDistinct(n) => list(n, false, true),
-            Function::LastDistinct(n) => list(n, true, true),
-            Function::CountDistinct { limit } => tally(limit, Listed::Number),
-            Function::TopK { k, limit } => tally(limit, Listed::Top(usize::from(k))),
-            Function::Histogram { limit } => tally(limit, Listed::All),
-            Function::ApproxCountDistinct { precision } => SummaryKind::Registers { precision },
-            Function::ApproxPercentile { percentile, .. } => SummaryKind::Ranks { percentiles: vec![percentile] },
-            Function::DecayedSum { half_life } => SummaryKind::Decay { half_life },
-            Function::MinBy => SummaryKind::By { order: order?, greatest: false },
-            Function::MaxBy => SummaryKind::By { order: order?, greatest: true },
-            Function::Latest => SummaryKind::Latest,
-            _ => return None,
-        })
-    }
-
-    /// Takes over what `other` keeps, when one summary can serve both.
-    pub(crate) fn absorb(&mut self, other: &SummaryKind) -> bool {
-        use SummaryKind::*;
-        match (self, other) {
-            (List { n, newest, distinct }, List { n: more, newest: end, distinct: once })
-                if (*newest, *distinct) == (*end, *once) =>
-            {
-                *n = (*n).max(*more);
-                true
-            }
-            (Tally { limit, listed }, Tally { limit: more, listed: others }) => {
-                *limit = (*limit).max(*more);
-                *listed = (*listed).max(*others);
-                true
-            }
-            (Ranks { percentiles }, Ranks { percentiles: more }) => {
-                for percentile in more {
-                    if !percentiles.contains(percentile) {
-                        percentiles.push(*percentile);
-                    }
-                }
-                true
-            }
-            (known, other) => known == other,
-        }
-    }
-
-    /// Whether the order of events of one time shows.
-    pub(crate) fn is_ordered(&self) -> bool {
-        matches!(self, SummaryKind::List { .. } | SummaryKind::By { .. } | SummaryKind::Latest)
-    }
-
-    /// Whether values are told apart, so that equal strings must be equal words.
-    pub(crate) fn is_distinct(&self) -> bool {
-        matches!(self, SummaryKind::Tally { .. } | SummaryKind::List { distinct: true, .. })
-    }
 }
 
 /// What one event adds to a summary.

@@ -1,6 +1,6 @@
 //! Random views and random, hostile histories of a few keys.
 
-use freshet_config::definitions::{Fraction, Function, Mode, Window};
+use freshet_config::definitions::{Function, Mode, Window};
 use freshet_config::time::{EventTime, Span};
 use freshet_config::value::{DataType, Value};
 use freshet_operators::slices::Tuning;
@@ -131,30 +131,10 @@ fn value(data_type: DataType) -> BoxedStrategy<Value> {
     prop_oneof![6 => some, 1 => Just(Value::Null)].boxed()
 }
 
-/// Functions of a column of this type, with parameters small enough to matter.
+/// Functions of a column of this type, with parameters small enough to matter. Every function is as likely.
 fn function(data_type: DataType) -> impl Strategy<Value = Function> {
-    let simple = select(Function::SIMPLE.to_vec());
-    let n = || select(vec![1u16, 2, 3, 10, 40]);
-    let limit = || select(vec![2u32, 5, 30, 1000]);
-    let other = prop_oneof![
-        n().prop_map(Function::FirstN),
-        n().prop_map(Function::LastN),
-        n().prop_map(Function::FirstDistinct),
-        n().prop_map(Function::LastDistinct),
-        select(vec![4u8, 5, 8, 11]).prop_map(|precision| Function::ApproxCountDistinct { precision }),
-        (select(vec![0.001, 0.1, 0.5, 0.75, 0.95, 0.999]), 20u16..200).prop_filter_map("outside", |(p, precision)| {
-            Some(Function::ApproxPercentile { percentile: Fraction::new(p)?, precision })
-        }),
-        limit().prop_map(|limit| Function::CountDistinct { limit }),
-        (1u16..5, limit()).prop_map(|(k, limit)| Function::TopK { k, limit }),
-        limit().prop_map(|limit| Function::Histogram { limit }),
-        select(vec![SECOND, 90 * SECOND, 3 * HOUR])
-            .prop_map(|us| Function::DecayedSum { half_life: Span::from_micros(us) }),
-        Just(Function::MinBy),
-        Just(Function::MaxBy),
-    ];
-    let taken = move |function: Function| if function.takes(data_type) { function } else { Function::LastDistinct(3) };
-    prop_oneof![2 => simple, 3 => other].prop_map(taken)
+    let taken = |samples: &Vec<Function>| samples.iter().all(|function| function.takes(data_type));
+    select(Function::samples().into_iter().filter(taken).collect::<Vec<_>>()).prop_flat_map(select)
 }
 
 fn mode() -> impl Strategy<Value = Mode> {

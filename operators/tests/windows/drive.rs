@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use freshet_config::definitions::{Function, Mode};
+use freshet_config::definitions::Mode;
 use freshet_config::rows::RowBatch;
 use freshet_config::time::{Epoch, EventTime, Span};
 use freshet_config::value::Value;
@@ -162,7 +162,7 @@ pub fn same(read: &FeatureValue, expected: &(Value, bool)) -> bool {
     bits && status
 }
 
-/// Decayed sums to 2^-48 of the sum of the absolute terms.
+/// What is not exact: decayed sums, to 2^-44 of the sum of the absolute terms.
 fn near(plan: &ViewPlan, i: usize, read: &FeatureValue, expected: &(Value, bool), absolute: &[(Value, bool)]) -> bool {
     fn numbers(value: &Value) -> Vec<f64> {
         match value {
@@ -171,7 +171,7 @@ fn near(plan: &ViewPlan, i: usize, read: &FeatureValue, expected: &(Value, bool)
             _ => vec![0.0],
         }
     }
-    if !matches!(plan.features[i].function, Function::DecayedSum { .. }) {
+    if plan.features[i].function.is_exact() {
         return false;
     }
     let most = numbers(&absolute[i].0);

@@ -1,11 +1,9 @@
 //! Decayed sums: exact sums of blocks of time, scaled to the instant asked for.
 
 use freshet_config::time::Span;
-use freshet_config::value::{DataType, Value};
 
 use super::super::codec::Bytes;
 use super::super::codec::unzigzag;
-use super::Reason;
 use crate::exact::Wide;
 use crate::summary::decay::{Block, block_mut, decayed};
 
@@ -58,12 +56,10 @@ impl DecayFold {
         block_mut(&mut self.blocks, block).add(term);
     }
 
-    pub fn value(&self, end: i64) -> Result<Value, Reason> {
-        if self.blocks.is_empty() {
-            return Ok(Value::Null);
-        }
+    /// The sum at `end`; `None` of no values.
+    pub fn sum(&self, end: i64) -> Option<f64> {
         let blocks = self.blocks.iter();
         let sum = blocks.fold(0.0, |sum, block| sum + decayed(self.half_life, block.index, block.sum(), end));
-        if sum.is_finite() { Ok(Value::Float64(sum)) } else { Err(Reason::NotFinite(DataType::Float64)) }
+        (!self.blocks.is_empty()).then_some(sum)
     }
 }

@@ -59,7 +59,8 @@ impl ListFold {
         }
     }
 
-    pub fn value(&self, n: usize, heap: &[u8]) -> Value {
+    /// At most `n` of them, ascending.
+    pub fn values(&self, n: usize, heap: &[u8]) -> Vec<Value> {
         let mut kept = Vec::new();
         let (n, distinct, data_type) = (n.min(self.n), self.distinct, self.data_type);
         if self.newest {
@@ -70,7 +71,7 @@ impl ListFold {
             take(self.older.iter(), n, distinct, data_type, heap, &mut kept);
             take(self.items.iter(), n, distinct, data_type, heap, &mut kept);
         }
-        Value::List(kept.into_iter().map(|word| value_of(word, data_type, heap)).collect())
+        kept.into_iter().map(|word| value_of(word, data_type, heap)).collect()
     }
 }
 

@@ -1,4 +1,4 @@
-//! Summaries as a reader folds them: read from a core, added to by single events, asked for features.
+//! Summaries as a reader folds them: read from a core, added to by single events, read by formulas (`kept`).
 //!
 //! Law: events come in canonical order. Those `older` than the core come before it in time, all others after; without a
 //! core all events are just in order.
@@ -10,15 +10,12 @@ mod ranks;
 mod registers;
 mod tally;
 
-use freshet_config::definitions::Function;
-use freshet_config::value::{DataType, Value};
+use freshet_config::function::SummaryKind;
 
 pub(crate) use decay::{HAS_LANES, HAS_WIDE};
 
 use super::codec::Bytes;
-use super::fold::value_of;
-use super::{Reason, RowError};
-use crate::summary::{Addend, SummaryKind};
+use crate::summary::Addend;
 use crate::view::ViewPlan;
 
 /// One summary of one window.
@@ -90,38 +87,4 @@ impl Folded {
             Folded::Latest(fold) => fold.add(addend.is_null, addend.word, older),
         }
     }
-
-    /// The value of a function at the reference instant `end`.
-    pub fn value(&self, function: Function, end: i64, heap: &[u8]) -> Result<Value, Reason> {
-        match (self, function) {
-            (Folded::List(fold), Function::FirstN(n))
-            | (Folded::List(fold), Function::LastN(n))
-            | (Folded::List(fold), Function::FirstDistinct(n))
-            | (Folded::List(fold), Function::LastDistinct(n)) => Ok(fold.value(usize::from(n), heap)),
-            (Folded::Tally(fold), Function::CountDistinct { limit }) => {
-                Ok(Value::Int64(fold.distinct(limit, heap)? as i64))
-            }
-            (Folded::Tally(fold), Function::Histogram { limit }) => {
-                Ok(map_of(fold.entries(limit, heap)?, fold.data_type(), heap))
-            }
-            (Folded::Tally(fold), Function::TopK { k, limit }) => {
-                let mut entries = fold.entries(limit, heap)?;
-                // Stable: of equal counts the smaller value stays first.
-                entries.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-                entries.truncate(usize::from(k));
-                Ok(map_of(entries, fold.data_type(), heap))
-            }
-            (Folded::Registers(fold), Function::ApproxCountDistinct { .. }) => Ok(fold.value()),
-            (Folded::Ranks(fold), Function::ApproxPercentile { percentile, .. }) => fold.value(percentile),
-            (Folded::Decay(fold), Function::DecayedSum { .. }) => fold.value(end),
-            (Folded::By(fold), Function::MinBy | Function::MaxBy) => Ok(fold.value(heap)),
-            (Folded::Latest(fold), Function::Latest) => Ok(fold.value(heap)),
-            _ => Err(Reason::Row(RowError::Layout)),
-        }
-    }
-}
-
-fn map_of(entries: Vec<(u64, u64)>, data_type: DataType, heap: &[u8]) -> Value {
-    let entry = |(word, count)| (value_of(word, data_type, heap), Value::Int64(count as i64));
-    Value::Map(entries.into_iter().map(entry).collect())
 }

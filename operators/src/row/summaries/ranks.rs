@@ -1,10 +1,9 @@
 //! Order statistics: a band of ranks of the core per percentile, and all other values one by one.
 
-use freshet_config::definitions::Fraction;
-use freshet_config::value::{DataType, Value};
+use freshet_config::function::{Fraction, Refusal};
+use freshet_config::value::DataType;
 
 use super::super::codec::Bytes;
-use super::{Reason, RowError};
 use crate::slices::value_word;
 use crate::summary::rank;
 
@@ -67,29 +66,29 @@ impl RanksFold {
         self.added.push(word);
     }
 
-    pub fn value(&self, percentile: Fraction) -> Result<Value, Reason> {
-        let damaged = Reason::Row(RowError::Damaged);
+    /// The value of rank `floor(percentile * n)`; `None` of no values.
+    pub fn percentile(&self, percentile: Fraction) -> Result<Option<f64>, Refusal> {
         let others = self.added.len() as u64;
-        let total = self.n.checked_add(others).ok_or(damaged)?;
+        let total = self.n.checked_add(others).ok_or(Refusal::Damaged)?;
         if total == 0 {
-            return Ok(Value::Null);
+            return Ok(None);
         }
         let wanted = rank::rank(percentile.get(), total);
         let mut added = self.added.clone();
         let word = if self.n == 0 {
             *added.select_nth_unstable(wanted as usize).1
         } else {
-            let i = self.percentiles.iter().position(|known| *known == percentile).ok_or(damaged)?;
+            let i = self.percentiles.iter().position(|known| *known == percentile).ok_or(Refusal::Damaged)?;
             let band = &self.bands[i];
             // What lies before the band counts as before everything: the wanted value is not among it.
-            let place = usize::try_from(wanted.checked_sub(band.below).ok_or(damaged)?).map_err(|_| damaged)?;
+            let place = usize::try_from(wanted.checked_sub(band.below).ok_or(Refusal::Damaged)?)
+                .map_err(|_| Refusal::Damaged)?;
             added.extend_from_slice(&band.values);
             if place >= added.len() {
-                return Err(damaged);
+                return Err(Refusal::Damaged);
             }
             *added.select_nth_unstable(place).1
         };
-        let value = f64::from_bits(value_word(word, DataType::Float64));
-        if value.is_finite() { Ok(Value::Float64(value)) } else { Err(Reason::NotFinite(DataType::Float64)) }
+        Ok(Some(f64::from_bits(value_word(word, DataType::Float64))))
     }
 }

@@ -1,7 +1,5 @@
 //! HyperLogLog registers: how many have which value, and the values of those that single events may raise.
 
-use freshet_config::value::Value;
-
 use super::super::codec::Bytes;
 use crate::summary::hyperloglog::{self, Filled};
 
@@ -53,7 +51,7 @@ impl RegistersFold {
         self.touched.push(register as u32);
     }
 
-    pub fn value(&self) -> Value {
-        Value::Int64(self.filled.estimate(self.known.len()))
+    pub fn estimate(&self) -> i64 {
+        self.filled.estimate(self.known.len())
     }
 }

@@ -2,12 +2,11 @@
 
 use std::cmp::Ordering;
 
+use freshet_config::function::{Listed, Refusal, Word};
 use freshet_config::value::DataType;
 
 use super::super::codec::Bytes;
 use super::super::fold::compare;
-use super::Reason;
-use crate::summary::Listed;
 
 #[derive(Clone, Debug)]
 pub(in super::super) struct TallyFold {
@@ -26,10 +25,6 @@ pub(in super::super) struct TallyFold {
 impl TallyFold {
     pub fn new(limit: usize, listed: Listed, data_type: DataType) -> TallyFold {
         TallyFold { limit, listed, data_type, over: false, unlisted: 0, entries: Vec::new(), merged: 0 }
-    }
-
-    pub fn data_type(&self) -> DataType {
-        self.data_type
     }
 
     pub fn reset(&mut self) {
@@ -71,18 +66,21 @@ impl TallyFold {
         }
     }
 
-    /// How many distinct values there are; an error when there are more than `limit`.
-    pub fn distinct(&self, limit: u32, heap: &[u8]) -> Result<u64, Reason> {
-        Ok(self.unlisted + self.entries(limit, heap)?.len() as u64)
+    /// How many distinct values there are; no answer when there are more than `limit`.
+    pub fn distinct(&self, limit: u32, heap: &[u8]) -> Result<u64, Refusal> {
+        Ok(self.unlisted + self.merged(limit, heap)?.len() as u64)
     }
 
-    /// Values listed and their counts, ascending by value; an error when there are more than `limit` values.
-    pub fn entries(&self, limit: u32, heap: &[u8]) -> Result<Vec<(u64, u64)>, Reason> {
+    /// Values listed and their counts, ascending by value; no answer when there are more than `limit` values.
+    pub fn entries(&self, limit: u32, heap: &[u8]) -> Result<Vec<(Word, u64)>, Refusal> {
+        Ok(self.merged(limit, heap)?.into_iter().map(|(word, count)| (Word(word), count)).collect())
+    }
+
+    fn merged(&self, limit: u32, heap: &[u8]) -> Result<Vec<(u64, u64)>, Refusal> {
         let mut entries = self.entries.clone();
         merge(&mut entries, self.data_type, heap);
         let distinct = self.unlisted.saturating_add(entries.len() as u64);
-        let over = self.over || distinct > u64::from(limit);
-        if over { Err(Reason::TooManyValues { limit }) } else { Ok(entries) }
+        if self.over || distinct > u64::from(limit) { Err(Refusal::TooManyValues { limit }) } else { Ok(entries) }
     }
 }
 

@@ -35,7 +35,7 @@ pub fn expected(plan: &ViewPlan, key: &Key, at: EventTime) -> Vec<Expected> {
         }
     };
     let found: Vec<Value> = values(&ReferenceEvent::clone);
-    let decays = |function: Function| matches!(function, Function::DecayedSum { .. });
+    let decays = |function: Function| !function.is_exact();
     let scales = match plan.features.iter().any(|feature| decays(feature.function)) {
         true => values(&absolute),
         false => Vec::new(),

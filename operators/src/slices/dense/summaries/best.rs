@@ -4,6 +4,7 @@
 
 use std::cmp::Ordering;
 
+use freshet_config::function::SummaryKind;
 use freshet_config::value::DataType;
 
 use super::super::super::layout::{Layout, order_word};
@@ -11,7 +12,7 @@ use super::super::super::strings::Strings;
 use super::super::write::put_value;
 use super::Occurrence;
 use crate::row::codec::RowBuffer;
-use crate::summary::{SummaryKind, SummaryPlan};
+use crate::summary::SummaryPlan;
 
 #[derive(Default)]
 pub(super) struct Best {

@@ -17,6 +17,7 @@ mod tally;
 use best::Best;
 use decays::Decays;
 use early::Early;
+use freshet_config::function::SummaryKind;
 use freshet_config::value::DataType;
 use oldest::Oldest;
 use ranked::Ranked;
@@ -29,7 +30,7 @@ use super::super::parts::Written;
 use super::super::strings::Strings;
 use super::write::put_value;
 use crate::row::codec::RowBuffer;
-use crate::summary::{Addend, SummaryKind, SummaryPlan, addend};
+use crate::summary::{Addend, SummaryPlan, addend};
 
 /// A value and when it occurred.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

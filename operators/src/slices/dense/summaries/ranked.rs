@@ -1,7 +1,9 @@
 //! An ordered multiset of words with access by rank: sorted chunks of bounded length.
 
+use freshet_config::function::SummaryKind;
+
 use crate::row::codec::RowBuffer;
-use crate::summary::{SummaryKind, SummaryPlan, rank};
+use crate::summary::{SummaryPlan, rank};
 
 #[derive(Default)]
 pub(super) struct Ranked {

@@ -6,6 +6,7 @@
 
 use std::cmp::Ordering;
 
+use freshet_config::function::{Listed, SummaryKind};
 use freshet_config::value::DataType;
 use hashbrown::HashMap;
 
@@ -13,7 +14,7 @@ use super::super::super::layout::order_word;
 use super::super::super::strings::Strings;
 use super::super::write::put_value;
 use crate::row::codec::RowBuffer;
-use crate::summary::{Listed, SummaryKind, SummaryPlan};
+use crate::summary::SummaryPlan;
 
 /// Few words stand in a sorted list, many in a map.
 #[derive(Default)]

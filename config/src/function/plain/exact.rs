@@ -2,14 +2,14 @@
 
 use std::cmp::Ordering;
 
-use freshet_config::value::Value;
+use crate::value::Value;
 use num_bigint::{BigInt, BigUint, Sign};
 
 /// The smallest positive double is 2^-1074; all doubles are multiples of it.
 const UNIT_EXPONENT: i64 = -1074;
 
 /// Sums of numbers, in units of 2^-1074, and of their squares, in units of 2^-2148.
-pub(super) struct Sums {
+pub(in super::super) struct Sums {
     n: usize,
     sum: BigInt,
     squares: BigInt,
@@ -17,7 +17,7 @@ pub(super) struct Sums {
 
 impl Sums {
     /// `None` when a value is no finite number.
-    pub(super) fn of(values: &[Value]) -> Option<Sums> {
+    pub(in super::super) fn of(values: &[Value]) -> Option<Sums> {
         let mut sums = Sums { n: values.len(), sum: BigInt::ZERO, squares: BigInt::ZERO };
         for value in values {
             let units = in_units(value)?;
@@ -28,19 +28,19 @@ impl Sums {
     }
 
     /// The sum, rounded once to the nearest double, ties to even; infinite beyond the largest.
-    pub(super) fn sum_rounded(&self) -> f64 {
+    pub(in super::super) fn sum_rounded(&self) -> f64 {
         round(&self.sum, UNIT_EXPONENT)
     }
 
     /// The sum of integers; `None` when a fraction remains.
-    pub(super) fn integer_sum(&self) -> Option<BigInt> {
+    pub(in super::super) fn integer_sum(&self) -> Option<BigInt> {
         let shift = UNIT_EXPONENT.unsigned_abs();
         let whole: BigInt = &self.sum >> shift;
         (&whole << shift == self.sum).then_some(whole)
     }
 
     /// `n * Q - S^2`, rounded once to the nearest double, ties to even.
-    pub(super) fn spread_rounded(&self) -> f64 {
+    pub(in super::super) fn spread_rounded(&self) -> f64 {
         let spread = BigInt::from(self.n) * &self.squares - &self.sum * &self.sum;
         round(&spread, 2 * UNIT_EXPONENT)
     }
