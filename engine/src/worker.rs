@@ -53,6 +53,10 @@ pub struct Workers {
 
 /// Epochs a worker may have begun and not finished.
 pub const EPOCHS_IN_FLIGHT: usize = 4;
+/// Steps that finished nothing, after which a worker lets others have its core: it may be waiting for one that has none.
+const PATIENCE_STEPS: u32 = 64;
+/// How long it sleeps at most, unless another worker sends it something.
+const NAP: Duration = Duration::from_micros(200);
 
 impl Workers {
     /// Starts `count` threads. An error is timely's own words.
@@ -113,6 +117,7 @@ struct Loop {
 
 impl Loop {
     fn run(mut self, worker: &mut timely::worker::Worker) {
+        let mut fruitless_steps = 0;
         loop {
             let next = if self.open.is_empty() {
                 // Nothing to step for: sleep until there is.
@@ -128,9 +133,14 @@ impl Loop {
             };
             if let Some(input) = next {
                 self.feed(input);
+                fruitless_steps = 0;
             }
-            worker.step();
-            self.report();
+            if fruitless_steps < PATIENCE_STEPS {
+                worker.step();
+            } else {
+                worker.step_or_park(Some(NAP));
+            }
+            fruitless_steps = if self.report() { 0 } else { fruitless_steps + 1 };
         }
         // Dropping the inputs lets the dataflow end; timely steps it to completion after this returns.
     }
@@ -167,7 +177,8 @@ impl Loop {
         self.open.push_back(input.epoch);
     }
 
-    fn report(&mut self) {
+    /// Whether an epoch is finished.
+    fn report(&mut self) -> bool {
         let mut passed = false;
         while let Some(epoch) = self.open.front().copied() {
             if self.rendered.probe.less_equal(&epoch.micros()) {
@@ -182,5 +193,6 @@ impl Loop {
             let stats = self.rendered.control.borrow().stats.clone();
             self.stats.lock().unwrap_or_else(PoisonError::into_inner)[self.index] = stats;
         }
+        passed
     }
 }
