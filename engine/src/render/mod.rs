@@ -183,7 +183,7 @@ impl<'s> Builder<'_, 's> {
                 }
                 None => {
                     let layout = Layout::new((**plan).clone());
-                    ViewStore::new(layout, tuning, columns, bit, heap_keys, start_us).into()
+                    ViewStore::new(layout, tuning, columns, bit, heap_keys, start_us).leasing_whole_windows().into()
                 }
             };
             GroupView { view: member.view, store }

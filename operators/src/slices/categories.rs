@@ -69,7 +69,7 @@ impl CategoryStore {
     ) -> CategoryStore {
         let layout = Layout::new(categories.member.clone());
         CategoryStore {
-            members: ViewStore::new(layout, tuning, columns, bit, true, clock),
+            members: ViewStore::new(layout, tuning, columns, bit, true, clock).leasing_whole_windows(),
             tag: plan.layout_tag(),
             plan: categories,
             key_types,

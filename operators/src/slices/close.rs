@@ -194,7 +194,11 @@ impl ViewStore {
             return true;
         }
         if dense.lease.div_euclid(TICK) <= last_due || dense.lease < clock.saturating_add(dense.lease_length / 2) {
-            dense.renew(&self.layout, clock.saturating_add(dense.lease_length.max(lead + TICK)));
+            let (least, wanted) = (lead + TICK, dense.lease_length.max(lead + TICK));
+            let lease = |length: i64| clock.saturating_add(length);
+            let end = dense.affordable_lease(&self.layout, lease(least), lease(wanted), self.tuning.slice_budget);
+            dense.lease_length = end - clock;
+            dense.renew(&self.layout, end);
         }
         let bytes = dense.bytes();
         self.dense_bytes = self.dense_bytes - std::mem::replace(&mut dense.counted_bytes, bytes) + bytes;
@@ -209,7 +213,7 @@ impl ViewStore {
         if slices > budget + budget / 4 {
             dense.lease_length = (dense.lease_length / 2).max(lead + TICK);
         } else if slices < budget / 3 {
-            dense.lease_length = (dense.lease_length * 2).min(self.tuning.longest_lease_us);
+            dense.lease_length = (dense.lease_length * 2).min(self.longest_lease_us);
         }
         self.stats.dense_rows += 1;
         let newest = newest(self.dense[place as usize].live_words(&self.layout), self.layout.stride);

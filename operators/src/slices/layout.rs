@@ -254,6 +254,12 @@ impl Layout {
         reference.saturating_add(self.upper_shift[edge])
     }
 
+    /// The length of the shortest window, at most a year.
+    pub(super) fn shortest_window_us(&self) -> i64 {
+        let sizes = self.plan.windows.iter().map(|window| window.size.micros());
+        sizes.min().unwrap_or(0).min(366 * 86_400_000_000)
+    }
+
     /// [`ViewPlan::reach`] for a reference instant.
     #[inline(always)]
     pub(super) fn reach(&self, reference: i64) -> i64 {

@@ -54,6 +54,8 @@ pub struct ViewStats {
 pub struct ViewStore {
     pub(super) layout: Layout,
     pub(super) tuning: Tuning,
+    /// Leases grow up to this length, microseconds.
+    pub(super) longest_lease_us: i64,
     /// Which columns of the group's batches feed this view's columns.
     columns: Vec<usize>,
     /// This view's bit in [`KeyedBatch::passes`].
@@ -93,6 +95,7 @@ impl ViewStore {
         let blocks = (1..=LAST_CLASS as usize).map(|c| Slab::new(CLASS_SLICES[c] * layout.stride)).collect();
         ViewStore {
             tuning,
+            longest_lease_us: tuning.longest_lease_us,
             columns,
             bit,
             keys: Keys::new(heap_keys),
@@ -115,6 +118,13 @@ impl ViewStore {
             scratch: RowScratch::default(),
             layout,
         }
+    }
+
+    /// Lets leases grow as long as the shortest window: so slow keys of long windows are seldom renewed. What comes during
+    /// a lease does not leave before its end, so a row carries no more than what was there when the lease was made.
+    pub fn leasing_whole_windows(mut self) -> ViewStore {
+        self.longest_lease_us = self.longest_lease_us.max(self.layout.shortest_window_us());
+        self
     }
 
     pub fn layout(&self) -> &Layout {

@@ -31,7 +31,8 @@ pub fn store(case: &Case) -> ViewStore {
     // The batch's columns are the view's in reverse, behind one that the view does not use.
     let n = case.plan.columns.len();
     let columns = (0..n).map(|c| n - c).collect();
-    ViewStore::new(Layout::new(case.plan.clone()), case.tuning, columns, BIT, case.heap_keys, case.start)
+    let store = ViewStore::new(Layout::new(case.plan.clone()), case.tuning, columns, BIT, case.heap_keys, case.start);
+    if case.seed & 1 == 1 { store.leasing_whole_windows() } else { store }
 }
 
 fn word(value: &Value, heap: &mut Vec<u8>) -> u64 {

@@ -396,6 +396,28 @@ impl Dense {
         }
     }
 
+    /// The latest end of a lease between `least` and `wanted`, by halves, before which no more than `most` slices leave.
+    pub fn affordable_lease(&self, layout: &Layout, least: i64, wanted: i64, most: usize) -> i64 {
+        let leaves = |lease: i64| {
+            let reference = layout.reference(lease);
+            let of_window = |w: usize| {
+                let (current, bound) = (self.derived[layout.current(w)] as usize, layout.lower(w, reference));
+                let (mut from, mut to) = (current, self.count);
+                while from < to {
+                    let middle = from + (to - from) / 2;
+                    if self.time(layout, middle) < bound { from = middle + 1 } else { to = middle }
+                }
+                from - current
+            };
+            (0..layout.windows.len()).map(of_window).max().unwrap_or(0)
+        };
+        let mut lease = wanted;
+        while lease > least && leaves(lease) > most {
+            lease = least + (lease - least) / 2;
+        }
+        lease
+    }
+
     /// Moves the end of the lease: what leaves before it is subtracted from the cores.
     pub fn renew(&mut self, layout: &Layout, lease: i64) {
         if lease <= self.lease {
