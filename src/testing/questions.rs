@@ -165,9 +165,9 @@ pub fn answer(plan: &Plan, case: &str, questions: &[Question]) -> Result<Vec<Str
 }
 
 /// Whether records are missing that should be events. Changes of a row that come too late, or remove what is not there,
-/// are what a changelog may hold: that they change nothing is worth a test.
+/// are what a changelog may hold, and events without a key what a stream may: that they change nothing is worth a test.
 pub fn is_refusal(refused: &RefusedEvents) -> bool {
-    ![Code::Stale.name(), Code::Unknown.name()].contains(&refused.code)
+    ![Code::Stale.name(), Code::Unknown.name(), Code::Key.name()].contains(&refused.code)
 }
 
 /// Questions that make no spine.

@@ -54,6 +54,14 @@ struct Watch {
 }
 
 impl Watch {
+    /// Notes an error of the connection. The client's own reason, where it gave one, says more than that all are down.
+    fn note(&self, brokers: &str, error: &rdkafka::error::KafkaError) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let reason = state.trouble.take().unwrap_or_else(|| error.to_string());
+        let said = reason.starts_with("the connection to ");
+        state.trouble = Some(if said { reason } else { format!("the connection to {brokers} is lost ({reason})") });
+    }
+
     fn set(&self, trouble: Option<String>) {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).trouble = trouble;
     }
@@ -240,7 +248,7 @@ impl KafkaSource {
                         self.pending = lasting;
                         break;
                     }
-                    None => self.consumer.context().set(Some(error.to_string())),
+                    None => self.consumer.context().note(&self.brokers, &error),
                 },
             }
         }

@@ -8,7 +8,7 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{Int32Type, Int64Type};
 use freshet_config::definitions::Source;
 use freshet_config::value::encode_key;
-use freshet_connectors::events::{EventBatch, Rejection};
+use freshet_connectors::events::{Code, EventBatch, Rejection};
 use freshet_connectors::explode::Exploder;
 use freshet_connectors::files::EventFiles;
 use freshet_operators::batch::{BatchShape, KeyedBatch, heap_bytes};
@@ -250,14 +250,27 @@ impl<'p> History<'p> {
     }
 
     fn project(&mut self, batch: SourceBatch, report: &mut DatasetReport) -> Result<(), DatasetError> {
-        let History { projections, shapes, taker, .. } = self;
+        let History { source, projections, shapes, taker, .. } = self;
         let projected = project_in_parts(projections, batch, &mut |_, keyed, found| {
             report.note_failures(found.failed_values, found.first_failure);
+            let keyless = keyless(&source.name);
+            found.keyless.iter().for_each(|_| report.reject(&source.name, std::slice::from_ref(&keyless)));
             for (index, batch) in keyed.iter().enumerate() {
                 taker.take(index, &shapes[index], batch);
             }
         });
         projected.map_err(|error| self.failed(error))
+    }
+}
+
+/// Of an event that no view can take. Its place in the file is not kept as far as to where its key is seen.
+fn keyless(source: &str) -> Rejection {
+    Rejection {
+        code: Code::Key,
+        place: format!("the history of `{source}`"),
+        message: "a join key of every view that would take the event is null or too long".to_string(),
+        record_time: None,
+        payload_excerpt: String::new(),
     }
 }
 

@@ -25,7 +25,7 @@ const SHOWN: u64 = 20;
 /// Feed the rows of a file into a source.
 #[derive(Debug, Args)]
 pub struct Ingest {
-    /// The source; its stream must be the embedded log.
+    /// The source, which must have a stream.
     #[arg(value_name = "SOURCE")]
     source: String,
     /// A file ending in .ndjson, .jsonl, .json (one object per line), .csv or .parquet; `-` reads objects from stdin.
