@@ -111,7 +111,7 @@ impl ViewStore {
             touched: Vec::new(),
             back: Vec::new(),
             back_slices: Vec::new(),
-            wheel: Wheel::new(clock),
+            wheel: Wheel::default(),
             sweep_at: 0,
             stats: ViewStats::default(),
             slice: vec![0; layout.stride],
