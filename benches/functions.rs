@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use freshet_engine::plan::Plan;
 
+use workload::beside::first_view_ns;
 use workload::graph::{EPOCH_US, grouped, run};
 use workload::reader::reader_ns;
 
@@ -79,36 +80,26 @@ fn compiled(mode: &str, views: &[&[&str]]) -> Result<Arc<Plan>, String> {
     Plan::compile(definitions, Path::new(".")).map(Arc::new).map_err(|errors| errors.to_string())
 }
 
-/// Seconds of processor time that this process has used.
-fn cpu_seconds() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // Behind the name, which may hold anything: user and system time are the 12th and 13th, in hundredths of a second.
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let ticks = |i: usize| fields.get(i).and_then(|field| field.parse::<f64>().ok()).unwrap_or(f64::NAN);
-    (ticks(11) + ticks(12)) / 100.0
-}
-
-/// What Q1 costs beside another view, in processor time: beside one that counts, and beside the same with a sketch. By
-/// difference, since the views of an entity share a pass over the events; the least of three runs each.
-fn isolation(batches: &[(i64, arrow::array::RecordBatch)], workers: usize) {
-    let least = |views: &[&[&str]]| {
-        let plan = compiled("continuous", views).unwrap_or_else(|errors| panic!("{errors}"));
-        let run = |_| {
-            let epochs = grouped(batches, workers);
-            let begin = cpu_seconds();
-            drop(run(&plan, workers, epochs.into_iter()));
-            cpu_seconds() - begin
-        };
-        (0..3).map(run).fold(f64::INFINITY, f64::min)
-    };
-    let (plain, sketch) = (["fn: count"], ["fn: count", "fn: approx_count_distinct, precision: 8, of: merchant_id"]);
-    let beside_plain = least(&[&Q1, &plain]) - least(&[&plain]);
-    let beside_sketch = least(&[&Q1, &sketch]) - least(&[&sketch]);
-    println!(
-        "Q1 beside a view that counts: {beside_plain:.2} CPU s; beside the same with a sketch: {beside_sketch:.2} CPU s \
-         ({:+.1} %)",
-        100.0 * (beside_sketch / beside_plain - 1.0)
-    );
+/// What a view's own work costs beside one that counts, and beside the same with a sketch.
+fn isolation(batches: &[(i64, arrow::array::RecordBatch)]) {
+    let plain = ["fn: count"];
+    let sketches = ["fn: approx_count_distinct, precision: 8, of: merchant_id", "fn: top_k, k: 10, of: merchant_id"];
+    for (name, first) in [("Q1", &Q1[..]), ("a sum", &["fn: sum, of: amount"])] {
+        for sketch in sketches {
+            let with_sketch = ["fn: count", sketch];
+            let plan = |second: &[&str]| {
+                compiled("continuous", &[first, second]).unwrap_or_else(|errors| panic!("{errors}"))
+            };
+            let (beside_plain, beside_sketch) = (plan(&plain), plan(&with_sketch));
+            let ns = first_view_ns(&[&beside_plain, &beside_sketch], batches);
+            println!(
+                "{name} beside a view that counts: {:.0} ns per event; beside the same with {sketch}: {:.0} ns ({:+.1} %)",
+                ns[0],
+                ns[1],
+                100.0 * (ns[1] / ns[0] - 1.0)
+            );
+        }
+    }
 }
 
 fn main() {
@@ -144,6 +135,6 @@ fn main() {
         }
     }
     if wanted.is_empty() || wanted == "isolation" {
-        isolation(&batches, workers);
+        isolation(&batches);
     }
 }

@@ -80,10 +80,11 @@ fn from_parquet<'a>(
 fn report(name: &str, events: usize, plan: &Plan, outcome: &Outcome) {
     let (reader_ns, get_ns) = reader_ns(plan, outcome);
     println!(
-        "{name:<28} {:>6.2} M events/s  {:>6.2} s  {:.3} rows/event  {:>4} B state/key  {:>4} B stored/key  {} keys  \
+        "{name:<28} {:>6.2} M events/s  {:>6.2} s  {:.2} cores  {:.3} rows/event  {:>4} B state/key  {:>4} B stored/key  {} keys  \
          reading 15 values {reader_ns:.0} ns, with the store's lookup {get_ns:.0} ns",
         events as f64 / outcome.seconds / 1e6,
         outcome.seconds,
+        outcome.cpu_seconds / outcome.seconds,
         outcome.rows as f64 / events as f64,
         outcome.state_bytes / outcome.keys.max(1),
         outcome.stored_bytes / outcome.keys.max(1),

@@ -21,6 +21,8 @@ pub const EPOCH_US: i64 = 60_000_000;
 /// What one run did, views added up.
 pub struct Outcome {
     pub seconds: f64,
+    /// Processor time of the whole process.
+    pub cpu_seconds: f64,
     pub rows: u64,
     pub stored_bytes: u64,
     pub keys: u64,
@@ -53,7 +55,7 @@ pub fn run_epochs(
     };
     let running = Workers::start(workers, plan.clone(), surroundings).expect("workers");
     let stats = running.stats.clone();
-    let begin = Instant::now();
+    let (begin, cpu) = (Instant::now(), super::cpu_seconds());
     let (mut sent, mut finished) = (0, 0);
     for (epoch, batches) in epochs {
         let instant = EventTime::from_micros(START_US + (epoch + 1) * epoch_us);
@@ -73,11 +75,11 @@ pub fn run_epochs(
         running.completed.recv().expect("running workers");
         finished += 1;
     }
-    let seconds = begin.elapsed().as_secs_f64();
+    let (seconds, cpu_seconds) = (begin.elapsed().as_secs_f64(), super::cpu_seconds() - cpu);
     running.stop();
     assert!(!failure.is_set(), "{:?}", failure.get());
     let stored_bytes = store.state().bytes;
-    let mut outcome = Outcome { seconds, rows: 0, stored_bytes, keys: 0, state_bytes: 0, store };
+    let mut outcome = Outcome { seconds, cpu_seconds, rows: 0, stored_bytes, keys: 0, state_bytes: 0, store };
     for views in stats.lock().expect("figures").iter() {
         for stats in views.values() {
             outcome.rows += stats.rows;

@@ -1,5 +1,6 @@
 //! The Q1 workload: card transactions over three days, skewed keys, a few late; made from a seed, the same every run.
 
+pub mod beside;
 pub mod graph;
 pub mod reader;
 
@@ -150,6 +151,15 @@ pub fn batches_over(
         out.push((current, columns.finish()));
     }
     out
+}
+
+/// Seconds of processor time that this process has used.
+pub fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // Behind the name, which may hold anything: user and system time are the 12th and 13th, in hundredths of a second.
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = |i: usize| fields.get(i).and_then(|field| field.parse::<f64>().ok()).unwrap_or(f64::NAN);
+    (ticks(11) + ticks(12)) / 100.0
 }
 
 /// Cores and processor of this machine, for the head of a report.

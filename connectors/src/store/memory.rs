@@ -18,8 +18,11 @@ use super::{Lookup, StoreError, StoreStats};
 /// What a user sets to bound the store.
 pub const BUDGET_SETTING: &str = "store.memory";
 
-/// Enough that a reader hardly ever waits for a writer, and so few that a batch has several rows for each. A power of two.
-const SHARDS: usize = 64;
+/// Enough that a reader hardly ever waits for a writer, and so few that a batch has many rows for each: what they need is
+/// asked for at once. A power of two.
+const SHARDS: usize = 32;
+/// Cache lines of a stored row that are asked for before it is overwritten.
+const LINES_ASKED_FOR: usize = 4;
 /// The table of a shard takes its bucket from the lowest bits of a hash and its tag from the highest seven, so the
 /// shard is chosen by bits of neither.
 const SHARD_SHIFT: u32 = 40;
@@ -39,26 +42,56 @@ pub struct MemoryStore {
 #[derive(Default)]
 struct Shard(RwLock<HashTable<Entry>>);
 
+/// Half a cache line, so that none lies across two. With its hash, so that a table that grows reads no keys.
 struct Entry {
-    view: u32,
-    key_length: u32,
-    epoch: Epoch,
-    /// The key, and the row behind it.
+    hash: u64,
+    /// `[epoch 8][view 4][key length 4][key][row]`, little-endian.
     bytes: Vec<u8>,
 }
 
+/// What stands before the key.
+const HEAD: usize = 16;
+
 impl Entry {
-    fn is(&self, view: u32, key: &[u8]) -> bool {
-        self.view == view && self.key() == key
+    fn new(hash: u64, view: u32, key: &[u8], epoch: Epoch, row: &[u8]) -> Entry {
+        let mut bytes = Vec::with_capacity(HEAD + key.len() + row.len());
+        bytes.extend_from_slice(&epoch.micros().to_le_bytes());
+        bytes.extend_from_slice(&owner(view, key).to_le_bytes());
+        bytes.extend_from_slice(key);
+        bytes.extend_from_slice(row);
+        Entry { hash, bytes }
     }
 
-    fn key(&self) -> &[u8] {
-        &self.bytes[..self.key_length as usize]
+    #[inline]
+    fn word(&self, at: usize) -> u64 {
+        self.bytes[at..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
     }
 
+    #[inline]
+    fn is(&self, hash: u64, view: u32, key: &[u8]) -> bool {
+        self.hash == hash && self.word(8) == owner(view, key) && self.bytes[HEAD..HEAD + key.len()] == *key
+    }
+
+    fn epoch(&self) -> Epoch {
+        Epoch::from_micros(self.word(0))
+    }
+
+    /// Where the row begins.
+    #[inline]
+    fn row_at(&self) -> usize {
+        HEAD + (self.word(8) >> 32) as usize
+    }
+
+    #[inline]
     fn row(&self) -> &[u8] {
-        &self.bytes[self.key_length as usize..]
+        &self.bytes[self.row_at()..]
     }
+}
+
+/// The view and the length of a key. A batch frames a key's length in 32 bits, so it fits.
+#[inline]
+fn owner(view: u32, key: &[u8]) -> u64 {
+    u64::from(view) | (key.len() as u64) << 32
 }
 
 impl MemoryStore {
@@ -104,7 +137,7 @@ impl MemoryStore {
         let view = u32::try_from(view).ok()?;
         let hash = self.hash(view, key);
         let shard = self.read(shard_of(hash));
-        shard.find(hash, |entry| entry.is(view, key)).map(|entry| read(entry.row()))
+        shard.find(hash, |entry| entry.is(hash, view, key)).map(|entry| read(entry.row()))
     }
 
     /// Calls `found` for every lookup in order, under the row's lock. Allocates nothing.
@@ -136,39 +169,49 @@ impl MemoryStore {
         rows: &[Row<'_>],
     ) -> Result<(), StoreError> {
         if rows.len() > 1 {
-            for row in rows {
-                // Whatever seems to be the entry: it is looked at properly below, and is in the cache then.
-                let likely = table.find(row.hash, |_| true);
-                std::hint::black_box(likely.and_then(|entry| entry.bytes.first().copied()));
-            }
+            ask_for(table, rows);
         }
-        for Row { hash, key, row } in rows {
-            match table.find_mut(*hash, |entry| entry.is(view, key)) {
-                Some(entry) => self.replace(entry, epoch, row)?,
-                None => self.insert(table, *hash, view, key, epoch, row)?,
+        let mut grown = Grown::default();
+        let written = rows.iter().try_for_each(|Row { hash, key, row }| {
+            match table.find_mut(*hash, |entry| entry.is(*hash, view, key)) {
+                Some(entry) => self.replace(entry, view, epoch, row, &mut grown),
+                None => self.insert(table, *hash, view, key, epoch, row, &mut grown),
             }
+        });
+        if grown.bytes > 0 {
+            self.bytes.fetch_add(grown.bytes, Ordering::Relaxed);
+            self.rows.fetch_add(grown.rows, Ordering::Relaxed);
         }
-        Ok(())
+        written
     }
 
-    fn replace(&self, entry: &mut Entry, epoch: Epoch, row: &[u8]) -> Result<(), StoreError> {
-        if epoch < entry.epoch {
+    fn replace(
+        &self,
+        entry: &mut Entry,
+        view: u32,
+        epoch: Epoch,
+        row: &[u8],
+        grown: &mut Grown,
+    ) -> Result<(), StoreError> {
+        if epoch < entry.epoch() {
             return Ok(());
         }
-        let needed = entry.key_length as usize + row.len();
+        let row_at = entry.row_at();
+        let needed = row_at + row.len();
         let before = entry.bytes.capacity();
         if needed > before {
             let capacity = roomy(needed);
-            self.check_budget(entry.view, (capacity - before) as u64)?;
+            self.check_budget(view, grown, (capacity - before) as u64)?;
             entry.bytes.reserve_exact(capacity - entry.bytes.len());
-            self.bytes.fetch_add((entry.bytes.capacity() - before) as u64, Ordering::Relaxed);
+            grown.bytes += (entry.bytes.capacity() - before) as u64;
         }
-        entry.bytes.truncate(entry.key_length as usize);
+        entry.bytes.truncate(row_at);
         entry.bytes.extend_from_slice(row);
-        entry.epoch = epoch;
+        entry.bytes[..8].copy_from_slice(&epoch.micros().to_le_bytes());
         Ok(())
     }
 
+    #[allow(clippy::too_many_arguments, reason = "a row, and what it is written to")]
     fn insert(
         &self,
         table: &mut HashTable<Entry>,
@@ -177,27 +220,23 @@ impl MemoryStore {
         key: &[u8],
         epoch: Epoch,
         row: &[u8],
+        grown: &mut Grown,
     ) -> Result<(), StoreError> {
-        let length = key.len() + row.len();
+        let length = HEAD + key.len() + row.len();
         let before = table.allocation_size();
         // A full table doubles; the first one has room for four entries and their tags.
         let growth = if table.len() == table.capacity() { before.max(size_of::<Entry>() * 4 + 64) } else { 0 };
-        self.check_budget(view, (length + growth) as u64)?;
-        let mut bytes = Vec::with_capacity(length);
-        bytes.extend_from_slice(key);
-        bytes.extend_from_slice(row);
-        let added = bytes.capacity();
-        // A batch frames a key's length in 32 bits, so it fits.
-        let entry = Entry { view, key_length: key.len() as u32, epoch, bytes };
-        table.insert_unique(hash, entry, |entry| self.hash(entry.view, entry.key()));
-        let added = added + table.allocation_size() - before;
-        self.bytes.fetch_add(added as u64, Ordering::Relaxed);
-        self.rows.fetch_add(1, Ordering::Relaxed);
+        self.check_budget(view, grown, (length + growth) as u64)?;
+        let entry = Entry::new(hash, view, key, epoch, row);
+        let added = entry.bytes.capacity();
+        table.insert_unique(hash, entry, |entry| entry.hash);
+        grown.bytes += (added + table.allocation_size() - before) as u64;
+        grown.rows += 1;
         Ok(())
     }
 
-    fn check_budget(&self, view: u32, needed: u64) -> Result<(), StoreError> {
-        let used = self.bytes.load(Ordering::Relaxed);
+    fn check_budget(&self, view: u32, grown: &Grown, needed: u64) -> Result<(), StoreError> {
+        let used = self.bytes.load(Ordering::Relaxed) + grown.bytes;
         if used.saturating_add(needed) > self.budget_bytes {
             return Err(StoreError::Full { view: view as usize, used, needed, budget: self.budget_bytes });
         }
@@ -223,6 +262,37 @@ impl MemoryStore {
     fn write(&self, shard: usize) -> RwLockWriteGuard<'_, HashTable<Entry>> {
         self.shards[shard].0.write().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What rows of one shard added, until all threads are told: their counters share a cache line.
+#[derive(Default)]
+struct Grown {
+    rows: u64,
+    bytes: u64,
+}
+
+/// Asks for what rows of a shard will overwrite, in stages that wait for nothing: entries, then what these point to.
+fn ask_for(table: &HashTable<Entry>, rows: &[Row<'_>]) {
+    // Whatever seems to be the entry: it is looked at properly later, and is in the cache then.
+    let likely = |row: &Row| table.find(row.hash, |_| true);
+    rows.iter().filter_map(likely).for_each(|entry| prefetch(entry));
+    for entry in rows.iter().filter_map(likely) {
+        for line in entry.bytes.chunks(64).take(LINES_ASKED_FOR) {
+            prefetch(line.as_ptr());
+        }
+    }
+}
+
+/// Asks for a cache line ahead of its use.
+#[inline(always)]
+fn prefetch<T>(address: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    // Sound: a prefetch never faults, whatever the address.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch(address.cast(), std::arch::x86_64::_MM_HINT_T0)
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = address;
 }
 
 /// A row of a batch.

@@ -3,6 +3,8 @@
 use super::dense::{self, FREE};
 use super::layout::time_of;
 use super::leases::TICK;
+#[cfg(target_arch = "x86_64")]
+use super::processor;
 use super::sink::{NO_SLICES, RowSink};
 use super::slab::prefetch;
 use super::sparse::{CLASS_SLICES, DENSE, LAST_CLASS, TOUCHED, TRIMMED};
@@ -26,9 +28,6 @@ impl ViewStore {
         self.take_back();
         let mut touched = std::mem::take(&mut self.touched);
         self.encode_list(&touched, emit, rows);
-        for slot in &touched {
-            self.keys.clear_flags(*slot, TOUCHED);
-        }
         self.stats.rows += if emit { touched.len() as u64 } else { 0 };
         touched.clear();
         self.touched = touched;
@@ -114,6 +113,22 @@ impl ViewStore {
     }
 
     fn encode_list(&mut self, slots: &[u32], emit: bool, rows: &mut RowSink) {
+        #[cfg(target_arch = "x86_64")]
+        if processor::has_bit_instructions() {
+            // Sound: the processor has what the function is compiled for.
+            return unsafe { self.encode_list_with_bit_instructions(slots, emit, rows) };
+        }
+        self.encode_all(slots, emit, rows);
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "bmi1,bmi2,lzcnt,popcnt,avx2")]
+    fn encode_list_with_bit_instructions(&mut self, slots: &[u32], emit: bool, rows: &mut RowSink) {
+        self.encode_all(slots, emit, rows);
+    }
+
+    #[inline(always)]
+    fn encode_all(&mut self, slots: &[u32], emit: bool, rows: &mut RowSink) {
         for (i, slot) in slots.iter().enumerate() {
             self.prefetch_ahead(slots, i);
             self.encode(*slot, emit, rows);
@@ -156,6 +171,7 @@ impl ViewStore {
 
     #[inline(always)]
     fn encode(&mut self, slot: u32, emit: bool, rows: &mut RowSink) {
+        self.keys.clear_flags(slot, TOUCHED);
         let meta = self.keys.meta(slot);
         if meta.class == DENSE && self.encode_dense(slot, meta.block, emit, rows) {
             return;
@@ -198,7 +214,7 @@ impl ViewStore {
             let lease = |length: i64| clock.saturating_add(length);
             let end = dense.affordable_lease(&self.layout, lease(least), lease(wanted), self.tuning.slice_budget);
             dense.lease_length = end - clock;
-            dense.renew(&self.layout, end);
+            dense.renew(&self.layout, end, &self.strings);
         }
         let bytes = dense.bytes();
         self.dense_bytes = self.dense_bytes - std::mem::replace(&mut dense.counted_bytes, bytes) + bytes;

@@ -12,6 +12,7 @@ mod layout;
 mod leases;
 mod members;
 mod parts;
+mod processor;
 mod sink;
 mod slab;
 mod sparse;

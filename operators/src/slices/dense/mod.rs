@@ -331,7 +331,7 @@ impl Dense {
         }
         // An overrun lease: the cores must forget slices before these go.
         if self.lease < at {
-            self.renew(layout, at);
+            self.renew(layout, at, strings);
         }
         if dead != usize::MAX && dead > self.head {
             self.drop_dead(layout, dead, strings);
@@ -398,28 +398,23 @@ impl Dense {
 
     /// The latest end of a lease between `least` and `wanted`, by halves, before which no more than `most` slices leave.
     pub fn affordable_lease(&self, layout: &Layout, least: i64, wanted: i64, most: usize) -> i64 {
-        let leaves = |lease: i64| {
+        // Of each window the time of the slice that is one too many: the only one that must be looked at.
+        let too_many = |lease: i64| {
             let reference = layout.reference(lease);
-            let of_window = |w: usize| {
-                let (current, bound) = (self.derived[layout.current(w)] as usize, layout.lower(w, reference));
-                let (mut from, mut to) = (current, self.count);
-                while from < to {
-                    let middle = from + (to - from) / 2;
-                    if self.time(layout, middle) < bound { from = middle + 1 } else { to = middle }
-                }
-                from - current
-            };
-            (0..layout.windows.len()).map(of_window).max().unwrap_or(0)
+            (0..layout.windows.len()).any(|w| {
+                let last = self.derived[layout.current(w)] as usize + most;
+                last < self.count && self.time(layout, last) < layout.lower(w, reference)
+            })
         };
         let mut lease = wanted;
-        while lease > least && leaves(lease) > most {
+        while lease > least && too_many(lease) {
             lease = least + (lease - least) / 2;
         }
         lease
     }
 
     /// Moves the end of the lease: what leaves before it is subtracted from the cores.
-    pub fn renew(&mut self, layout: &Layout, lease: i64) {
+    pub fn renew(&mut self, layout: &Layout, lease: i64, strings: &Strings) {
         if lease <= self.lease {
             return;
         }
@@ -434,7 +429,7 @@ impl Dense {
                 let slice = &self.slices[i * layout.stride..][..layout.stride];
                 cores::subtract(layout, &mut self.derived, &mut self.wide, slice, w);
                 if let Some(summaries) = &mut self.summaries {
-                    summaries.subtract(layout, slice, w);
+                    summaries.subtract(layout, slice, w, strings);
                 }
             }
             self.derived[leaving] = end as u64;

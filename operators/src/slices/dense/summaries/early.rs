@@ -46,7 +46,7 @@ impl Early {
     }
 
     pub fn sub(&mut self, word: u64) {
-        self.tally.sub(word);
+        self.tally.take(word);
     }
 
     /// The core begins at `lower` now.

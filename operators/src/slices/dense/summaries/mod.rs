@@ -8,22 +8,24 @@
 mod best;
 mod decays;
 mod early;
+mod listed;
 mod oldest;
 mod ranked;
 mod recent;
 mod registers;
 mod tally;
+mod top;
 
 use best::Best;
 use decays::Decays;
 use early::Early;
 use freshet_config::function::SummaryKind;
 use freshet_config::value::DataType;
+use listed::{Ascending, Listed};
 use oldest::Oldest;
 use ranked::Ranked;
 use recent::Recent;
 use registers::Registers;
-use tally::Tally;
 
 use super::super::layout::{Layout, time_of};
 use super::super::parts::Written;
@@ -56,7 +58,7 @@ enum OfEdge {
 }
 
 enum OfWindow {
-    Tally(Tally),
+    Listed(Listed),
     Registers(Registers),
     Ranked(Ranked),
     Decays(Decays),
@@ -128,7 +130,7 @@ impl Summaries {
             SummaryKind::Registers { precision } => OfWindow::Registers(Registers::new(precision)),
             SummaryKind::Ranks { .. } => OfWindow::Ranked(Ranked::default()),
             SummaryKind::Decay { .. } => OfWindow::Decays(Decays::default()),
-            _ => OfWindow::Tally(Tally::default()),
+            _ => OfWindow::Listed(Listed::new(&layout.plan.summaries[summary])),
         };
         Some(Box::new(Summaries {
             edges: layout.edge_parts.iter().map(|part| of_edge(part.summary)).collect(),
@@ -164,9 +166,13 @@ impl Summaries {
             };
             of_summary = Some((part.summary, addend));
             let Some(addend) = addend else { continue };
+            let summary = &layout.plan.summaries[part.summary];
             let occurrence = || Occurrence::of(layout, slice, addend.word);
             match kept {
-                OfWindow::Tally(tally) => drop(tally.add(addend.word)),
+                OfWindow::Listed(listed) => {
+                    let data_type = layout.columns[summary.column].data_type;
+                    listed.add(summary, addend.word, Ascending { data_type, strings });
+                }
                 OfWindow::Registers(registers) => registers.add(addend.word),
                 OfWindow::Ranked(ranked) => ranked.insert(addend.word),
                 OfWindow::Decays(decays) => decays.add(addend.other as i64, addend.word),
@@ -177,14 +183,18 @@ impl Summaries {
     }
 
     /// Takes a slice out of the core of a window.
-    pub fn subtract(&mut self, layout: &Layout, slice: &[u64], w: usize) {
+    pub fn subtract(&mut self, layout: &Layout, slice: &[u64], w: usize, strings: &Strings) {
         for (part, kept) in layout.window_parts.iter().zip(&mut self.windows) {
             if part.of != w {
                 continue;
             }
-            let Some(addend) = addend_of(layout, &layout.plan.summaries[part.summary], slice) else { continue };
+            let summary = &layout.plan.summaries[part.summary];
+            let Some(addend) = addend_of(layout, summary, slice) else { continue };
             match kept {
-                OfWindow::Tally(tally) => tally.sub(addend.word),
+                OfWindow::Listed(listed) => {
+                    let data_type = layout.columns[summary.column].data_type;
+                    listed.sub(addend.word, Ascending { data_type, strings });
+                }
                 OfWindow::Registers(registers) => registers.sub(addend.word),
                 OfWindow::Ranked(ranked) => ranked.remove(addend.word),
                 OfWindow::Decays(decays) => decays.sub(addend.other as i64, addend.word),
@@ -263,7 +273,7 @@ impl Summaries {
                     OfEdge::Best(best) => best.write(layout, summary, lower, strings, row),
                 },
                 Written::Window { part, .. } => match &mut self.windows[part] {
-                    OfWindow::Tally(tally) => tally.write(summary, data_type, others(), strings, row),
+                    OfWindow::Listed(listed) => listed.write(summary, Ascending { data_type, strings }, others(), row),
                     OfWindow::Registers(registers) => registers.write(others(), row),
                     OfWindow::Ranked(ranked) => ranked.write(summary, core.others().count() as u64, row),
                     OfWindow::Decays(decays) => decays.write(row),
@@ -291,7 +301,7 @@ impl Summaries {
     /// Whether some window's core has more distinct values than are written of it.
     pub fn over_limit(&self, layout: &Layout) -> bool {
         layout.window_parts.iter().zip(&self.windows).any(|(part, kept)| match kept {
-            OfWindow::Tally(tally) => tally.over_limit(&layout.plan.summaries[part.summary]),
+            OfWindow::Listed(listed) => listed.over_limit(&layout.plan.summaries[part.summary]),
             _ => false,
         })
     }
@@ -303,7 +313,7 @@ impl Summaries {
             OfEdge::Best(best) => best.bytes(),
         });
         let windows = self.windows.iter().map(|kept| match kept {
-            OfWindow::Tally(tally) => tally.bytes(),
+            OfWindow::Listed(listed) => listed.bytes(),
             OfWindow::Registers(registers) => registers.bytes(),
             OfWindow::Ranked(ranked) => ranked.bytes(),
             OfWindow::Decays(decays) => decays.bytes(),

@@ -1,19 +1,11 @@
 //! A multiset of words: how often each occurs in a core.
 //!
 //! Law: counts are exact for however many values there are, at most one per slice; only what is written is limited. So a
-//! window that held too many values answers again when enough of them have left. A row lists the values that its reader
-//! may have to tell apart: those of the single events it will add, and those that [`Listed`] asks for.
+//! window that held too many values answers again when enough of them have left.
 
-use std::cmp::Ordering;
-
-use freshet_config::function::{Listed, SummaryKind};
-use freshet_config::value::DataType;
+use freshet_config::function::SummaryKind;
 use hashbrown::HashMap;
 
-use super::super::super::layout::order_word;
-use super::super::super::strings::Strings;
-use super::super::write::put_value;
-use crate::row::codec::RowBuffer;
 use crate::summary::SummaryPlan;
 
 /// Few words stand in a sorted list, many in a map.
@@ -73,10 +65,6 @@ impl Tally {
         left
     }
 
-    pub fn sub(&mut self, word: u64) {
-        self.take(word);
-    }
-
     pub fn len(&self) -> usize {
         self.many.as_ref().map_or(self.few.len(), |many| many.len())
     }
@@ -92,62 +80,16 @@ impl Tally {
         self.few.iter().copied().chain(many)
     }
 
-    fn count(&self, word: u64) -> u32 {
+    pub fn count(&self, word: u64) -> u32 {
         match &self.many {
             None => self.few.binary_search_by_key(&word, |(known, _)| *known).map_or(0, |at| self.few[at].1),
             Some(many) => many.get(&word).copied().unwrap_or(0),
         }
     }
 
-    /// Writes the tally for a reader that adds events with the words `others`.
-    pub fn write(
-        &self,
-        summary: &SummaryPlan,
-        data_type: DataType,
-        others: impl Iterator<Item = u64>,
-        strings: &Strings,
-        row: &mut RowBuffer,
-    ) {
-        let SummaryKind::Tally { listed, .. } = summary.kind else { return };
-        if self.over_limit(summary) {
-            return row.varint(0);
-        }
-        let ascending = |a: u64, b: u64| match data_type {
-            DataType::String => strings.compare(a, b),
-            _ => order_word(a, data_type).cmp(&order_word(b, data_type)),
-        };
-        let mut entries = match listed {
-            Listed::Number => Vec::new(),
-            Listed::Top(k) => self.top(k, ascending),
-            Listed::All => self.entries().collect(),
-        };
-        if listed != Listed::All {
-            entries.extend(others.map(|word| (word, self.count(word))).filter(|(_, count)| *count > 0));
-        }
-        entries.sort_unstable_by(|a, b| ascending(a.0, b.0));
-        entries.dedup();
-        row.varint(self.len() as u64 + 1);
-        row.varint(entries.len() as u64);
-        for (word, count) in entries {
-            put_value(data_type, word, strings, row);
-            if listed != Listed::Number {
-                row.varint(u64::from(count));
-            }
-        }
-    }
-
-    /// The `k` most frequent: those before others by count descending, then by value ascending.
-    fn top(&self, k: usize, ascending: impl Fn(u64, u64) -> Ordering) -> Vec<(u64, u32)> {
-        let mut top: Vec<(u64, u32)> = Vec::with_capacity(k + 1);
-        for (word, count) in self.entries() {
-            let before = |known: &(u64, u32)| (known.1.cmp(&count)).then_with(|| ascending(word, known.0)).is_gt();
-            if top.len() == k && top.last().is_none_or(before) {
-                continue;
-            }
-            top.insert(top.partition_point(before), (word, count));
-            top.truncate(k);
-        }
-        top
+    /// The values that single events have too, `others`, with their counts.
+    pub fn shared<'a>(&'a self, others: impl Iterator<Item = u64> + 'a) -> impl Iterator<Item = (u64, u32)> + 'a {
+        others.map(|word| (word, self.count(word))).filter(|(_, count)| *count > 0)
     }
 
     pub fn bytes(&self) -> usize {
