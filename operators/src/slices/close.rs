@@ -34,6 +34,7 @@ impl ViewStore {
         self.touched = touched;
         if emit {
             self.refresh(rows);
+            self.watch_silent();
         }
         self.sweep(advanced);
         rows.flush();
@@ -179,6 +180,7 @@ impl ViewStore {
         let newest = newest(words, self.layout.stride);
         self.keys.with_key(slot, |key| rows.push(key, scratch.row.row(), newest));
         self.scratch = scratch;
+        self.watch_sparse(slot);
     }
 
     /// `false` when the key became sparse instead.
@@ -205,10 +207,8 @@ impl ViewStore {
         let scratch = &mut self.scratch;
         scratch.row.head(codec::KIND_DENSE, self.layout.tag, clock);
         scratch.row.varint((dense.lease - clock) as u64);
-        let over_before = dense.over_limit;
         let slices = dense.write(&self.layout, &self.strings, scratch);
-        self.stats.keys_over_value_limit += u64::from(dense.over_limit);
-        self.stats.keys_over_value_limit -= u64::from(over_before);
+        let is_over = dense.over_limit;
         let budget = self.tuning.slice_budget;
         if slices > budget + budget / 4 {
             dense.lease_length = (dense.lease_length / 2).max(lead + TICK);
@@ -219,6 +219,7 @@ impl ViewStore {
         let newest = newest(self.dense[place as usize].live_words(&self.layout), self.layout.stride);
         self.keys.with_key(slot, |key| rows.push(key, self.scratch.row.row(), newest));
         self.arm(place);
+        self.watch_dense(slot, is_over);
         true
     }
 

@@ -201,7 +201,6 @@ impl ViewStore {
         let dense = std::mem::replace(&mut self.dense[place as usize], Dense::free());
         self.free_dense.push(place);
         self.dense_bytes -= dense.counted_bytes;
-        self.stats.keys_over_value_limit -= u64::from(dense.over_limit);
         let words = dense.live_words(&self.layout);
         let count = words.len() / self.layout.stride;
         meta.class = self.class_for(count).unwrap_or(LAST_CLASS);

@@ -14,6 +14,8 @@ mod recent;
 mod registers;
 mod tally;
 
+use std::ops::Range;
+
 use best::Best;
 use decays::Decays;
 use early::Early;
@@ -26,6 +28,7 @@ use registers::Registers;
 use tally::Tally;
 
 use super::super::layout::{Layout, time_of};
+use super::super::limits::ValueLimit;
 use super::super::parts::Written;
 use super::super::strings::Strings;
 use super::write::put_value;
@@ -288,12 +291,11 @@ impl Summaries {
         }
     }
 
-    /// Whether some window's core has more distinct values than are written of it.
-    pub fn over_limit(&self, layout: &Layout) -> bool {
-        layout.window_parts.iter().zip(&self.windows).any(|(part, kept)| match kept {
-            OfWindow::Tally(tally) => tally.over_limit(&layout.plan.summaries[part.summary]),
-            _ => false,
-        })
+    /// Whether the core of a window and the slices `others` have more distinct values than a limit.
+    pub fn exceeds(&self, slices: Slices, limit: &ValueLimit, others: Range<usize>) -> bool {
+        let Some(OfWindow::Tally(tally)) = self.windows.get(limit.part) else { return false };
+        let words = || others.clone().filter_map(|i| slices.occurrence(i, limit.column)).map(|found| found.word);
+        tally.len() > limit.most || tally.len() + others.len() > limit.most && tally.len_with(words()) > limit.most
     }
 
     /// Bytes of memory.
