@@ -61,8 +61,15 @@ pub(super) struct OverLimit {
     due: BTreeSet<(i64, u32)>,
     /// How many slots are over.
     over: u64,
-    /// Where keys are those of categories: the types of what they begin with, and how many categories of each are over.
-    owners: Option<(Vec<DataType>, HashMap<Box<[u8]>, u32>)>,
+    /// Set where keys are those of categories.
+    owners: Option<Owners>,
+}
+
+/// What keys of categories begin with.
+struct Owners {
+    types: Vec<DataType>,
+    /// How many categories of each are over.
+    over: HashMap<Box<[u8]>, u32>,
 }
 
 #[derive(Clone, Copy)]
@@ -74,11 +81,11 @@ struct Watched {
 impl OverLimit {
     /// For keys that begin with columns of these types, which are counted instead of them.
     pub fn of_owners(types: Vec<DataType>) -> OverLimit {
-        OverLimit { owners: Some((types, HashMap::new())), ..OverLimit::default() }
+        OverLimit { owners: Some(Owners { types, over: HashMap::new() }), ..OverLimit::default() }
     }
 
     pub fn keys(&self) -> u64 {
-        self.owners.as_ref().map_or(self.over, |(_, owners)| owners.len() as u64)
+        self.owners.as_ref().map_or(self.over, |owners| owners.over.len() as u64)
     }
 
     /// Notes what is known of a slot; whether it became over or is so no more.
@@ -99,15 +106,15 @@ impl OverLimit {
     }
 
     fn count_owner(&mut self, key: &[u8], is_over: bool) {
-        let Some((types, owners)) = &mut self.owners else { return };
+        let Some(Owners { types, over }) = &mut self.owners else { return };
         // Projection made the key: it has all of its columns.
         let owner = &key[..key_prefix(types, key).unwrap_or(key.len())];
         if is_over {
-            *owners.entry(owner.into()).or_insert(0) += 1;
-        } else if let Some(count) = owners.get_mut(owner) {
+            *over.entry(owner.into()).or_insert(0) += 1;
+        } else if let Some(count) = over.get_mut(owner) {
             *count -= 1;
             if *count == 0 {
-                owners.remove(owner);
+                over.remove(owner);
             }
         }
     }
