@@ -12,6 +12,7 @@ use freshet_config::value::Value;
 use freshet_engine::plan::Plan;
 use freshet_operators::derived::{DerivedInputs, evaluate};
 use freshet_operators::lookup::ServicePlan;
+use freshet_operators::row::{FeatureValue, Status};
 
 const FEATURES: [&str; 10] = [
     "{type: float64, sql: \"request.amount / nullif(card_txn.amount_mean_24h, 0)\", name: f0}",
@@ -54,18 +55,15 @@ services:
 
 /// Nanoseconds per row for requests of `rows` rows.
 fn measure(service: &ServicePlan, rows: usize, requests: usize) -> f64 {
-    let (mean, count) = (Value::Float64(41.5), Value::Int64(12));
+    let present = |value| FeatureValue { value, status: Status::Present };
+    let (mean, count) = (present(Value::Float64(41.5)), present(Value::Int64(12)));
     let instants = vec![EventTime::from_micros(1_767_225_600_000_000); rows];
     let mut one = |i: usize| {
         let request: Vec<Value> =
             (0..rows).flat_map(|row| [Value::Float64((i + row) as f64), Value::String("de".into())]).collect();
-        let inputs =
-            DerivedInputs::gather(
-                service,
-                &instants,
-                &request,
-                |_, place| if place.feature == 0 { &mean } else { &count },
-            );
+        let inputs = DerivedInputs::gather(service, &instants, &request, |_, place| {
+            Some(if place.feature == 0 { &mean } else { &count })
+        });
         for column in evaluate(&service.derived, &inputs) {
             for row in 0..rows {
                 black_box(column.value(row));

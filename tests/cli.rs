@@ -416,6 +416,43 @@ fn a_dataset_says_what_of_the_history_it_left_out() {
 }
 
 #[test]
+fn a_dataset_says_how_many_values_are_errors_and_why() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    shop(dir.path());
+    let text_of = fs::read_to_string(dir.path().join("shop.yaml")).expect("written");
+    let limited = "{name: d, fn: count_distinct, limit: 1, of: amount, windows: [1h]}";
+    let derived = "    derived: [{name: more, type: int64, sql: v.d_1h + 1}]\n";
+    let more = text_of.replace("[{name: n,", &format!("[{limited}, {{name: n,")).replace("[v]}\n", "[v.n_1h]}\n");
+    let more = more.replace("  - {name: s, features: [v.n_1h]}\n", "  - name: s\n    features: [v.n_1h]\n");
+    write(dir.path(), "shop.yaml", &format!("{more}{derived}"));
+    write(
+        dir.path(),
+        "spine.csv",
+        "shop,time\n1,2026-01-01T00:30:00Z\n1,2026-01-01T00:40:00Z\n2,2026-01-01T00:30:00Z\n",
+    );
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let (definitions, spine, out) = (dir.path().display().to_string(), path("spine.csv"), path("out.csv"));
+    let arguments = ["dataset", &definitions, "--service", "s", "--spine", &spine, "--out", &out];
+    let made = freshet(&arguments);
+    assert_eq!(made.status.code(), Some(0), "{}", text(&made.stderr));
+    let said = text(&made.stderr);
+    assert_eq!(
+        said.lines().skip(1).collect::<Vec<_>>(),
+        [
+            "2 values of `derived.more` are errors and null: `v.d_1h`, which it is computed from, is an error",
+            "2 values of `v.d_1h` are errors, which others are computed from: more than 1 distinct values in the window",
+        ]
+    );
+    let made = freshet(&[&arguments[..], &["--json"]].concat());
+    let report: serde_json::Value = serde_json::from_slice(&made.stdout).expect("JSON");
+    assert_eq!(report["failedValues"], 2, "{report}");
+    assert_eq!(
+        report["errors"][1],
+        serde_json::json!({"feature": "v.d_1h", "served": false, "reason": "more than 1 distinct values in the window", "values": 2})
+    );
+}
+
+#[test]
 fn a_dataset_is_not_written_where_it_cannot_or_must_not_be() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     shop(dir.path());

@@ -372,7 +372,9 @@ fn sizes_are_capped_and_the_cap_is_named() {
     let wide = changed("schema: {user: int64,", &format!("schema: {{{}, user: int64,", columns.join(", ")));
     assert_eq!(
         refused(&one_file(&wide)),
-        ["a.yaml:17:13: source `logins` has 302 columns, more than the 256 allowed [DEF-SIZE]"]
+        [
+            "a.yaml:17:13: source `logins` has 302 columns, more than the 256 allowed [DEF-SIZE]; leave out columns that nothing names"
+        ]
     );
     let long = "x".repeat(300);
     let line = &refused(&one_file(&changed("name: fraud_v1", &format!("name: {long}"))))[0];

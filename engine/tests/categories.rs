@@ -9,7 +9,7 @@ use freshet_config::definitions::{Aggregate, Definitions, Feature, Function, Gro
 use freshet_config::diagnostic::Place;
 use freshet_config::time::EventTime;
 use freshet_config::value::{DataType, Value};
-use freshet_engine::dataset::Dataset;
+use freshet_engine::dataset::{Dataset, FailedValues};
 use freshet_engine::plan::Plan;
 use freshet_operators::row::{FeatureValue, Reason, Status};
 use running::{Random, Running, SECOND, START, compile, start};
@@ -233,9 +233,9 @@ fn too_many_categories_are_errors_until_they_are_fewer() {
     let running = start(directory.path(), &compile(definitions(), directory.path()), 1);
     running.settle();
     let now = running.now().micros();
-    let read = read(&running, 1, 1, now);
+    let crowded = read(&running, 1, 1, now);
     let too_many = Status::Error(Reason::TooManyCategories { limit: 1000 });
-    assert!(read.iter().all(|v| v.status == too_many && v.value.is_null()), "{read:?}");
+    assert!(crowded.iter().all(|v| v.status == too_many && v.value.is_null()), "{crowded:?}");
     // The figures say so as soon as the rows do.
     let over = |view: &str| {
         let figures = running.engine.figures();
@@ -244,6 +244,23 @@ fn too_many_categories_are_errors_until_they_are_fewer() {
         named
     };
     assert_eq!(over("b_ad"), [1]);
+    // Nothing else of the key is touched, nor is another key.
+    let whole: Vec<Value> = [1000, 1001, 1001].map(Value::Int64).to_vec();
+    assert_eq!(running.values(2, &[Value::Int64(1)], EventTime::from_micros(now)), whole);
+    let verticals = running.read(0, &[Value::Int64(1)], EventTime::from_micros(now));
+    assert!(verticals.iter().all(|v| v.value == Value::Map(Vec::new()) && !v.status.is_error()), "{verticals:?}");
+    running.push("clicks", &[line(&Click { user: 2, ..click(1000) })], 1);
+    running.settle();
+    let tile = START + 600 * SECOND + 300 * SECOND;
+    assert!(read(&running, 1, 2, tile).iter().all(|v| v.status == Status::Present));
+    assert_eq!((over("b_ad"), over("whole"), over("a_vertical")), (vec![1], vec![0], vec![0]));
+    // An event when the first tiles have left: they are few enough.
+    let at = START + 4200 * SECOND;
+    running.push("clicks", &[line(&Click { user: 2, at, ..click(0) })], 1);
+    running.settle();
+    assert_eq!(over("b_ad"), [0]);
+    let fewer = read(&running, 1, 1, at);
+    assert!(fewer.iter().all(|v| !v.status.is_error()), "{fewer:?}");
     running.stop();
     let spine = format!(
         "user_id,ts\n1,{}\n1,{}\n",
@@ -256,7 +273,10 @@ fn too_many_categories_are_errors_until_they_are_fewer() {
     let dataset = Dataset::build(&plan, "s", &directory.path().join("spine.csv"), None).unwrap();
     let keys = dataset.batches[0].column_by_name("b_ad__ad_id_keys_1h").unwrap().clone();
     assert!(keys.is_null(0));
-    assert_eq!(dataset.report.failed_values, 5);
+    assert_eq!(dataset.report.failed_values(), 5);
+    let too_many =
+        |failed: &FailedValues| failed.reason == "more than 1000 categories in the window" && failed.count == 1;
+    assert!(dataset.report.errors.iter().all(too_many), "{:?}", dataset.report.errors);
     let list = arrow::array::AsArray::as_list::<i32>(&keys).value(1);
     assert_eq!(list.len(), 1001 - 500);
 }

@@ -186,7 +186,85 @@ fn a_dataset_derives_from_the_spines_columns() {
          3,1.0,9223372036854775807,1970-01-01T00:00:06Z,0,,9223372036854775807,0,1970-01-01T00:00:06Z\n\
          1,,,1970-01-01T00:00:12Z,1,,,10,1970-01-01T00:00:12Z\n"
     );
-    assert_eq!((report.features, report.failed_values), (5, 1), "only the share of nothing is an error");
+    let errors = report.errors.iter().map(|failed| (&*failed.feature, failed.served, &*failed.reason, failed.count));
+    assert_eq!(
+        errors.collect::<Vec<_>>(),
+        [
+            ("ratios.twice", true, "`ratios.share`, which it is computed from, is an error", 1),
+            ("ratios.share", false, "the expression failed: the result is not a finite number", 1),
+        ]
+    );
+    assert_eq!((report.features, report.failed_values()), (5, 1), "only the share of nothing is an error");
+}
+
+/// Sums that leave their type, of one card, and what is derived from them.
+const ERRORS: &str = "
+sources:
+  - {name: txn, history: {ndjson: {path: txn.ndjson}}, schema: {id: int64, amount: int64, ts: timestamp}, event_time: ts}
+entities:
+  - {name: card, keys: {id: int64}}
+views:
+  - name: v
+    source: txn
+    entity: card
+    aggregates:
+      - {name: amount, fn: sum, of: amount, windows: [10s]}
+      - {name: some, fn: histogram, limit: 1, of: amount, windows: [10s]}
+realtime:
+  - name: r
+    features:
+      - {name: a, type: int64, sql: v.amount_10s + 1}
+      - {name: b, type: int64, sql: r.a * 2}
+services:
+  - name: s
+    features: [v.amount_10s, r.b]
+    derived:
+      - {name: saved, type: int64, sql: \"coalesce(r.b, v.amount_10s, 7)\"}
+      - {name: null_too, type: int64, sql: \"nullif(derived.saved, 7)\"}
+      - {name: own, type: int64, sql: \"coalesce(r.b, 1 / (derived.saved - 7))\"}
+      - {name: many, type: int64, sql: \"cardinality(v.some_10s)\"}
+      - {name: known, type: bool, sql: \"r.b is null\"}
+";
+
+#[test]
+fn a_null_that_comes_of_an_error_is_an_error_that_names_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    fs::write(path("features.yaml"), ERRORS).unwrap();
+    let event = |id: i64, amount: i64| format!("{{\"id\":{id},\"amount\":{amount},\"ts\":1000000}}\n");
+    fs::write(path("txn.ndjson"), [event(1, i64::MAX), event(1, 1), event(2, 5)].concat()).unwrap();
+    fs::write(path("spine.csv"), "id,ts\n1,1970-01-01T00:00:02Z\n2,1970-01-01T00:00:02Z\n3,1970-01-01T00:00:02Z\n")
+        .unwrap();
+    let options = DatasetOptions {
+        definitions: directory.path().to_path_buf(),
+        service: "s".into(),
+        spine: path("spine.csv"),
+        out: path("out.csv"),
+        time_column: None,
+    };
+    let report = run(&options).unwrap();
+    assert_eq!(
+        fs::read_to_string(&options.out).unwrap(),
+        "id,ts,v__amount_10s,r__b,derived__saved,derived__null_too,derived__own,derived__many,derived__known\n\
+         1,1970-01-01T00:00:02Z,,,7,,,,true\n\
+         2,1970-01-01T00:00:02Z,5,12,12,12,12,1,false\n\
+         3,1970-01-01T00:00:02Z,,,7,,,0,true\n"
+    );
+    let errors = report.errors.iter().map(|failed| (&*failed.feature, failed.served, &*failed.reason, failed.count));
+    let of_sum = "`v.amount_10s`, which it is computed from, is an error";
+    assert_eq!(
+        errors.collect::<Vec<_>>(),
+        [
+            ("v.amount_10s", true, "the sum is beyond int64", 1),
+            ("r.b", true, of_sum, 1),
+            // Its own failure, though an input is an error too, and of a card without events.
+            ("derived.own", true, "the expression failed: division by zero", 2),
+            ("derived.many", true, "`v.some_10s`, which it is computed from, is an error", 1),
+            ("v.some_10s", false, "more than 1 distinct values in the window", 1),
+            ("r.a", false, of_sum, 1),
+        ],
+        "what gives a value in spite of it, and a null of such a value, is none"
+    );
 }
 
 #[test]

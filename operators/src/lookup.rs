@@ -7,6 +7,7 @@ use freshet_config::definitions::{Column, Definitions, PlanId, RequestField, Ser
 use freshet_config::value::FeatureType;
 
 use crate::derived::DerivedStep;
+use crate::row::Reason;
 use crate::view::ViewPlan;
 
 /// Everything a request to one service needs, resolved once.
@@ -97,6 +98,24 @@ impl ServicePlan {
             }
         }
         reads
+    }
+
+    /// Why a value of the service is an error, in words.
+    pub fn explain(&self, reason: Reason) -> String {
+        let Reason::Input { step, input } = reason else { return reason.to_string() };
+        match self.derived.get(step as usize).and_then(|step| step.input_name(input as usize)) {
+            Some(name) => format!("`{name}`, which it is computed from, is an error"),
+            None => reason.to_string(),
+        }
+    }
+
+    /// The name of a feature that is served, or that something is derived from.
+    pub fn name_of(&self, place: ViewFeature) -> Option<&str> {
+        let served = self.features.iter().find(|feature| feature.value == ServedValue::View(place));
+        served.map(|feature| feature.name.as_str()).or_else(|| {
+            let input = self.inputs.iter().position(|known| *known == place)?;
+            self.derived.iter().find_map(|step| step.feature_name(input))
+        })
     }
 
     pub(crate) fn add_request_field(&mut self, field: &RequestField) {

@@ -296,6 +296,29 @@ impl ViewPlan {
         edge.saturating_add(i64::from(matches!(self.mode, Mode::Continuous | Mode::Sawtooth(_))))
     }
 
+    /// First instant at which an event at `time` counts in a window of this offset, in microseconds.
+    pub(crate) fn enters(&self, offset: Span, time: i64) -> i64 {
+        let shifted = time.saturating_sub(offset.micros());
+        match self.mode {
+            Mode::Continuous | Mode::Sawtooth(_) => shifted,
+            Mode::Interval(tile) => after(shifted, tile),
+            Mode::Batch { schedule, delay } => after(shifted, schedule).saturating_add(delay.micros()),
+        }
+    }
+
+    /// First instant at which it counts in window `w` no more.
+    pub(crate) fn leaves(&self, w: usize, time: i64) -> i64 {
+        let window = self.windows[w];
+        let length = window.size.micros().saturating_sub(window.offset.micros());
+        let shifted = time.saturating_add(length);
+        match self.mode {
+            Mode::Continuous => shifted,
+            Mode::Interval(tile) => after(shifted, tile),
+            Mode::Batch { schedule, delay } => after(shifted, schedule).saturating_add(delay.micros()),
+            Mode::Sawtooth(step) => after(time, step).saturating_add(length),
+        }
+    }
+
     /// First microsecond that any window may still see at `at` or later.
     pub fn reach(&self, at: i64) -> i64 {
         (0..self.windows.len()).map(|w| self.lower(w, at)).min().unwrap_or(at)
@@ -307,6 +330,12 @@ impl ViewPlan {
 fn floor(at: i64, step: Span) -> i64 {
     let step = step.micros().max(1);
     at.div_euclid(step).saturating_mul(step)
+}
+
+/// The first multiple of `step` after `time`.
+pub(crate) fn after(time: i64, step: Span) -> i64 {
+    let step = step.micros().max(1);
+    time.div_euclid(step).saturating_mul(step).saturating_add(step)
 }
 
 impl ColumnPlan {

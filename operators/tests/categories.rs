@@ -473,6 +473,40 @@ fn keys_with_too_many_categories_are_counted() {
     assert_eq!(stores[0].stats().keys_over_category_limit, 0);
 }
 
+/// However many of its categories have too many values, and though none of them has many events.
+#[test]
+fn keys_with_too_many_values_are_counted_once() {
+    let minute = vec![window(MINUTE, 0)];
+    let distinct = Wanted {
+        function: Function::CountDistinct { limit: 2 },
+        of: Some(("amount".to_string(), DataType::Float64)),
+        ..rows(minute.clone())
+    };
+    let (plan, alone) = plans(Mode::Continuous, &[distinct, rows(minute)], GroupShape::Map, false, 1000);
+    let (shape, tuning) = (GroupShape::Map, Tuning::default());
+    let case = Case { plan, alone, shape, numbers: false, tuning, epochs: Vec::new(), instants: Vec::new() };
+    let mut stores = [store(&case)];
+    // Three values in each of two categories of key 4, and in one of key 5; two in another of key 4.
+    let event = |(i, (key, category, amount)): (usize, (i64, usize, i64))| Event {
+        key,
+        category,
+        time: START + i as i64 * SECOND,
+        position: i as u64,
+        amount: Some(amount as f64),
+    };
+    let over = [(4, 0), (4, 1), (5, 0)];
+    let drafts = over.into_iter().flat_map(|(key, category)| (0..3).map(move |i| (key, category, i)));
+    let events = drafts.chain([(4, 2, 1), (4, 2, 1), (4, 2, 2)]).enumerate().map(event).collect();
+    apply(&case, &mut stores, &[], &EpochOfEvents { at: START + 20 * SECOND, events, back: Vec::new() }, 1);
+    assert_eq!(stores[0].stats().keys_over_value_limit, 2);
+    // The first of the second category of key 4 leaves after the first of its first, and before that of key 5.
+    for (leave, left) in [(1, 2), (4, 1), (7, 0)] {
+        let at = START + MINUTE + leave * SECOND - SECOND;
+        apply(&case, &mut stores, &[], &EpochOfEvents { at, events: Vec::new(), back: Vec::new() }, 1);
+        assert_eq!(stores[0].stats().keys_over_value_limit, left, "after {leave} events left");
+    }
+}
+
 /// Keys that fall silent take no memory for ever.
 #[test]
 fn silent_keys_are_dropped() {

@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Float32Array, Float64Array, Int32Array, Int64Array, RecordBatch,
+    Array, ArrayRef, AsArray, BooleanArray, Float32Array, Float64Array, Int32Array, Int64Array, ListArray, RecordBatch,
     StringArray, TimestampMicrosecondArray,
 };
+use arrow::buffer::OffsetBuffer;
 use arrow::compute::concat;
-use arrow::datatypes::{Float32Type, Float64Type, Int32Type, Int64Type, Schema, SchemaRef, TimestampMicrosecondType};
+use arrow::datatypes::{
+    Field, Float32Type, Float64Type, Int32Type, Int64Type, Schema, SchemaRef, TimestampMicrosecondType,
+};
 use freshet_config::definitions::{Column, arrow_schema, arrow_type};
 use freshet_config::time::EventTime;
 use freshet_config::value::DataType;
@@ -590,6 +593,50 @@ impl Nulls for ArrayRef {
     fn iter_nulls(&self) -> Vec<bool> {
         (0..self.len()).map(|row| self.is_null(row)).collect()
     }
+}
+
+#[test]
+fn lists_whose_comparison_would_take_long_fail_their_row_alone() {
+    let field = Arc::new(Field::new_list_field(arrow_type(DataType::Int64), true));
+    let list = |first: i64, length: i64| {
+        let values = Int64Array::from_iter_values(first..first + length);
+        ListArray::new(
+            field.clone(),
+            OffsetBuffer::from_lengths([2, length as usize]),
+            {
+                let both = [&Int64Array::from(vec![1, 2]) as &dyn Array, &values];
+                concat(&both).unwrap()
+            },
+            None,
+        )
+    };
+    let evaluated = |expression: &str, lengths: (i64, i64)| {
+        let (a, b): (ArrayRef, ArrayRef) = (Arc::new(list(0, lengths.0)), Arc::new(list(1 << 40, lengths.1)));
+        let columns = [("a", a, true), ("b", b, true)];
+        let batch = RecordBatch::try_from_iter_with_nullable(columns).unwrap();
+        let evaluated = Expression::compile(expression, &batch.schema()).unwrap().evaluate(&batch).unwrap();
+        (evaluated.array.iter_nulls(), evaluated.first_failure)
+    };
+    let failed = |why: &str| (vec![false, true], Some(why.to_string()));
+    for function in ["array_has_any", "array_has_all", "arrays_overlap", "list_has_all"] {
+        let expression = format!("{function}(a, b)");
+        assert_eq!(evaluated(&expression, (512, 512)), (vec![false; 2], None), "{function}");
+        let name = if function.ends_with("all") { "array_has_all" } else { "array_has_any" };
+        let why = format!("262656 pairs of elements are more than the 262144 that `{name}` compares");
+        assert_eq!(evaluated(&expression, (513, 512)), failed(&why), "{function}");
+    }
+    let count = "cast(cardinality(array_concat(a, b)) as bigint)";
+    assert_eq!(evaluated(count, (10_000, 10_000)), (vec![false; 2], None));
+    let why = "60000 elements are more than the 32768 that `array_concat` makes a list of";
+    assert_eq!(evaluated(count, (30_000, 30_000)), failed(why));
+    // These look at every element once.
+    for function in ["array_except", "array_intersect", "array_union"] {
+        let expression = format!("cast(cardinality({function}(a, b)) as bigint)");
+        assert_eq!(evaluated(&expression, (10_000, 10_000)), (vec![false; 2], None), "{function}");
+    }
+    // What is written counts as one list for all rows.
+    assert_eq!(evaluated("array_has_any(a, make_array(1, 2, 3))", (60_000, 1)), (vec![false; 2], None));
+    assert!(evaluated("array_has_any(a, make_array(1, 2, 3, 4, 5))", (60_000, 1)).1.is_some());
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use freshet_config::time::EventTime;
 use freshet_config::value::{DataType, Value};
-use freshet_operators::lookup::{ServedValue, ViewFeature};
+use freshet_operators::lookup::{ServedValue, ServicePlan, ViewFeature};
 use freshet_operators::row::{FeatureValue, Reason, RowError, Status};
 
 use crate::catalog::ServedService;
@@ -168,7 +168,7 @@ fn write_features(
             write_statuses(out, of_feature(), batch);
             if of_feature().any(Status::is_error) {
                 out.extend_from_slice(b",\"statusReason\":");
-                write_reasons(out, of_feature(), batch);
+                write_reasons(out, &service.plan, of_feature(), batch);
             }
         }
         out.push(b'}');
@@ -195,7 +195,7 @@ fn write_statuses(out: &mut Vec<u8>, statuses: impl Iterator<Item = Status>, bat
 }
 
 /// Why a value is an error; of a batch a list with one entry per row, null for what is none.
-fn write_reasons(out: &mut Vec<u8>, statuses: impl Iterator<Item = Status>, batch: bool) {
+fn write_reasons(out: &mut Vec<u8>, plan: &ServicePlan, statuses: impl Iterator<Item = Status>, batch: bool) {
     if batch {
         out.push(b'[');
     }
@@ -204,7 +204,7 @@ fn write_reasons(out: &mut Vec<u8>, statuses: impl Iterator<Item = Status>, batc
             out.push(b',');
         }
         match status.reason() {
-            Some(reason) => write_text(out, &reason.to_string()),
+            Some(reason) => write_text(out, &plan.explain(reason)),
             None => out.extend_from_slice(b"null"),
         }
     }

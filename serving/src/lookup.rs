@@ -239,10 +239,7 @@ fn derive(
     for row in 0..rows {
         read_row(service, readers, buffers, row, row, at);
     }
-    let read = |row: usize, place| {
-        let feature = buffers.values.get(row).and_then(|values| values.feature(place));
-        feature.map_or(&Value::Null, |feature| &feature.value)
-    };
+    let read = |row: usize, place| buffers.values.get(row).and_then(|values| values.feature(place));
     let inputs = DerivedInputs::gather(&service.plan, &vec![at; rows], &buffers.context, read);
     evaluate(&service.plan.derived, &inputs)
 }

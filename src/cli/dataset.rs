@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::exit::{Failure, Status};
 use crate::output;
-use freshet_engine::dataset::{DatasetError, DatasetOptions, DatasetReport, run};
+use freshet_engine::dataset::{DatasetError, DatasetOptions, DatasetReport, FailedValues, run};
 
 /// Compute a service's features at the instant of every spine row: training sets and batch inference.
 #[derive(Debug, Args)]
@@ -86,9 +86,10 @@ fn left_out(report: &DatasetReport) -> String {
         let number = report.failed_expressions;
         text.push_str(&format!("{number} results of SQL could not be computed and are null; the first: {why}\n"));
     }
-    if report.failed_values > 0 {
-        let number = report.failed_values;
-        text.push_str(&format!("{number} values do not fit their feature's type or limits and are null\n"));
+    for FailedValues { feature, served, reason, count } in &report.errors {
+        let (values, are) = if *count == 1 { ("value", "is an error") } else { ("values", "are errors") };
+        let kept = if *served { " and null" } else { ", which others are computed from" };
+        text.push_str(&format!("{count} {values} of `{feature}` {are}{kept}: {reason}\n"));
     }
     text
 }
@@ -102,6 +103,14 @@ fn json(report: &DatasetReport) -> serde_json::Value {
             "first": refused.first,
         })
     });
+    let errors = report.errors.iter().map(|failed| {
+        serde_json::json!({
+            "feature": failed.feature,
+            "served": failed.served,
+            "reason": failed.reason,
+            "values": failed.count,
+        })
+    });
     serde_json::json!({
         "rows": report.rows,
         "views": report.views,
@@ -112,6 +121,7 @@ fn json(report: &DatasetReport) -> serde_json::Value {
         "duplicates": report.duplicates,
         "failedExpressions": report.failed_expressions,
         "firstFailure": report.first_failure,
-        "failedValues": report.failed_values,
+        "failedValues": report.failed_values(),
+        "errors": errors.collect::<Vec<_>>(),
     })
 }

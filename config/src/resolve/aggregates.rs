@@ -22,6 +22,8 @@ pub struct Setting<'a> {
     /// The columns an aggregate may name, as far as the view's source is known.
     pub columns: Option<&'a Columns>,
     pub frame: Frame,
+    /// The columns that hold the entity's join keys.
+    pub keys: &'a [String],
     /// The view's secondary key; `Some(None)` when it is unsound.
     pub secondary_key: Option<Option<Group>>,
 }
@@ -119,7 +121,8 @@ pub fn aggregates(setting: &Setting<'_>, written: &Parts<RawAggregate>, errors: 
     let mut outcome = Outcome { complete, ..Outcome::default() };
     let count = written.items.len();
     if count == 0 && !written.broken {
-        errors.push(Diagnostic::new(&written.place, "DEF-ARG", format!("{owner} has no aggregates")));
+        let hint = "write aggregates such as `{name: n, fn: count, windows: [1h]}`";
+        errors.push(Diagnostic::new(&written.place, "DEF-ARG", format!("{owner} has no aggregates")).hint(hint));
     }
     if count > MAX_AGGREGATES {
         let message = format!("{owner} has {count} aggregates, more than the {MAX_AGGREGATES} allowed");
@@ -205,7 +208,8 @@ fn group(
         (None, None) => Ok(None),
         (None, Some(key)) => key.clone().map(Some).ok_or(Refused),
         (Some(by), None) => {
-            category(&format!("`by` of {user}"), by, GroupShape::Map, setting.columns, errors).map(Some).ok_or(Refused)
+            let user = format!("`by` of {user}");
+            category(&user, by, GroupShape::Map, setting.keys, setting.columns, errors).map(Some).ok_or(Refused)
         }
         (Some(by), Some(_)) => {
             let message = format!("{user}: `by` does not go with the view's secondary key");

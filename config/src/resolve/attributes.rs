@@ -25,7 +25,8 @@ pub fn attributes(
     not_for_attributes(owner, raw, errors);
     let count = written.items.len();
     if count == 0 && !written.broken {
-        errors.push(Diagnostic::new(&written.place, "DEF-ARG", format!("{owner} has no attributes")));
+        let message = format!("{owner} has no attributes");
+        errors.push(Diagnostic::new(&written.place, "DEF-ARG", message).hint("name columns, such as [country, plan]"));
     }
     if count > MAX_AGGREGATES {
         let message = format!("{owner} has {count} attributes, more than the {MAX_AGGREGATES} allowed");

@@ -6,15 +6,22 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::resolve::spans::column_sql;
 use crate::resolve::tables::Columns;
 
-/// Resolves a category, which is a column: its name becomes part of other names. `None`: an error was recorded, or the
-/// view's source is unsound.
+/// Resolves a category, which is a column: its name becomes part of other names. The view's own keys come from the columns
+/// `keys`, of which it is none: it would have one value. `None`: an error was recorded, or the view's source is unsound.
 pub fn category(
     user: &str,
     written: &At<String>,
     shape: GroupShape,
+    keys: &[String],
     columns: Option<&Columns>,
     errors: &mut Diagnostics,
 ) -> Option<Group> {
+    if keys.contains(&written.value) {
+        let message = format!("{user} is `{}`, which is already a join key of the view's entity", written.value);
+        let hint = "name a column that the entity's keys do not hold, or remove it";
+        errors.push(Diagnostic::new(&written.place, "DEF-ARG", message).hint(hint));
+        return None;
+    }
     let (_, column) = columns?.find(written, user, errors)?;
     if let Some(data_type) = column.data_type.filter(|t| !t.is_key()) {
         let message = format!("{user} is `{}`, a {data_type}, and a float cannot be a category", column.name);
@@ -23,21 +30,4 @@ pub fn category(
         return None;
     }
     Some(Group { column: column_sql(written), name: written.value.clone(), shape })
-}
-
-/// Resolves the secondary key of a view whose own keys come from the columns `keys`.
-pub fn secondary_key(
-    owner: &str,
-    written: &At<String>,
-    keys: &[String],
-    columns: Option<&Columns>,
-    errors: &mut Diagnostics,
-) -> Option<Group> {
-    if keys.contains(&written.value) {
-        let message = format!("the secondary key `{}` of {owner} is already a join key of its entity", written.value);
-        let hint = "name a column that the entity's keys do not hold, or remove it";
-        errors.push(Diagnostic::new(&written.place, "DEF-ARG", message).hint(hint));
-        return None;
-    }
-    category(&format!("the secondary key of {owner}"), written, GroupShape::Aligned, columns, errors)
 }

@@ -29,7 +29,9 @@ fn refuse_name(what: &str, name: &At<String>, sound: bool, first: &str, letters:
         let message = format!("the name `{shown}` of {what} starts with `__`, which is reserved");
         errors.push(Diagnostic::new(&name.place, "DEF-NAME", message).hint("choose another name"));
     } else if name.value.is_empty() {
-        errors.push(Diagnostic::new(&name.place, "DEF-NAME", format!("the name of {what} is empty")));
+        let message = format!("the name of {what} is empty");
+        errors
+            .push(Diagnostic::new(&name.place, "DEF-NAME", message).hint(format!("write {first} and what follows it")));
     } else if !sound || name.value.len() > MAX_NAME_CHARS {
         let message = format!("`{shown}` cannot be the name of {what}");
         let rule =
@@ -107,7 +109,8 @@ impl<T> Section<T> {
             check_name(&format!("{} {what}", crate::decode::article(what)), &name, errors);
             if named.len() == MAX_DEFINITIONS {
                 let message = format!("more than {MAX_DEFINITIONS} definitions of the kind {what}");
-                errors.push(Diagnostic::new(&name.place, "DEF-SIZE", message));
+                let hint = "split them into several directories";
+                errors.push(Diagnostic::new(&name.place, "DEF-SIZE", message).hint(hint));
                 complete = false;
                 break;
             }

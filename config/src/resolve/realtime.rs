@@ -56,7 +56,8 @@ pub fn request_fields(owner: &str, written: Option<&Pairs<At<String>>>, errors: 
     if let (Some(fields), true) = (written, entries.len() > MAX_REQUEST_FIELDS) {
         let message =
             format!("{owner} has {} request fields, more than the {MAX_REQUEST_FIELDS} allowed", entries.len());
-        errors.push(Diagnostic::new(&fields.place, "DEF-SIZE", message));
+        let hint = "move fields, and what is derived from them, to another one";
+        errors.push(Diagnostic::new(&fields.place, "DEF-SIZE", message).hint(hint));
     }
     let mut fields = Vec::new();
     for (name, data_type) in entries.iter().take(MAX_REQUEST_FIELDS) {

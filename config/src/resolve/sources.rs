@@ -78,7 +78,8 @@ pub fn source(
             "{owner} has {} columns with joined and computed ones, more than the {MAX_COLUMNS} allowed",
             event.columns.len()
         );
-        errors.push(Diagnostic::new(&raw.name.place, "DEF-SIZE", message));
+        let hint = "leave out columns that no view names";
+        errors.push(Diagnostic::new(&raw.name.place, "DEF-SIZE", message).hint(hint));
     }
 
     let source = || {

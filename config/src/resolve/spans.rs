@@ -31,7 +31,11 @@ pub fn read_span(
             Diagnostic::new(&written.place, code, format!("{what} `{shown}`{of} has no unit"))
                 .hint("write a unit w, d, h, m, s, ms or us, such as 10m or 30s")
         }
-        Err(_) => Diagnostic::new(&written.place, code, format!("{what}{of}: {}", TimeError::Span(shorten(text)))),
+        Err(_) => {
+            let message = format!("{what} `{}`{of} is not a span", shorten(text));
+            let hint = "write numbers with units w, d, h, m, s, ms or us, such as 90s or 1h30m";
+            Diagnostic::new(&written.place, code, message).hint(hint)
+        }
     };
     errors.push(diagnostic);
     None
@@ -95,7 +99,12 @@ pub fn read_instant(what: &str, written: &At<Spelled>, errors: &mut Diagnostics)
     match EventTime::parse(&shorten(&written.value.0)) {
         Ok(at) => Some(at),
         Err(error) => {
-            errors.push(Diagnostic::new(&written.place, "DEF-TIME", format!("{what}: {error}")));
+            let shown = shorten(&written.value.0);
+            let (message, hint) = match error {
+                TimeError::Range(_) => ("is outside the years 1700 to 2249", "write an instant between them"),
+                _ => ("is not an RFC 3339 instant with a zone", "write one such as 2026-01-31T12:00:00Z"),
+            };
+            errors.push(Diagnostic::new(&written.place, "DEF-TIME", format!("{what} `{shown}` {message}")).hint(hint));
             None
         }
     }

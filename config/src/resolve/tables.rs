@@ -72,7 +72,8 @@ pub fn columns(owner: &str, written: &Pairs<At<String>>, errors: &mut Diagnostic
     }
     if written.entries.len() > MAX_COLUMNS {
         let message = format!("{owner} has {} columns, more than the {MAX_COLUMNS} allowed", written.entries.len());
-        errors.push(Diagnostic::new(&written.place, "DEF-SIZE", message));
+        let hint = "leave out columns that nothing names";
+        errors.push(Diagnostic::new(&written.place, "DEF-SIZE", message).hint(hint));
     }
     let mut columns = Columns { columns: Vec::new(), complete: !written.entries.is_empty() };
     for (name, data_type) in &written.entries {
@@ -127,7 +128,8 @@ fn key_type(user: &str, data_type: DataType, place: &Place, errors: &mut Diagnos
 fn key_count(owner: &str, count: usize, place: &Place, errors: &mut Diagnostics) {
     if count == 0 || count > MAX_KEYS {
         let message = format!("{owner} has {count} keys, and 1 to {MAX_KEYS} are allowed");
-        errors.push(Diagnostic::new(place, "DEF-ARG", message));
+        let hint = if count == 0 { "name one, such as `{card_id: int64}`" } else { "leave some out" };
+        errors.push(Diagnostic::new(place, "DEF-ARG", message).hint(hint));
     }
 }
 

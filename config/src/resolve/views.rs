@@ -6,7 +6,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, suggestion};
 use crate::raw::RawView;
 use crate::resolve::aggregates::{Outcome, Setting, aggregates};
 use crate::resolve::attributes::attributes;
-use crate::resolve::categories::secondary_key;
+use crate::resolve::categories::category;
 use crate::resolve::modes::{lateness, mode};
 use crate::resolve::names::{Section, refuse_reserved};
 use crate::resolve::sources::SourceShape;
@@ -70,8 +70,11 @@ pub fn view(
     let outcome = match (&raw.aggregates, &raw.attributes) {
         (Some(written), None) => {
             no_ttl(&owner, &raw, errors);
-            let key = raw.secondary_key.as_ref().map(|key| secondary_key(&owner, key, keys, columns, errors));
-            let setting = Setting { owner: &owner, columns, frame, secondary_key: key };
+            let key = raw.secondary_key.as_ref().map(|key| {
+                let user = format!("the secondary key of {owner}");
+                category(&user, key, GroupShape::Aligned, keys, columns, errors)
+            });
+            let setting = Setting { owner: &owner, columns, frame, keys, secondary_key: key };
             aggregates(&setting, written, errors)
         }
         (None, Some(written)) => attributes(&owner, &raw, written, entity, columns, frame, errors),

@@ -107,8 +107,8 @@ pub const CASES: &[Case] = &[
         "35:48: aggregate `txn_count` of view `card_txn`: the window `0s` is not longer than zero [DEF-WINDOW]; write a positive span, such as 10m",
         "35:52: aggregate `txn_count` of view `card_txn`: the window `-1h` is not longer than zero [DEF-WINDOW]; write a positive span, such as 10m",
         "35:57: aggregate `txn_count` of view `card_txn`: the window `10` has no unit [DEF-WINDOW]; write a unit w, d, h, m, s, ms or us, such as 10m or 30s",
-        "35:61: aggregate `txn_count` of view `card_txn`: the window: `1 fortnight` is not a span: write numbers with units w, d, h, m, s, ms or us, such as 90s or 1h30m [DEF-WINDOW]",
-        "35:76: aggregate `txn_count` of view `card_txn`: the window: `400y` is not a span: write numbers with units w, d, h, m, s, ms or us, such as 90s or 1h30m [DEF-WINDOW]",
+        "35:61: aggregate `txn_count` of view `card_txn`: the window `1 fortnight` is not a span [DEF-WINDOW]; write numbers with units w, d, h, m, s, ms or us, such as 90s or 1h30m",
+        "35:76: aggregate `txn_count` of view `card_txn`: the window `400y` is not a span [DEF-WINDOW]; write numbers with units w, d, h, m, s, ms or us, such as 90s or 1h30m",
         "35:82: aggregate `txn_count` of view `card_txn`: the window `3654d` is longer than the 3653d (10 years) allowed [DEF-WINDOW]; write a shorter span",
         "35:89: aggregate `txn_count` of view `card_txn`: the window `lifetime` needs the view's lifetime_start [DEF-WINDOW]; add `lifetime_start: 2024-01-01` to the view, or write a span",
     ]),
@@ -205,7 +205,7 @@ pub const CASES: &[Case] = &[
         "39:18: the serving_ttl `0d` of view `card_txn` is not longer than zero [DEF-ARG]; write a positive span, such as 10m",
     ]),
     ("feature_start: 2025-01-01T00:00:00Z", "feature_start: 2025-01", &[
-        "40:20: the feature_start of view `card_txn`: `2025-01` is not an RFC 3339 instant with a zone, such as 2026-01-31T12:00:00Z [DEF-TIME]",
+        "40:20: the feature_start of view `card_txn` `2025-01` is not an RFC 3339 instant with a zone [DEF-TIME]; write one such as 2026-01-31T12:00:00Z",
     ]),
     ("dedup_key: txn_id", "dedupe_key: txn_id", &[
         "7:5: unknown field `dedupe_key` in source `transactions` [DEF-YAML]; did you mean `dedup_key`?",

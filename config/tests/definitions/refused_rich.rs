@@ -109,7 +109,7 @@ pub const CASES: &[Case] = &[
         "20:100: aggregate `merchants` of view `lists`: the window `lifetime` needs the view's lifetime_start [DEF-WINDOW]; add `lifetime_start: 2024-01-01` to the view, or write a span",
     ]),
     ("lifetime_start: 2024-01-01", "lifetime_start: 2024-13-01", &[
-        "15:21: the lifetime_start of view `lists`: `2024-13-01` is not an RFC 3339 instant with a zone, such as 2026-01-31T12:00:00Z [DEF-TIME]",
+        "15:21: the lifetime_start of view `lists` `2024-13-01` is not an RFC 3339 instant with a zone [DEF-TIME]; write one such as 2026-01-31T12:00:00Z",
     ]),
     ("start: -6h, end: 0h", "start: 6h, end: 0h", &[
         "20:62: aggregate `hourly` of view `lists`: the start of the series `6h` is positive, and no window reaches beyond the instant asked for [DEF-WINDOW]; write zero or a negative span, such as -6h",
@@ -149,6 +149,9 @@ pub const CASES: &[Case] = &[
     ("by: vertical, windows: [30m]", "by: amount, windows: [30m]", &[
         "31:48: `by` of aggregate `spent` of view `by_vertical` is `amount`, a float64, and a float cannot be a category [DEF-TYPE]; use an integer, string, bool or timestamp column, or round it in the source's `select`",
     ]),
+    ("by: vertical, windows: [30m]", "by: card_id, windows: [30m]", &[
+        "31:48: `by` of aggregate `spent` of view `by_vertical` is `card_id`, which is already a join key of the view's entity [DEF-ARG]; name a column that the entity's keys do not hold, or remove it",
+    ]),
     ("by: vertical, windows: [30m]", "by: verticl, windows: [30m]", &[
         "31:48: no column `verticl` for `by` of aggregate `spent` of view `by_vertical` [DEF-COL]; did you mean `vertical`? the columns are card_id, merchant, vertical, amount, cents, ok, at, big",
     ]),
@@ -174,13 +177,13 @@ pub const CASES: &[Case] = &[
     ]),
     ("{schedule: 1d, delay: 1h}", "{schedule: 0d, delay: x}", &[
         "38:30: the schedule `0d` of view `per_merchant` is not longer than zero [DEF-WINDOW]; write a positive span, such as 10m",
-        "38:41: the delay of view `per_merchant`: `x` is not a span: write numbers with units w, d, h, m, s, ms or us, such as 90s or 1h30m [DEF-WINDOW]",
+        "38:41: the delay `x` of view `per_merchant` is not a span [DEF-WINDOW]; write numbers with units w, d, h, m, s, ms or us, such as 90s or 1h30m",
     ]),
     ("{schedule: 1d, delay: 1h}", "1d", &[
         "38:19: `batch` takes a batch mode (a map), not text [DEF-YAML]; write `{name: value}`; there is schedule, delay",
     ]),
     ("secondary_key: merchant", "secondary_key: card_id", &[
-        "39:20: the secondary key `card_id` of view `per_merchant` is already a join key of its entity [DEF-ARG]; name a column that the entity's keys do not hold, or remove it",
+        "39:20: the secondary key of view `per_merchant` is `card_id`, which is already a join key of the view's entity [DEF-ARG]; name a column that the entity's keys do not hold, or remove it",
     ]),
     ("secondary_key: merchant", "secondary_key: amount", &[
         "39:20: the secondary key of view `per_merchant` is `amount`, a float64, and a float cannot be a category [DEF-TYPE]; use an integer, string, bool or timestamp column, or round it in the source's `select`",
@@ -202,7 +205,7 @@ pub const CASES: &[Case] = &[
         "51:88: unknown feature `big` of view `newest` in service `all` [DEF-REF]; there is amnt, card_id, merchant",
     ]),
     ("[merchant, amount, big]", "[]", &[
-        "47:17: view `newest` has no attributes [DEF-ARG]",
+        "47:17: view `newest` has no attributes [DEF-ARG]; name columns, such as [country, plan]",
     ]),
     ("    attributes: [merchant, amount, big]\n", "", &[
         "43:11: view `newest` needs exactly one of `aggregates` and `attributes` [DEF-ARG]; add `aggregates`, or `attributes` for the newest values of columns",

@@ -102,10 +102,10 @@ pub const CASES: &[Case] = &[
         "18:91: aggregate `last_amounts` of view `lists`: the offset `1us` is positive, and no window reaches beyond the instant asked for [DEF-WINDOW]; write zero or a negative span, such as -1us",
     ]),
     ("offset: -2h", "offset: '+1h'", &[
-        "18:91: aggregate `last_amounts` of view `lists`: the offset: `+1h` is not a span: write numbers with units w, d, h, m, s, ms or us, such as 90s or 1h30m [DEF-WINDOW]",
+        "18:91: aggregate `last_amounts` of view `lists`: the offset `+1h` is not a span [DEF-WINDOW]; write numbers with units w, d, h, m, s, ms or us, such as 90s or 1h30m",
     ]),
     ("offset: -2h", "offset: lifetime", &[
-        "18:91: aggregate `last_amounts` of view `lists`: the offset: `lifetime` is not a span: write numbers with units w, d, h, m, s, ms or us, such as 90s or 1h30m [DEF-WINDOW]",
+        "18:91: aggregate `last_amounts` of view `lists`: the offset `lifetime` is not a span [DEF-WINDOW]; write numbers with units w, d, h, m, s, ms or us, such as 90s or 1h30m",
     ]),
     ("{start: -6h, end: 0h, step: 1h, size: 2h}", "{start: -6h, end: 0h, step: 3h, size: 2h}", &[
         "20:82: aggregate `hourly` of view `lists`: the step of the series `3h` does not fit: the last window of 2h ends 1h before the end of the series [DEF-WINDOW]; write `end: -1h`, or a step that divides 4h",
@@ -129,7 +129,7 @@ pub const CASES: &[Case] = &[
         "20:92: aggregate `hourly` of view `lists`: the size of the series `0h` is not longer than zero [DEF-WINDOW]; write a positive span, such as 10m",
     ]),
     ("{start: -6h, end: 0h, step: 1h, size: 2h}", "{start: -6h, end: 0h, step: 1h, size: lifetime}", &[
-        "20:92: aggregate `hourly` of view `lists`: the size of the series: `lifetime` is not a span: write numbers with units w, d, h, m, s, ms or us, such as 90s or 1h30m [DEF-WINDOW]",
+        "20:92: aggregate `hourly` of view `lists`: the size of the series `lifetime` is not a span [DEF-WINDOW]; write numbers with units w, d, h, m, s, ms or us, such as 90s or 1h30m",
     ]),
     ("{start: -6h, end: 0h, step: 1h, size: 2h}", "null", &[
         "20:54: `series` has no value [DEF-YAML]; write a value, or remove `series`",
@@ -195,7 +195,7 @@ pub const CASES: &[Case] = &[
         "48:10: `ttl` has no value [DEF-YAML]; write a value, or remove `ttl`",
     ]),
     ("ttl: 2d", "ttl: lifetime", &[
-        "48:10: view `newest`: the ttl: `lifetime` is not a span: write numbers with units w, d, h, m, s, ms or us, such as 90s or 1h30m [DEF-WINDOW]",
+        "48:10: view `newest`: the ttl `lifetime` is not a span [DEF-WINDOW]; write numbers with units w, d, h, m, s, ms or us, such as 90s or 1h30m",
     ]),
     ("attributes: [merchant, amount, big]", "attributes: [null]", &[
         "47:18: `attributes` takes text, not nothing [DEF-YAML]; write a value there",

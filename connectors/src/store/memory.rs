@@ -20,7 +20,7 @@ pub const BUDGET_SETTING: &str = "store.memory";
 
 /// Enough that a reader hardly ever waits for a writer, and so few that a batch has many rows for each: what they need is
 /// asked for at once. A power of two.
-const SHARDS: usize = 32;
+const SHARDS: usize = 16;
 /// Cache lines of a stored row that are asked for before it is overwritten.
 const LINES_ASKED_FOR: usize = 4;
 /// The table of a shard takes its bucket from the lowest bits of a hash and its tag from the highest seven, so the

@@ -6,7 +6,6 @@ use freshet_config::value::Value;
 use freshet_operators::row::{Assembly, FeatureValue};
 use freshet_operators::view::{Category, CategoryPlan};
 
-use super::DatasetReport;
 use super::columns::FeatureColumn;
 use super::error::DatasetError;
 use super::evaluate::Evaluator;
@@ -43,7 +42,6 @@ pub(super) fn evaluate(
     plan: &CategoryPlan,
     key: &KeyAsked,
     columns: &mut [FeatureColumn],
-    report: &mut DatasetReport,
 ) -> Result<(), DatasetError> {
     let KeyAsked { categories, events, rows, spine } = *key;
     let mut assemblies = vec![Assembly::new(plan); rows.len()];
@@ -66,7 +64,7 @@ pub(super) fn evaluate(
         } else {
             assemblies[i].finish(plan, &mut values);
         }
-        evaluator.set(*row, spine.times[*row], &mut values, columns, report);
+        evaluator.set(*row, spine.times[*row], &mut values, columns);
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use arrow::array::{
 };
 use freshet_config::arrays::feature_array;
 use freshet_config::value::{DataType, FeatureType, Value};
+use freshet_operators::row::Reason;
 
 use super::error::DatasetError;
 
@@ -19,6 +20,8 @@ pub(super) struct FeatureColumn {
     texts: Vec<String>,
     /// Values of a list or map feature; a word is a place here.
     nested: Vec<Value>,
+    /// Rows in which it is an error, and why; ascending once [`FeatureColumn::settle`] was called.
+    failed: Vec<(usize, Reason)>,
 }
 
 impl FeatureColumn {
@@ -30,6 +33,7 @@ impl FeatureColumn {
             valid: vec![false; rows],
             texts: Vec::new(),
             nested: Vec::new(),
+            failed: Vec::new(),
         }
     }
 
@@ -53,6 +57,22 @@ impl FeatureColumn {
             }
         };
         self.valid[row] = true;
+    }
+
+    /// Notes that there is no value in a row.
+    pub fn fail(&mut self, row: usize, reason: Reason) {
+        self.failed.push((row, reason));
+    }
+
+    /// All rows are set.
+    pub fn settle(&mut self) {
+        self.failed.sort_unstable_by_key(|(row, _)| *row);
+    }
+
+    /// Errors of these rows, in their order.
+    pub fn failed(&self, start: usize, rows: usize) -> &[(usize, Reason)] {
+        let place = |row: usize| self.failed.partition_point(|(failed, _)| *failed < row);
+        &self.failed[place(start)..place(start + rows)]
     }
 
     /// What of these rows is addressed by offsets: bytes of text, and elements of lists and maps with their own.

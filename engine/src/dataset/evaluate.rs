@@ -11,7 +11,6 @@ use freshet_operators::lookup::{ServicePlan, ViewLookup};
 use freshet_operators::row::{FeatureValue, Fold, Members};
 use freshet_operators::view::{Category, CategoryPlan, ViewPlan, key_prefix};
 
-use super::DatasetReport;
 use super::categories;
 use super::columns::FeatureColumn;
 use super::error::DatasetError;
@@ -121,7 +120,6 @@ pub(super) fn evaluate(
     mut events: Retained,
     spine: &Spine,
     columns: &mut [FeatureColumn],
-    report: &mut DatasetReport,
 ) -> Result<(), DatasetError> {
     let mut evaluators: Vec<Evaluator> = request.views.iter().map(Evaluator::new).collect();
     for (slot, rows) in request.rows.iter().enumerate() {
@@ -131,12 +129,12 @@ pub(super) fn evaluate(
         let key = categories::KeyAsked { categories: &split, events: &events, rows, spine };
         for evaluator in &mut evaluators {
             if let Some(plan) = &evaluator.view.categories {
-                categories::evaluate(evaluator, plan, &key, columns, report)?;
+                categories::evaluate(evaluator, plan, &key, columns)?;
                 continue;
             }
             evaluator.load(&places, &events)?;
             for row in rows {
-                evaluator.row(*row, spine.times[*row], columns, report);
+                evaluator.row(*row, spine.times[*row], columns);
             }
         }
     }
@@ -216,9 +214,9 @@ impl<'r> Evaluator<'r> {
         Ok(())
     }
 
-    fn row(&mut self, row: usize, at: EventTime, columns: &mut [FeatureColumn], report: &mut DatasetReport) {
+    fn row(&mut self, row: usize, at: EventTime, columns: &mut [FeatureColumn]) {
         let mut values = std::mem::take(self.values_at(at));
-        self.set(row, at, &mut values, columns, report);
+        self.set(row, at, &mut values, columns);
         self.values = values;
     }
 
@@ -237,21 +235,16 @@ impl<'r> Evaluator<'r> {
     }
 
     /// Puts the view's features into the columns of those that the service takes.
-    pub fn set(
-        &self,
-        row: usize,
-        at: EventTime,
-        values: &mut [FeatureValue],
-        columns: &mut [FeatureColumn],
-        report: &mut DatasetReport,
-    ) {
+    pub fn set(&self, row: usize, at: EventTime, values: &mut [FeatureValue], columns: &mut [FeatureColumn]) {
         // Before its first instant a view has no values, counts included.
         if self.view.start.is_some_and(|start| self.plan.effective_time(at) < start) {
             return;
         }
         for (number, feature) in &self.view.features {
             let FeatureValue { value, status } = &mut values[*feature];
-            report.failed_values += u64::from(status.is_error());
+            if let Some(reason) = status.reason() {
+                columns[*number].fail(row, reason);
+            }
             // Each feature is read once: the value may go.
             columns[*number].set(row, value);
         }

@@ -7,9 +7,10 @@ use arrow::datatypes::SchemaRef;
 use freshet_operators::derived::{DerivedColumn, DerivedInputs, evaluate};
 use freshet_operators::lookup::{ServedValue, ServicePlan, ViewFeature};
 
-use super::DatasetReport;
+use super::FailedValues;
 use super::columns::FeatureColumn;
 use super::error::DatasetError;
+use super::errors::Errors;
 use super::spine::Spine;
 
 /// Bytes of text, or elements, of one array: Arrow's offsets hold 31 bits.
@@ -21,16 +22,16 @@ pub(super) fn join(
     spine: &Spine,
     service: &ServicePlan,
     columns: &[FeatureColumn],
-    report: &mut DatasetReport,
-) -> Result<Vec<RecordBatch>, DatasetError> {
+) -> Result<(Vec<RecordBatch>, Vec<FailedValues>), DatasetError> {
     let reads = service.reads();
-    let mut join = Join { schema, spine, service, reads, columns, report, joined: Vec::new() };
+    let errors = Errors::of_reads(columns, spine.rows());
+    let mut join = Join { schema, spine, service, reads, columns, errors, joined: Vec::new() };
     let mut start = 0;
     for (batch, own) in spine.batches.iter().enumerate() {
         join.rows(batch, 0, own.num_rows(), start)?;
         start += own.num_rows();
     }
-    Ok(join.joined)
+    Ok((join.joined, join.errors.named(service, &join.reads)))
 }
 
 struct Join<'j> {
@@ -39,7 +40,7 @@ struct Join<'j> {
     service: &'j ServicePlan,
     reads: Vec<ViewFeature>,
     columns: &'j [FeatureColumn],
-    report: &'j mut DatasetReport,
+    errors: Errors,
     joined: Vec<RecordBatch>,
 }
 
@@ -52,10 +53,9 @@ impl Join<'_> {
             return self.rows(batch, from + half, rows - half, start + half);
         }
         let read = self.columns.iter().map(|column| column.array(start, rows)).collect::<Result<Vec<_>, _>>()?;
-        let of =
-            |place: &ViewFeature| self.reads.iter().position(|known| known == place).map(|index| read[index].clone());
+        let of = |place: &ViewFeature| place_of(&self.reads, place).map(|index| read[index].clone());
         let derived = self.derive(batch, from, rows, start, of);
-        self.report.failed_values += derived.iter().map(|column| column.failed.len() as u64).sum::<u64>();
+        self.errors.add_derived(&derived);
         let mut columns = self.spine.batches[batch].slice(from, rows).columns().to_vec();
         for feature in &self.service.features {
             columns.extend(match feature.value {
@@ -79,11 +79,21 @@ impl Join<'_> {
             return Vec::new();
         }
         let instants = self.spine.times[start..start + rows].iter().map(|time| time.micros());
+        let failed = |place: &ViewFeature| -> Vec<usize> {
+            let column = place_of(&self.reads, place).map(|index| &self.columns[index]);
+            let failed = column.into_iter().flat_map(|column| column.failed(start, rows));
+            failed.map(|(row, _)| row - start).collect()
+        };
         let inputs = DerivedInputs {
             request: self.spine.request.iter().map(|field| field[batch].slice(from, rows)).collect(),
             features: self.service.inputs.iter().filter_map(of).collect(),
+            failed: self.service.inputs.iter().map(failed).collect(),
             instants: Arc::new(TimestampMicrosecondArray::from_iter_values(instants)),
         };
         evaluate(&self.service.derived, &inputs)
     }
+}
+
+fn place_of(reads: &[ViewFeature], place: &ViewFeature) -> Option<usize> {
+    reads.iter().position(|known| known == place)
 }

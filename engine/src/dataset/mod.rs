@@ -18,6 +18,7 @@ mod categories;
 mod changes;
 mod columns;
 mod error;
+mod errors;
 mod evaluate;
 mod history;
 mod join;
@@ -73,11 +74,17 @@ pub struct DatasetReport {
     /// Results of SQL that could not be computed and are null, and why the first of them could not.
     pub failed_expressions: u64,
     pub first_failure: Option<String>,
-    /// Values of the dataset that cannot be given, such as sums that leave their type; they are null.
-    pub failed_values: u64,
+    /// Values that cannot be given and are null, by feature and reason: of the service's features in their order, then of
+    /// those that something is derived from.
+    pub errors: Vec<FailedValues>,
 }
 
 impl DatasetReport {
+    /// Values of the dataset that cannot be given.
+    pub fn failed_values(&self) -> u64 {
+        self.errors.iter().filter(|errors| errors.served).map(|errors| errors.count).sum()
+    }
+
     /// Rows of the histories that are no events.
     pub fn refused_events(&self) -> u64 {
         self.refused.iter().map(|refused| refused.count).sum()
@@ -98,6 +105,17 @@ pub struct RefusedEvents {
     pub count: u64,
     /// Place and sentence of the first.
     pub first: String,
+}
+
+/// Values of one feature that cannot be given, for one reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedValues {
+    /// As it is served.
+    pub feature: String,
+    /// Whether it is a column of the dataset; others are only read for what is derived from them.
+    pub served: bool,
+    pub reason: String,
+    pub count: u64,
 }
 
 /// Features of a service at every row of a spine.
@@ -162,12 +180,13 @@ impl Dataset {
                 let retained = history::read(plan, pipeline, &requests, &mut reading)?;
                 counted = reading.counted;
                 for (request, events) in requests.iter().zip(retained) {
-                    evaluate::evaluate(request, events, &spine, &mut columns, &mut report)?;
+                    evaluate::evaluate(request, events, &spine, &mut columns)?;
                 }
             }
         }
-        let batches = join::join(&schema, &spine, service, &columns, &mut report)?;
-        Ok(Dataset { schema, batches, report })
+        columns.iter_mut().for_each(FeatureColumn::settle);
+        let (batches, errors) = join::join(&schema, &spine, service, &columns)?;
+        Ok(Dataset { schema, batches, report: DatasetReport { errors, ..report } })
     }
 
     /// Writes a `.parquet`, `.csv`, `.ndjson` or `.jsonl` file, which appears whole or not at all.

@@ -134,7 +134,7 @@ fn the_report_says_what_was_left_out() {
     assert_eq!((report.rows, report.views, report.features), (1, 2, 6));
     assert_eq!((report.events, report.refused_events(), report.duplicates), (7, 1, 1));
     assert!(report.first_refusal().unwrap().contains("`at` is missing or null"));
-    assert_eq!((report.failed_expressions, report.failed_values), (0, 0));
+    assert_eq!((report.failed_expressions, report.failed_values()), (0, 0));
 }
 
 /// Numbers are instants in the column that is called so.

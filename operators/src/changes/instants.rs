@@ -7,42 +7,13 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use freshet_config::definitions::Mode;
-use freshet_config::time::{EventTime, Span};
+use freshet_config::time::EventTime;
 use freshet_config::value::Value;
 
 use super::sweep::Sweep;
 use super::{Change, ChangesPlan, KeyEvents};
 use crate::row::{FeatureValue, Fold};
-use crate::view::ViewPlan;
-
-/// First instant at which an event at `time` counts in a window of this offset, in microseconds.
-fn enters(plan: &ViewPlan, offset: Span, time: i64) -> i64 {
-    let shifted = time.saturating_sub(offset.micros());
-    match plan.mode {
-        Mode::Continuous | Mode::Sawtooth(_) => shifted,
-        Mode::Interval(tile) => after(shifted, tile),
-        Mode::Batch { schedule, delay } => after(shifted, schedule).saturating_add(delay.micros()),
-    }
-}
-
-/// First instant at which it counts in window `w` no more.
-fn leaves(plan: &ViewPlan, w: usize, time: i64) -> i64 {
-    let window = plan.windows[w];
-    let length = window.size.micros().saturating_sub(window.offset.micros());
-    let shifted = time.saturating_add(length);
-    match plan.mode {
-        Mode::Continuous => shifted,
-        Mode::Interval(tile) => after(shifted, tile),
-        Mode::Batch { schedule, delay } => after(shifted, schedule).saturating_add(delay.micros()),
-        Mode::Sawtooth(step) => after(time, step).saturating_add(length),
-    }
-}
-
-/// The first multiple of `step` after `time`.
-fn after(time: i64, step: Span) -> i64 {
-    let step = step.micros().max(1);
-    time.div_euclid(step).saturating_mul(step).saturating_add(step)
-}
+use crate::view::{ViewPlan, after};
 
 /// The first instant at which a view has values.
 fn start(plan: &ViewPlan) -> Option<i64> {
@@ -59,8 +30,8 @@ impl ChangesPlan {
     /// From which instant on an event at `time` makes a difference, and from which it no more does.
     pub fn affects(&self, time: i64) -> Range<i64> {
         let view = &self.view;
-        let first = self.watched().map(|w| enters(view, view.windows[w].offset, time)).min();
-        let end = self.watched().map(|w| leaves(view, w, time)).max();
+        let first = self.watched().map(|w| view.enters(view.windows[w].offset, time)).min();
+        let end = self.watched().map(|w| view.leaves(w, time)).max();
         first.unwrap_or(time)..end.unwrap_or(time).saturating_add(1)
     }
 
@@ -88,7 +59,7 @@ impl ChangesPlan {
         let view = &self.view;
         let entries = |w: usize| {
             let window = view.windows[w];
-            events.times().flat_map(move |time| [enters(view, window.offset, time), leaves(view, w, time)])
+            events.times().flat_map(move |time| [view.enters(window.offset, time), view.leaves(w, time)])
         };
         let all = start(view).into_iter().chain(self.watched().flat_map(entries));
         let mut instants: Vec<i64> = all.filter(|at| range.contains(at)).collect();

@@ -17,8 +17,9 @@ use crate::sql::SqlFault;
 /// One column per step, in the order of the steps.
 pub fn evaluate(steps: &[DerivedStep], inputs: &DerivedInputs) -> Vec<DerivedColumn> {
     let mut derived: Vec<DerivedColumn> = Vec::with_capacity(steps.len());
-    for step in steps {
-        let column = step.evaluate(inputs, &derived);
+    for (number, step) in steps.iter().enumerate() {
+        let mut column = step.evaluate(inputs, &derived);
+        step.blame(number, inputs, &derived, &mut column);
         derived.push(column);
     }
     derived
@@ -31,21 +32,24 @@ impl DerivedInputs {
         plan: &ServicePlan,
         instants: &[EventTime],
         request: &'v [Value],
-        feature: impl Fn(usize, ViewFeature) -> &'v Value,
+        feature: impl Fn(usize, ViewFeature) -> Option<&'v FeatureValue>,
     ) -> DerivedInputs {
-        let rows = instants.len();
+        let (rows, feature) = (instants.len(), &feature);
+        let value = |row, input| feature(row, input).map_or(&Value::Null, |feature| &feature.value);
+        let failed = |input| (0..rows).filter(move |row| feature(*row, input).is_some_and(|f| f.status.is_error()));
         let fields = plan.request.iter().enumerate().map(|(field, column)| {
             let values = (0..rows).map(|row| request.get(row * plan.request.len() + field).unwrap_or(&Value::Null));
             array(&column.data_type.into(), rows, values)
         });
         let features = plan.inputs.iter().map(|input| match plan.feature_type(*input) {
-            Some(data_type) => array(data_type, rows, (0..rows).map(|row| feature(row, *input))),
+            Some(data_type) => array(data_type, rows, (0..rows).map(|row| value(row, *input))),
             None => new_null_array(&ArrowType::Null, rows),
         });
         let micros = instants.iter().map(|at| at.micros());
         DerivedInputs {
             request: fields.collect(),
             features: features.collect(),
+            failed: plan.inputs.iter().map(|input| failed(*input).collect()).collect(),
             instants: Arc::new(TimestampMicrosecondArray::from_iter_values(micros)),
         }
     }
@@ -71,14 +75,42 @@ impl DerivedStep {
         let evaluated = batch.ok().and_then(|batch| self.expression.evaluate(&batch).ok());
         match evaluated {
             Some(evaluated) => {
-                DerivedColumn { data_type: self.data_type, array: evaluated.array, failed: evaluated.failed }
+                let failed = evaluated.failed.into_iter().map(|(row, fault)| (row, Reason::Expression(fault)));
+                DerivedColumn { data_type: self.data_type, array: evaluated.array, failed: failed.collect() }
             }
             // Columns of other types than the plan has: nothing a request can cause, and no value either.
             None => DerivedColumn {
                 data_type: self.data_type,
                 array: new_null_array(&arrow_type(self.data_type), rows),
-                failed: (0..rows).map(|row| (row, SqlFault::Function)).collect(),
+                failed: (0..rows).map(|row| (row, Reason::Expression(SqlFault::Function))).collect(),
             },
+        }
+    }
+
+    /// Nulls that come of errors are errors, with the first of those inputs, or with the one that it is an error for. Where
+    /// its own SQL failed, that is said.
+    fn blame(&self, step: usize, inputs: &DerivedInputs, before: &[DerivedColumn], column: &mut DerivedColumn) {
+        let own = column.failed.len();
+        for (input, from) in self.inputs.iter().enumerate() {
+            let here = Reason::Input { step: step as u32, input: input as u32 };
+            let is_null = |row: &usize| column.array.is_null(*row);
+            match *from {
+                Input::Feature(feature) => {
+                    let rows = inputs.failed.get(feature).into_iter().flatten().copied();
+                    column.failed.extend(rows.filter(is_null).map(|row| (row, here)));
+                }
+                Input::Derived(earlier) => {
+                    let failed = before.get(earlier).into_iter().flat_map(|earlier| &earlier.failed);
+                    let root = |reason| if matches!(reason, Reason::Input { .. }) { reason } else { here };
+                    let failed = failed.filter(|(row, _)| is_null(row)).map(|(row, reason)| (*row, root(*reason)));
+                    column.failed.extend(failed);
+                }
+                Input::Request(_) | Input::Instant => {}
+            }
+        }
+        if column.failed.len() > own {
+            column.failed.sort_by_key(|(row, _)| *row);
+            column.failed.dedup_by_key(|(row, _)| *row);
         }
     }
 }
@@ -89,7 +121,7 @@ impl DerivedColumn {
         let value = value_at(&self.array, self.data_type, row);
         let failed = self.failed.binary_search_by_key(&row, |(row, _)| *row);
         let status = match (failed, value.is_null()) {
-            (Ok(found), _) => Status::Error(Reason::Expression(self.failed[found].1)),
+            (Ok(found), _) => Status::Error(self.failed[found].1),
             (Err(_), true) => Status::MissingData,
             (Err(_), false) => Status::Present,
         };

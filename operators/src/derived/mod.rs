@@ -2,7 +2,8 @@
 //!
 //! Law: a value depends on its own row alone: its request fields, its features as they are read at its instant, and
 //! the instant. A feature without a value enters as what is read for it: null, or what its function gives for nothing.
-//! An expression that fails on a row is null there, with status ERROR; what is derived from it goes on with null.
+//! An expression that fails on a row is null there, with status ERROR; what is derived from it goes on with null, and where
+//! that makes a null it is an ERROR too, for a null that nobody can explain is no missing value.
 //! Which rows are evaluated together never shows.
 
 mod circles;
@@ -14,7 +15,8 @@ use arrow::array::ArrayRef;
 use arrow::datatypes::SchemaRef;
 use freshet_config::value::DataType;
 
-use crate::sql::{Expression, SqlFault};
+use crate::row::Reason;
+use crate::sql::Expression;
 
 pub use compile::compile_services;
 pub use evaluate::evaluate;
@@ -34,6 +36,18 @@ pub struct DerivedStep {
     inputs: Vec<Input>,
     schema: SchemaRef,
     expression: Expression,
+}
+
+impl DerivedStep {
+    /// How its SQL names an input.
+    pub fn input_name(&self, input: usize) -> Option<&str> {
+        self.schema.fields().get(input).map(|field| field.name().as_str())
+    }
+
+    /// How its SQL names one of [`ServicePlan::inputs`](crate::lookup::ServicePlan::inputs).
+    pub fn feature_name(&self, feature: usize) -> Option<&str> {
+        self.input_name(self.inputs.iter().position(|input| *input == Input::Feature(feature))?)
+    }
 }
 
 /// Where a column of an expression comes from.
@@ -56,6 +70,8 @@ pub struct DerivedInputs {
     pub request: Vec<ArrayRef>,
     /// One per input feature of the service.
     pub features: Vec<ArrayRef>,
+    /// Per input feature the rows in which it is an error, ascending.
+    pub failed: Vec<Vec<usize>>,
     /// Microseconds; its length is the number of rows.
     pub instants: ArrayRef,
 }
@@ -66,6 +82,6 @@ pub struct DerivedColumn {
     pub data_type: DataType,
     /// Null where the expression failed.
     pub array: ArrayRef,
-    /// Rows on which it failed, ascending, and how.
-    pub failed: Vec<(usize, SqlFault)>,
+    /// Rows in which it is an error, ascending, and why.
+    pub failed: Vec<(usize, Reason)>,
 }

@@ -35,6 +35,8 @@ pub enum Reason {
     NotFinite(DataType),
     /// SQL that failed on this row.
     Expression(SqlFault),
+    /// Something that SQL took here has no value for a reason of its own: an input of a step of the service's derived ones.
+    Input { step: u32, input: u32 },
     /// The row cannot be read.
     Row(RowError),
 }
@@ -73,6 +75,7 @@ impl Reason {
             Reason::Overflow(_) => "overflow",
             Reason::NotFinite(_) => "not_finite",
             Reason::Expression(_) => "expression",
+            Reason::Input { .. } => "input",
             Reason::Row(_) => "row",
         }
     }
@@ -99,6 +102,8 @@ impl fmt::Display for Reason {
             Reason::Overflow(data_type) => write!(f, "the sum is beyond {data_type}"),
             Reason::NotFinite(data_type) => write!(f, "the result is no finite {data_type}"),
             Reason::Expression(fault) => write!(f, "the expression failed: {fault}"),
+            // Which one is known to the service: `ServicePlan::explain`.
+            Reason::Input { .. } => f.write_str("what it is computed from is an error"),
             Reason::Row(error) => error.fmt(f),
         }
     }

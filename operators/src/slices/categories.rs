@@ -69,7 +69,9 @@ impl CategoryStore {
     ) -> CategoryStore {
         let layout = Layout::new(categories.member.clone());
         CategoryStore {
-            members: ViewStore::new(layout, tuning, columns, bit, true, clock).leasing_whole_windows(),
+            members: ViewStore::new(layout, tuning, columns, bit, true, clock)
+                .leasing_whole_windows()
+                .of_owners(key_types.clone()),
             tag: plan.layout_tag(),
             plan: categories,
             key_types,

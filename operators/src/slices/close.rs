@@ -33,6 +33,7 @@ impl ViewStore {
         self.touched = touched;
         if emit {
             self.refresh(rows);
+            self.watch_silent();
         }
         self.sweep(advanced);
         rows.flush();
@@ -169,6 +170,15 @@ impl ViewStore {
         }
     }
 
+    /// Asks for the first slices of a key; headers that follow each other need no asking.
+    #[inline(always)]
+    fn prefetch_first(&self, slot: u32) {
+        let meta = self.keys.meta(slot);
+        if (1..=LAST_CLASS).contains(&meta.class) {
+            prefetch(self.blocks[meta.class as usize - 1].address(meta.block));
+        }
+    }
+
     #[inline(always)]
     fn encode(&mut self, slot: u32, emit: bool, rows: &mut RowSink) {
         self.keys.clear_flags(slot, TOUCHED);
@@ -195,6 +205,7 @@ impl ViewStore {
         let newest = newest(words, self.layout.stride);
         self.keys.with_key(slot, |key| rows.push(key, scratch.row.row(), newest));
         self.scratch = scratch;
+        self.watch_sparse(slot);
     }
 
     /// `false` when the key became sparse instead.
@@ -221,10 +232,8 @@ impl ViewStore {
         let scratch = &mut self.scratch;
         scratch.row.head(codec::KIND_DENSE, self.layout.tag, clock);
         scratch.row.varint((dense.lease - clock) as u64);
-        let over_before = dense.over_limit;
         let slices = dense.write(&self.layout, &self.strings, scratch);
-        self.stats.keys_over_value_limit += u64::from(dense.over_limit);
-        self.stats.keys_over_value_limit -= u64::from(over_before);
+        let is_over = dense.over_limit;
         let budget = self.tuning.slice_budget;
         if slices > budget + budget / 4 {
             dense.lease_length = (dense.lease_length / 2).max(lead + TICK);
@@ -235,6 +244,7 @@ impl ViewStore {
         let newest = newest(self.dense[place as usize].live_words(&self.layout), self.layout.stride);
         self.keys.with_key(slot, |key| rows.push(key, self.scratch.row.row(), newest));
         self.arm(place);
+        self.watch_dense(slot, is_over);
         true
     }
 
@@ -249,6 +259,7 @@ impl ViewStore {
         for _ in 0..due.min(i64::from(total)) {
             let slot = self.sweep_at % total;
             self.sweep_at = (slot + 1) % total;
+            self.prefetch_first((slot + SWEPT_AHEAD) % total);
             if self.keys.is_free(slot) {
                 continue;
             }
@@ -260,6 +271,9 @@ impl ViewStore {
         }
     }
 }
+
+/// How many silent keys ahead their slices are asked for.
+const SWEPT_AHEAD: u32 = 8;
 
 /// Time of the last slice.
 #[inline(always)]

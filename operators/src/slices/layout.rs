@@ -7,6 +7,7 @@ use freshet_config::definitions::{Mode, Window};
 use freshet_config::time::{EventTime, Span};
 use freshet_config::value::DataType;
 
+use super::limits::ValueLimit;
 use super::parts::{Part, Parts, Written};
 use super::strings::Strings;
 use crate::exact::Scale;
@@ -60,6 +61,9 @@ pub struct Layout {
     pub(super) window_parts: Vec<Part>,
     /// Per window the summaries of its core, in the order of the plan.
     pub(super) written: Vec<Vec<Written>>,
+    /// What functions may tell apart, and the least of it: `usize::MAX` where there is no such function.
+    pub(super) limits: Vec<ValueLimit>,
+    pub(super) least_limit: usize,
     /// Whether equal strings are equal words.
     pub(super) interned: bool,
     /// [`ViewPlan::newest_only`].
@@ -163,6 +167,8 @@ impl Layout {
         };
         let edge_windows = (0..edges.len()).map(with_edge).collect();
         let parts = Parts::of(&plan, &windows, edges.len());
+        let limits = ValueLimit::of_plan(&plan, &parts);
+        let least_limit = limits.iter().map(|limit| limit.most).min().unwrap_or(usize::MAX);
         let of_text = |c: usize| plan.columns[c].data_type == DataType::String;
         let interned = plan.summaries.iter().any(|s| s.kind.is_distinct() && of_text(s.column));
         let closed_above = i64::from(matches!(plan.mode, Mode::Continuous | Mode::Sawtooth(_)));
@@ -207,6 +213,8 @@ impl Layout {
             edge_parts: parts.edges,
             window_parts: parts.windows,
             written: parts.written,
+            limits,
+            least_limit,
             interned,
             newest_only,
             start,

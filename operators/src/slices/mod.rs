@@ -10,6 +10,7 @@ mod dense;
 mod keys;
 mod layout;
 mod leases;
+mod limits;
 mod members;
 mod parts;
 mod processor;

@@ -18,7 +18,7 @@ pub(super) const NO_SLICES: i64 = i64::MIN;
 
 /// Rows are handed on in batches of about this size: many, because a store works on several at once, and few enough to be
 /// in the cache still.
-const BATCH_BYTES: usize = 1 << 17;
+const BATCH_BYTES: usize = 1 << 16;
 
 impl<'a> RowSink<'a> {
     pub fn new(view: usize, epoch: Epoch, hand_on: &'a mut dyn FnMut(RowBatch)) -> RowSink<'a> {

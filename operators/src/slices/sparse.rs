@@ -143,13 +143,13 @@ impl ViewStore {
     fn resize(&mut self, slot: u32, class: u8) {
         let old = self.keys.meta(slot);
         let mut meta = old;
-        let mut held = [0u64; MOST_WORDS];
-        let words = self.sparse_words(slot, old);
-        let count = words.len();
-        held[..count].copy_from_slice(words);
+        let mut held = std::mem::take(&mut self.held);
+        held.clear();
+        held.extend_from_slice(self.sparse_words(slot, old));
         meta.class = class;
         meta.block = if class > 0 { self.blocks[class as usize - 1].alloc() } else { 0 };
-        words_mut(&mut self.keys, &mut self.blocks, slot, meta)[..count].copy_from_slice(&held[..count]);
+        words_mut(&mut self.keys, &mut self.blocks, slot, meta)[..held.len()].copy_from_slice(&held);
+        self.held = held;
         self.keys.set_meta(slot, meta);
         if old.class > 0 {
             self.blocks[old.class as usize - 1].release(old.block);
@@ -201,7 +201,6 @@ impl ViewStore {
         let dense = std::mem::replace(&mut self.dense[place as usize], Dense::free());
         self.free_dense.push(place);
         self.dense_bytes -= dense.counted_bytes;
-        self.stats.keys_over_value_limit -= u64::from(dense.over_limit);
         let words = dense.live_words(&self.layout);
         let count = words.len() / self.layout.stride;
         meta.class = self.class_for(count).unwrap_or(LAST_CLASS);
@@ -213,9 +212,6 @@ impl ViewStore {
         self.keys.set_meta(slot, meta);
     }
 }
-
-/// Words of the largest block: its slices of a word of time, a position, nulls and every column.
-const MOST_WORDS: usize = CLASS_SLICES[LAST_CLASS as usize] * (3 + crate::view::MAX_COLUMNS);
 
 /// All words of a sparse key's place, used or not.
 #[inline(always)]

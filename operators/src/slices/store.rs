@@ -5,10 +5,13 @@
 //! renew it. Decisions (becoming dense, lease lengths) are taken on the state at the close, so they do not depend on
 //! how many workers share the keys.
 
+use freshet_config::value::DataType;
+
 use super::dense::{Dense, RowScratch};
 use super::keys::Keys;
 use super::layout::{FLAG_BITS, Layout};
 use super::leases::Wheel;
+use super::limits::OverLimit;
 use super::slab::{Slab, prefetch};
 use super::sparse::{CLASS_SLICES, DENSE, LAST_CLASS, TOUCHED, TRIMMED};
 use super::strings::Strings;
@@ -46,7 +49,7 @@ pub struct ViewStats {
     pub dense_keys: u64,
     /// Keys of a view by category with more categories than are allowed.
     pub keys_over_category_limit: u64,
-    /// Dense keys with a window whose distinct values are more than a function of it may count, as of their last rows.
+    /// Keys with a window whose distinct values are more than a function of it may tell apart, as of their last rows.
     pub keys_over_value_limit: u64,
     pub state_bytes: u64,
 }
@@ -80,9 +83,12 @@ pub struct ViewStore {
     pub(super) back: Vec<u32>,
     pub(super) back_slices: Vec<u64>,
     pub(super) wheel: Wheel,
+    pub(super) over: OverLimit,
     pub(super) sweep_at: u32,
     pub(super) stats: ViewStats,
     slice: Vec<u64>,
+    /// Slices on their way from one block to another.
+    pub(super) held: Vec<u64>,
     pub(super) scratch: RowScratch,
 }
 
@@ -112,9 +118,11 @@ impl ViewStore {
             back: Vec::new(),
             back_slices: Vec::new(),
             wheel: Wheel::default(),
+            over: OverLimit::default(),
             sweep_at: 0,
             stats: ViewStats::default(),
             slice: vec![0; layout.stride],
+            held: Vec::new(),
             scratch: RowScratch::default(),
             layout,
         }
@@ -124,6 +132,12 @@ impl ViewStore {
     /// a lease does not leave before its end, so a row carries no more than what was there when the lease was made.
     pub fn leasing_whole_windows(mut self) -> ViewStore {
         self.longest_lease_us = self.longest_lease_us.max(self.layout.shortest_window_us());
+        self
+    }
+
+    /// For keys that begin with columns of these types: figures count what has those, not each of its categories.
+    pub(super) fn of_owners(mut self, types: Vec<DataType>) -> ViewStore {
+        self.over = OverLimit::of_owners(types);
         self
     }
 
@@ -257,6 +271,7 @@ impl ViewStore {
         let places = self.dense.capacity() * size_of::<Dense>();
         ViewStats {
             keys: self.keys.len() as u64,
+            keys_over_value_limit: self.over.keys(),
             dense_keys: (self.dense.len() - self.free_dense.len()) as u64,
             state_bytes: (fixed + blocks + self.dense_bytes + places) as u64,
             ..self.stats

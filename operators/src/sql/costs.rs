@@ -1,22 +1,27 @@
-//! Functions whose time grows as the product of what they are given: their texts are bounded, so that one event cannot
-//! hold a worker for minutes. A row whose text is longer fails like one that divides by zero.
+//! Functions whose time grows as the product of what they are given: their texts and lists are bounded, so that one event
+//! or lookup cannot hold a thread for long. A row with more fails like one that divides by zero.
 //!
 //! ```text
 //! levenshtein                    compares every character with every other
 //! strpos, btrim, ltrim, rtrim    look for the second text, or each of its characters, at every place of the first
 //! regexp_count, regexp_instr,    look for every match, each of which may look at all that is left
 //! regexp_replace(.., 'g')
-//! string_to_array                makes lists whose elements functions of two lists compare with each other
+//! array_has_all, array_has_any   compare every element with every other
+//! string_to_array, array_concat  make lists that other functions go through
 //! ```
+//!
+//! All other functions of lists and maps look at every element once, or sort or hash them.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, FieldRef};
 use datafusion_common::tree_node::{Transformed, TreeNode};
 use datafusion_common::{Result, exec_err};
 use datafusion_expr::expr::ScalarFunction;
-use datafusion_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use datafusion_expr::{
+    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
 
 /// Longest text that every character of another is compared with.
 const MOST_COMPARED_BYTES: usize = 1 << 10;
@@ -24,6 +29,11 @@ const MOST_COMPARED_BYTES: usize = 1 << 10;
 const MOST_SEARCHED_BYTES: usize = 16 << 10;
 /// Longest text that is made a list of.
 const MOST_SPLIT_BYTES: usize = 4 << 10;
+
+/// Most pairs of elements that are compared: a millisecond or so.
+const MOST_PAIRS: usize = 1 << 18;
+/// Most elements of lists put together.
+const MOST_ELEMENTS: usize = 1 << 15;
 
 /// Which arguments of a call are bounded, and by how many bytes.
 fn bounds(call: &ScalarFunction) -> &'static [(usize, usize)] {
@@ -38,11 +48,14 @@ fn bounds(call: &ScalarFunction) -> &'static [(usize, usize)] {
     }
 }
 
-/// The expression with the texts of such functions bounded.
+/// The expression with the texts and lists of such functions bounded.
 pub(super) fn bound(expression: Expr) -> Result<Expr> {
     let bounded = expression.transform_up(|node| {
         let Expr::ScalarFunction(mut call) = node else { return Ok(Transformed::no(node)) };
         let function = call.func.clone();
+        if let Some(limit) = ListLimit::of(function.name()) {
+            call.func = Arc::new(ScalarUDF::from(OfLists { function: function.clone(), limit }));
+        }
         for (argument, most_bytes) in bounds(&call) {
             if let Some(text) = call.args.get_mut(*argument) {
                 let limit = Limit::new(function.name(), *most_bytes);
@@ -94,6 +107,97 @@ impl ScalarUDFImpl for Limit {
             return exec_err!("a text of {longest} bytes is longer than the {most_bytes} that `{function}` takes");
         }
         Ok(value)
+    }
+}
+
+/// What lists are bounded by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum ListLimit {
+    /// The product of their lengths.
+    Pairs,
+    /// The sum.
+    Elements,
+}
+
+impl ListLimit {
+    fn of(function: &str) -> Option<ListLimit> {
+        match function {
+            "array_has_all" | "array_has_any" => Some(ListLimit::Pairs),
+            "array_concat" => Some(ListLimit::Elements),
+            _ => None,
+        }
+    }
+}
+
+/// A function of lists that fails where they are too long.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct OfLists {
+    function: Arc<ScalarUDF>,
+    limit: ListLimit,
+}
+
+/// Types were settled before.
+static SETTLED: LazyLock<Signature> = LazyLock::new(|| Signature::variadic_any(Volatility::Immutable));
+
+impl ScalarUDFImpl for OfLists {
+    fn name(&self) -> &str {
+        self.function.name()
+    }
+
+    fn signature(&self) -> &Signature {
+        &SETTLED
+    }
+
+    fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
+        self.function.return_type(arguments)
+    }
+
+    fn return_field_from_args(&self, arguments: ReturnFieldArgs) -> Result<FieldRef> {
+        self.function.return_field_from_args(arguments)
+    }
+
+    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let mut lists = Vec::with_capacity(arguments.args.len());
+        for list in &arguments.args {
+            lists.push((list.to_array(1)?, matches!(list, ColumnarValue::Scalar(_))));
+        }
+        for row in 0..arguments.number_rows {
+            let lengths = lists.iter().map(|(list, is_one)| elements(list, if *is_one { 0 } else { row }));
+            match self.limit {
+                ListLimit::Pairs => {
+                    let pairs = lengths.fold(1usize, usize::saturating_mul);
+                    if pairs > MOST_PAIRS {
+                        let name = self.name();
+                        return exec_err!(
+                            "{pairs} pairs of elements are more than the {MOST_PAIRS} that `{name}` compares"
+                        );
+                    }
+                }
+                ListLimit::Elements => {
+                    let all: usize = lengths.sum();
+                    if all > MOST_ELEMENTS {
+                        let name = self.name();
+                        return exec_err!(
+                            "{all} elements are more than the {MOST_ELEMENTS} that `{name}` makes a list of"
+                        );
+                    }
+                }
+            }
+        }
+        self.function.invoke_with_args(arguments)
+    }
+}
+
+/// Elements of a list in a row; 0 of what is no list.
+fn elements(array: &ArrayRef, row: usize) -> usize {
+    if row >= array.len() || array.is_null(row) {
+        return 0;
+    }
+    match array.data_type() {
+        DataType::List(_) => array.as_list::<i32>().value_length(row) as usize,
+        DataType::LargeList(_) => array.as_list::<i64>().value_length(row) as usize,
+        DataType::FixedSizeList(_, length) => *length as usize,
+        _ => 0,
     }
 }
 

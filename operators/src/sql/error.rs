@@ -59,10 +59,7 @@ impl SqlError {
             SqlErrorKind::NonDeterministic => "DEF-NONDET",
         };
         let diagnostic = Diagnostic::new(&place_within(sql, self.offset), code, format!("{what}: {}", self.message));
-        match &self.hint {
-            Some(hint) => diagnostic.hint(hint),
-            None => diagnostic,
-        }
+        diagnostic.hint(self.hint.as_deref().unwrap_or_else(|| advice(self.kind)))
     }
 
     /// Line 0 is the parser's word for "nowhere".
@@ -71,6 +68,17 @@ impl SqlError {
             self.offset = Some((location.line as usize, location.column as usize));
         }
         self
+    }
+}
+
+/// What can be said where a library found the mistake.
+fn advice(kind: SqlErrorKind) -> &'static str {
+    match kind {
+        SqlErrorKind::Syntax => "write one SQL expression, such as `amount * 2` or `country = 'DE'`",
+        SqlErrorKind::Unsupported => "write it with operators and scalar functions of SQL",
+        SqlErrorKind::Type => "let its parts have types that go together, with `cast(... as TYPE)` where they do not",
+        SqlErrorKind::UnknownColumn | SqlErrorKind::UnknownFunction => "check how it is spelled",
+        SqlErrorKind::NonDeterministic => "use what comes with the event",
     }
 }
 

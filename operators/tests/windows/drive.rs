@@ -8,7 +8,7 @@ use freshet_config::time::{Epoch, EventTime, Span};
 use freshet_config::value::Value;
 use freshet_operators::batch::{KeyedBatch, hash_key, heap_word};
 use freshet_operators::reference::{ReferenceEvent, evaluate};
-use freshet_operators::row::{FeatureValue, Reader, Status, describe};
+use freshet_operators::row::{FeatureValue, Reader, Reason, Status, describe};
 use freshet_operators::slices::{Layout, RowSink, ViewStore};
 use freshet_operators::view::ViewPlan;
 
@@ -142,6 +142,23 @@ pub fn epoch(store: &mut ViewStore, case: &Case, all: &HashMap<u64, Event>, i: u
     let at = case.epochs[i].at;
     store.close(at, true, &mut RowSink::new(0, Epoch::from_micros(at as u64), &mut take));
     rows
+}
+
+/// How many keys have a window with more values than a function may tell apart: as their rows say at the clock, and those
+/// that end at the instant they were written for.
+pub fn over_value_limit(plan: &ViewPlan, rows: &Rows, clock: i64) -> u64 {
+    // What is not served is there all the same.
+    let plan = ViewPlan { expiry: None, feature_start: None, ..plan.clone() };
+    let mut reader = Reader::new(&plan);
+    let mut is_over = |row: &&Vec<u8>| {
+        let coverage = describe(&plan, row).unwrap();
+        let at = coverage.until.and(coverage.from).unwrap_or(EventTime::from_micros(clock));
+        let mut out = Vec::new();
+        reader.read(&plan, Some(row), at, &mut out);
+        let too_many = |v: &FeatureValue| matches!(v.status, Status::Error(Reason::TooManyValues { .. }));
+        out.iter().any(too_many)
+    };
+    rows.values().filter(|row| is_over(row)).count() as u64
 }
 
 pub fn same(read: &FeatureValue, expected: &(Value, bool)) -> bool {

@@ -7,7 +7,7 @@ mod plans;
 use std::collections::HashMap;
 
 use cases::{Case, Event, case, steady_case};
-use drive::{Known, Picks, Rows, check, epoch, key_bytes, store};
+use drive::{Known, Picks, Rows, check, epoch, key_bytes, over_value_limit, store};
 use freshet_config::time::EventTime;
 use freshet_operators::row::{Reader, describe};
 use proptest::prelude::*;
@@ -49,6 +49,7 @@ fn follow(case: &Case) {
             let row = newest.get(&key_bytes(key, case.heap_keys));
             check(&case.plan, &mut reader, &known, key, row.map(Vec::as_slice), clock, &mut picks);
         }
+        assert_eq!(store.stats().keys_over_value_limit, over_value_limit(&case.plan, &newest, clock));
     }
 }
 

@@ -77,9 +77,14 @@ fn metadata_lists_the_request_fields_and_the_keys_of_what_is_only_read() {
 fn what_cannot_be_computed_is_null_with_an_error_and_the_rest_stays() {
     let fixture = Fixture::scored();
     let (values, statuses) = values_and_statuses(&ask(&fixture, &with(&[("n", json!(0))])));
-    // The share is infinite, the whole quotient undefined; half of nothing is nothing.
+    // The share is infinite, the whole quotient undefined; half of an error is one.
     assert_eq!(json!(values), json!([null, null, 8.0, 7.0, null, "1", "OK", true, null]));
-    assert_eq!((statuses[1].as_str(), statuses[4].as_str(), statuses[8].as_str()), ("ERROR", "ERROR", "MISSING_DATA"));
+    assert_eq!((statuses[1].as_str(), statuses[4].as_str(), statuses[8].as_str()), ("ERROR", "ERROR", "ERROR"));
+    let answer = ask(&fixture, &with(&[("n", json!(0))])).json();
+    let reasons: Vec<&str> =
+        [1, 8].map(|i| answer["metadata"]["features"][i]["statusReason"].as_str().unwrap_or_default()).to_vec();
+    let of_share = "`ratios.share`, which it is computed from, is an error";
+    assert_eq!(reasons, ["the expression failed: the result is not a finite number", of_share]);
     assert_eq!(statuses[2], "PRESENT");
 
     let (values, statuses) = values_and_statuses(&ask(&fixture, &with(&[("amount", json!("NaN"))])));

@@ -8,10 +8,11 @@ mod generate;
 mod oracle;
 mod questions;
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use fastrand::Rng;
-use freshet_config::definitions::{Definitions, Service, ServiceFeature, View};
+use freshet_config::definitions::{Definitions, GroupShape, Service, ServiceFeature, View};
 use freshet_config::diagnostic::Place;
 use freshet_engine::plan::Plan;
 
@@ -30,6 +31,7 @@ const MOST_RECORDS_OF_CHANGES: usize = 60;
 /// What was checked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Checked {
+    /// As their authors count them, whatever parts one is compiled into.
     pub views: usize,
     /// Questions over all views.
     pub cases: usize,
@@ -70,12 +72,14 @@ pub fn check(plan: &Plan, cases: usize, seed: u64) -> Result<Checked, Failure> {
         views.map(|view| Questions::draw(&bench.plan, view, &oracle, cases, &mut rng)).collect();
     let asked: Vec<&Questions> = questions.iter().filter(|questions| !questions.asked.is_empty()).collect();
 
-    let mut checked = Checked { left_out: left_out(&plan.definitions, &questions), ..Checked::default() };
+    let views: BTreeSet<&str> =
+        asked.iter().map(|questions| definitions.views[questions.view].served_as.as_str()).collect();
+    let left_out = left_out(&plan.definitions, &questions);
+    let mut checked = Checked { left_out, views: views.len(), ..Checked::default() };
     write(&bench, &records, &rows, |records| records.in_order(), Rows::in_order)?;
     let plain = asked.iter().map(|questions| questions.answers(&bench.plan)).collect::<Result<Vec<_>, _>>()?;
     for (questions, answers) in asked.iter().zip(&plain) {
         checked.lines.extend(questions.against_reference(&bench.plan, answers));
-        checked.views += 1;
         checked.cases += questions.asked.len();
     }
     let mut compare = |questions: &Questions, before: &Answers, when: &str| -> Result<(), Failure> {
@@ -138,8 +142,10 @@ fn left_out(definitions: &Definitions, questions: &[Questions]) -> Vec<String> {
     let unasked = questions.iter().filter(|questions| questions.asked.is_empty()).map(|questions| questions.view);
     let mut lines: Vec<String> = unasked
         .map(|view| {
-            let View { name, place, .. } = &definitions.views[view];
-            format!("no generated case of view `{name}` ({place}), for no generated event passes its conditions: test it with tables")
+            let View { served_as: name, group, place, .. } = &definitions.views[view];
+            let part = group.as_ref().filter(|group| group.shape == GroupShape::Map);
+            let part = part.map(|group| format!("what is by `{}` in ", group.name)).unwrap_or_default();
+            format!("no generated case of {part}view `{name}` ({place}), for no generated event passes its conditions: test it with tables")
         })
         .collect();
     let realtime = definitions.realtime.iter().map(|realtime| format!("realtime view `{}`", realtime.name));

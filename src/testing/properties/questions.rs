@@ -47,8 +47,10 @@ impl<'o> Questions<'o> {
     pub fn answers(&self, plan: &Plan) -> Result<Answers, Failure> {
         let service = &plan.services[self.view];
         let rows = self.rows(&service.join_keys).map_err(no_table)?;
-        let dataset = Dataset::build_on(plan, &service.name, rows, INSTANT)
-            .map_err(|error| Failure::data(format!("generated events of view `{}`: {error}", service.name)))?;
+        let dataset = Dataset::build_on(plan, &service.name, rows, INSTANT).map_err(|error| {
+            let view = &plan.definitions.views[self.view].served_as;
+            Failure::data(format!("generated events of view `{view}`: {error}"))
+        })?;
         if let Some(refused) = dataset.report.refused.iter().find(|refused| is_refusal(refused)) {
             return Err(Failure::internal(format!("a generated event is none: {}", refused.first)));
         }

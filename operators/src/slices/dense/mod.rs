@@ -32,7 +32,7 @@ pub(super) struct Dense {
     /// The key's header; [`FREE`] when this place is free.
     pub slot: u32,
     unordered: bool,
-    /// Its last row has a window with more distinct values than some function may count.
+    /// Its last row has a window with more distinct values than some function of it may tell apart.
     pub over_limit: bool,
     /// The lease the wheel holds an entry for.
     pub armed: Option<i64>,

@@ -3,6 +3,7 @@
 use freshet_config::value::DataType;
 
 use super::super::layout::{Layout, StoredColumn, time_of};
+use super::super::limits::ValueLimit;
 use super::super::strings::Strings;
 use super::summaries::{CoreSlices, Slices};
 use super::{Dense, cores, extremes};
@@ -19,7 +20,7 @@ impl Dense {
     /// Writes what stands behind the head of a row: number of slices, cores, slices. Gives the number of slices.
     pub fn write(&mut self, layout: &Layout, strings: &Strings, scratch: &mut RowScratch) -> usize {
         let RowScratch { row, ranges } = scratch;
-        self.over_limit = self.summaries.as_ref().is_some_and(|summaries| summaries.over_limit(layout));
+        self.over_limit = layout.limits.iter().any(|limit| self.exceeds(layout, limit));
         self.row_ranges(layout, ranges);
         let slices = ranges.iter().map(|(from, to)| to - from).sum();
         row.varint(slices as u64);
@@ -35,6 +36,16 @@ impl Dense {
             put_slices(layout, words, self.core_at, &mut before, strings, row);
         }
         slices
+    }
+
+    /// Whether the values of a window are more than a limit: those of its core, and those that leave before the lease ends.
+    fn exceeds(&self, layout: &Layout, limit: &ValueLimit) -> bool {
+        let pending = self.derived[layout.pending(layout.windows[limit.window].edge)];
+        let current = self.derived[layout.current(limit.window)];
+        let leaving = self.derived[layout.leaving(limit.window)].min(pending);
+        let slices = Slices { layout, words: &self.slices };
+        let summaries = self.summaries.as_ref();
+        summaries.is_some_and(|summaries| summaries.exceeds(slices, limit, current as usize..leaving as usize))
     }
 
     /// Slices that leave or enter some window before the lease ends, as ascending disjoint ranges.

@@ -85,9 +85,8 @@ impl Listed {
         }
     }
 
-    /// Whether there are more values than are written.
-    pub fn over_limit(&self, summary: &SummaryPlan) -> bool {
-        self.tally.over_limit(summary)
+    pub fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     /// Writes the tally for a reader that adds events with the words `others`.
@@ -98,7 +97,7 @@ impl Listed {
         others: impl Iterator<Item = u64>,
         row: &mut RowBuffer,
     ) {
-        if self.over_limit(summary) {
+        if self.tally.over_limit(summary) {
             return row.varint(0);
         }
         row.varint(self.tally.len() as u64 + 1);

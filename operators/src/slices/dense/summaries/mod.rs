@@ -16,6 +16,8 @@ mod registers;
 mod tally;
 mod top;
 
+use std::ops::Range;
+
 use best::Best;
 use decays::Decays;
 use early::Early;
@@ -28,6 +30,7 @@ use recent::Recent;
 use registers::Registers;
 
 use super::super::layout::{Layout, time_of};
+use super::super::limits::ValueLimit;
 use super::super::parts::Written;
 use super::super::strings::Strings;
 use super::write::put_value;
@@ -298,12 +301,12 @@ impl Summaries {
         }
     }
 
-    /// Whether some window's core has more distinct values than are written of it.
-    pub fn over_limit(&self, layout: &Layout) -> bool {
-        layout.window_parts.iter().zip(&self.windows).any(|(part, kept)| match kept {
-            OfWindow::Listed(listed) => listed.over_limit(&layout.plan.summaries[part.summary]),
-            _ => false,
-        })
+    /// Whether the core of a window and the slices `others` have more distinct values than a limit.
+    pub fn exceeds(&self, slices: Slices, limit: &ValueLimit, others: Range<usize>) -> bool {
+        let Some(OfWindow::Listed(listed)) = self.windows.get(limit.part) else { return false };
+        let tally = listed.tally();
+        let words = || others.clone().filter_map(|i| slices.occurrence(i, limit.column)).map(|found| found.word);
+        tally.len() > limit.most || tally.len() + others.len() > limit.most && tally.len_with(words()) > limit.most
     }
 
     /// Bytes of memory.

@@ -69,6 +69,14 @@ impl Tally {
         self.many.as_ref().map_or(self.few.len(), |many| many.len())
     }
 
+    /// How many distinct words there are with `others`.
+    pub fn len_with(&self, others: impl Iterator<Item = u64>) -> usize {
+        let mut new: Vec<u64> = others.filter(|word| self.count(*word) == 0).collect();
+        new.sort_unstable();
+        new.dedup();
+        self.len() + new.len()
+    }
+
     /// Whether there are more values than are written.
     pub fn over_limit(&self, summary: &SummaryPlan) -> bool {
         matches!(summary.kind, SummaryKind::Tally { limit, .. } if self.len() > limit)
