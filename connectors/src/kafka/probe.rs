@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -21,6 +22,8 @@ pub struct KafkaProbe {
     pub(super) topic: String,
     /// Of the topic that is read, where the broker tells.
     pub(super) id: Option<TopicId>,
+    /// How many partitions the client was told of.
+    pub(super) partitions: AtomicUsize,
     pub(super) timeout: Duration,
 }
 
@@ -35,6 +38,12 @@ impl KafkaProbe {
             .map_err(|code| self.error("look at", code))?;
         if self.id.is_some() && described.id.is_some() && self.id != described.id {
             return Err(KafkaError::Remade { brokers: self.brokers.clone(), topic: self.topic.clone() });
+        }
+        if self.partitions.swap(described.partitions, Ordering::Relaxed) != described.partitions {
+            // The client knows the partitions that it was told of last, and asks for others on its own in minutes.
+            self.consumer
+                .fetch_metadata(Some(&self.topic), self.timeout)
+                .map_err(|error| self.error("look at", code_of(&error)))?;
         }
         let mut bounds = Bounds::new();
         for partition in 0..i32::try_from(described.partitions).unwrap_or(i32::MAX) {
@@ -70,7 +79,7 @@ impl KafkaProbe {
     fn error(&self, action: &'static str, code: RDKafkaErrorCode) -> KafkaError {
         use RDKafkaErrorCode as Code;
         match code {
-            Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition | Code::UnknownTopicId => {
+            Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownTopicId => {
                 KafkaError::NoTopic { brokers: self.brokers.clone(), topic: self.topic.clone() }
             }
             _ => KafkaError::Topic { action, topic: self.topic.clone(), error: code.to_string() },

@@ -1,6 +1,7 @@
 //! Reading a topic: every partition from an offset of our own, in order.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -206,6 +207,7 @@ impl KafkaSource {
             brokers: self.brokers.clone(),
             topic: self.topic.clone(),
             id: self.id,
+            partitions: AtomicUsize::new(usize::try_from(self.partitions).unwrap_or(0)),
             timeout: self.timeout,
         }
     }

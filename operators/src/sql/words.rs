@@ -178,6 +178,12 @@ fn call(text: &str) -> Option<Said> {
         let (given, _) = rest.split_once(" to the signature ")?;
         return new(format!("`{name}` does not take ({})", list(given).join(", ")), CAST);
     }
+    // A function's own reason is inside of the sentence on all functions.
+    if let Some((_, inner)) = text.split_once(" user-defined coercion failed with: ") {
+        let inner = inner.trim_start_matches("Error during planning: ");
+        let name = text.split('\'').nth(1)?;
+        return call(inner).or_else(|| new(format!("`{name}` does not take its arguments"), CAST));
+    }
     if let Some((name, _)) = text.split_once(" does not support zero arguments") {
         return new(format!("`{}` takes an argument, and is given none", name.trim_matches('\'')), "add what it is of");
     }
@@ -201,7 +207,7 @@ fn call(text: &str) -> Option<Said> {
             given.split_once(" (DataType: ").map_or(given, |(_, exact)| exact.split(')').next().unwrap_or(exact));
         return new(format!("`{name}` takes {}, not {}", a(&types(wanted)), a(&types(given))), CAST);
     }
-    if rest.starts_with("user-defined coercion failed with: ") || rest.starts_with("failed to match any signature") {
+    if rest.starts_with("failed to match any signature") {
         return new(format!("`{name}` does not take its arguments"), CAST);
     }
     None
