@@ -34,19 +34,12 @@ impl KafkaProbe {
     /// Where the topic begins and ends, if it is still the one of which what stands before `next` was read. Of partitions
     /// that `next` does not name nothing was.
     pub fn look(&self, next: &BTreeMap<i32, i64>) -> Result<Bounds, KafkaError> {
-        let described = describe(self.consumer.client().native_ptr(), &self.topic, self.timeout)
-            .map_err(|code| self.error("look at", code))?;
-        if self.id.is_some() && described.id.is_some() && self.id != described.id {
-            return Err(KafkaError::Remade { brokers: self.brokers.clone(), topic: self.topic.clone() });
-        }
-        if self.partitions.swap(described.partitions, Ordering::Relaxed) != described.partitions {
-            // The client knows the partitions that it was told of last, and asks for others on its own in minutes.
-            self.consumer
-                .fetch_metadata(Some(&self.topic), self.timeout)
-                .map_err(|error| self.error("look at", code_of(&error)))?;
-        }
+        let partitions = match self.id {
+            Some(id) => self.described(id)?,
+            None => self.told()?,
+        };
         let mut bounds = Bounds::new();
-        for partition in 0..i32::try_from(described.partitions).unwrap_or(i32::MAX) {
+        for partition in 0..i32::try_from(partitions).unwrap_or(i32::MAX) {
             let (first, end) = self
                 .consumer
                 .fetch_watermarks(&self.topic, partition, self.timeout)
@@ -58,6 +51,32 @@ impl KafkaProbe {
             bounds.insert(partition, (first, end));
         }
         Ok(bounds)
+    }
+
+    /// How many partitions the topic has, if it is the one with this id.
+    fn described(&self, id: TopicId) -> Result<usize, KafkaError> {
+        let described = describe(self.consumer.client().native_ptr(), &self.topic, self.timeout)
+            .map_err(|code| self.error("look at", code))?;
+        if described.id.is_some_and(|found| found != id) {
+            return Err(KafkaError::Remade { brokers: self.brokers.clone(), topic: self.topic.clone() });
+        }
+        if self.partitions.swap(described.partitions, Ordering::Relaxed) != described.partitions {
+            // The client knows the partitions that it was told of last, and asks for others on its own in minutes.
+            self.told()?;
+        }
+        Ok(described.partitions)
+    }
+
+    /// How many partitions a topic of this name has, and has the client know of them.
+    fn told(&self) -> Result<usize, KafkaError> {
+        let metadata = self.consumer.fetch_metadata(Some(&self.topic), self.timeout);
+        let metadata = metadata.map_err(|error| self.error("look at", code_of(&error)))?;
+        let found = metadata.topics().iter().find(|topic| topic.name() == self.topic);
+        match found.map(|topic| (topic.error().map(RDKafkaErrorCode::from), topic.partitions().len())) {
+            Some((None, partitions)) if partitions > 0 => Ok(partitions),
+            Some((Some(code), _)) => Err(self.error("look at", code)),
+            _ => Err(self.error("look at", RDKafkaErrorCode::UnknownTopicOrPartition)),
+        }
     }
 
     /// As [`KafkaProbe::look`], after the broker said that it has not what is read next.

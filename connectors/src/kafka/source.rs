@@ -21,6 +21,9 @@ use crate::position::MAX_PARTITIONS;
 /// Reports of the client that are fetched at once while nothing is read.
 const MOST_REPORTS: usize = 64;
 
+/// How long a broker that has just answered may take to say which topic it is: one that cannot say so may not answer.
+const DESCRIBED_WITHIN: Duration = Duration::from_secs(2);
+
 /// A record of a topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KafkaMessage {
@@ -134,7 +137,8 @@ impl KafkaSource {
     pub fn look_up(&mut self) -> Result<(), KafkaError> {
         self.partitions = self.count_partitions()?;
         // A broker that does not tell is read all the same.
-        let described = describe(self.consumer.client().native_ptr(), &self.topic, self.timeout);
+        let timeout = self.timeout.min(DESCRIBED_WITHIN);
+        let described = describe(self.consumer.client().native_ptr(), &self.topic, timeout);
         self.id = described.ok().and_then(|described| described.id);
         self.consumer.context().set(None);
         Ok(())

@@ -95,7 +95,7 @@ pub fn check_framing(headers: &HeaderMap, two_lengths: bool) -> Result<(), ApiEr
     let text = values.map(|value| String::from_utf8_lossy(value.as_bytes())).collect::<Vec<_>>().join(", ");
     let codings: Vec<&str> = text.split(',').map(str::trim).filter(|coding| !coding.is_empty()).collect();
     let chunked = |coding: &&str| coding.eq_ignore_ascii_case("chunked");
-    if !codings.iter().all(|coding| chunked(coding)) {
+    if !codings.iter().all(chunked) {
         let message = format!("the body's transfer-encoding is `{}`; send `chunked` alone", quote(&text));
         return Err(ApiError::new(ErrorKind::Coding, message));
     }

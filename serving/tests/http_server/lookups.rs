@@ -130,7 +130,7 @@ fn wrong_requests_say_what_and_where() {
         (lookup("1.5", ""), 400, 3, "not the number 1.5", "/params/joinKeyMap/user_id"),
         (lookup("[1]", ""), 400, 3, "is expected here, not a list", ""),
         (lookup("NaN", ""), 400, 3, "byte 87: `NaN` is no JSON", ""),
-        (lookup("1e999", ""), 400, 3, "number out of range", ""),
+        (lookup("1e999", ""), 400, 3, "the number is beyond those of 64 bits", ""),
         (lookup("1,\"user_id\":2", ""), 400, 3, "`user_id` is given twice", ""),
         (lookup("1", ",\"entitiy\":1"), 400, 3, "unknown field `entitiy`", ""),
         (lookup("1", ",\"requestData\":[]"), 400, 3, "get-features-batch", "/params/requestData"),
@@ -161,7 +161,7 @@ fn wrong_requests_say_what_and_where() {
             format!("{{\"params\":{{\"requestContextMap\":{}", "{\"a\":".repeat(100_000)),
             400,
             3,
-            "the text breaks off within an object",
+            "the text breaks off; send all of it",
             "",
         ),
     ];
