@@ -124,9 +124,9 @@ impl Node {
     pub fn await_ready(&self, interrupt: &Interrupt, troubles: &mut TroubleLog) -> Result<bool, Failure> {
         while !self.engine.ready() {
             self.check()?;
-            let trouble = self.engine.shared().trouble();
-            troubles.look(trouble.as_deref(), Instant::now());
-            self.state.readiness.not_ready(trouble.unwrap_or_else(|| LOADING.to_string()));
+            let shared = self.engine.shared();
+            troubles.look(shared.trouble().as_deref(), Instant::now());
+            self.state.readiness.not_ready(shared.standstill().unwrap_or_else(|| LOADING.to_string()));
             if interrupt.wait(LOOK) {
                 return Ok(false);
             }
@@ -139,9 +139,13 @@ impl Node {
         Ok(true)
     }
 
-    /// Whether the engine still works; if not, `/readyz` says so too.
+    /// Whether the engine still works; if not, `/readyz` says so too. It also says which inputs have ended for good: values
+    /// that are there are still given.
     pub fn check(&self) -> Result<(), Failure> {
         let shared = self.engine.shared();
+        if let Some(reason) = shared.ended() {
+            self.state.readiness.not_ready(reason);
+        }
         let Some(reason) = shared.failure.get() else { return Ok(()) };
         self.state.readiness.not_ready(reason);
         let status = match shared.failure.cause() {

@@ -306,6 +306,20 @@ fn a_server_that_is_not_there_is_status_69() {
 }
 
 #[test]
+fn a_store_that_is_not_there_is_one_sentence() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("bound");
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let data = dir.path().join("data");
+    let settings = format!("[engine]\ndata_dir = {data:?}\n[store]\nkind = \"scylla\"\nnodes = [\"{free}\"]\n");
+    write(dir.path(), "freshet.toml", &settings);
+    let config = dir.path().join("freshet.toml").display().to_string();
+    let (status, errors) = refused(&["run", "examples/fraud", "--config", &config, "--listen", "127.0.0.1:0"]);
+    assert_eq!(status, 69, "{errors}");
+    assert_eq!(errors.lines().count(), 1, "the driver's own lines are not for users: {errors}");
+    assert!(errors.contains(&free.to_string()), "{errors}");
+}
+
+#[test]
 fn files_that_a_command_needs_are_named() {
     let (status, errors) = refused(&["ingest", "transactions", "nowhere.ndjson"]);
     assert_eq!(status, 65);
@@ -374,6 +388,246 @@ services:
     assert_eq!(found.len(), 7, "{found:?}");
     let mended = text.replace("crad", "card").replace("[1h, 0s]", "[1h]");
     assert_eq!(check(&mended).len(), 5);
+}
+
+/// Definitions with one wrong expression in each of the places that take one.
+fn with_expression(place: &str, text: &str) -> String {
+    let sql = |here: &str, otherwise: &str| {
+        serde_json::to_string(if here == place { text } else { otherwise }).expect("text serialises")
+    };
+    format!(
+        "sources:
+  - name: s
+    stream: {{log: {{}}}}
+    schema: {{k: int64, n: int32, v: float64, f: float32, t: string, b: bool, at: timestamp}}
+    event_time: at
+    select: [{{name: c, type: int64, sql: {select}}}]
+entities: [{{name: e, keys: {{k: int64}}}}]
+views:
+  - name: w
+    source: s
+    entity: e
+    where: {filter}
+    aggregates: [{{name: a, fn: sum, of: {of}, windows: [1h]}}]
+",
+        select = sql("select", "k"),
+        filter = sql("where", "true"),
+        of = sql("of", "v"),
+    )
+}
+
+#[test]
+fn messages_on_sql_speak_of_the_types_of_columns_and_say_what_to_do() {
+    let everywhere = [
+        "t > 1 and b",
+        "b > 1",
+        "b > t",
+        "at > 1",
+        "at > 'yesterday'",
+        "at > t",
+        "t = at",
+        "k = 'x'",
+        "v = 'x'",
+        "t + 1",
+        "t - at",
+        "at + 1",
+        "at + at",
+        "b + 1",
+        "b and 1",
+        "k or b",
+        "not k",
+        "not t",
+        "-t",
+        "-b",
+        "k || v",
+        "t ~ 1",
+        "t like 1",
+        "k like 'a'",
+        "k in ('a', 'b')",
+        "t in (1, at)",
+        "b in (1)",
+        "at in (1, 2)",
+        "k between 'a' and 'b'",
+        "at between 1 and 2",
+        "case when k then 1 else 2 end",
+        "case when b then 1 else 'a' end = 1",
+        "case when b then at else 1 end",
+        "case t when 1 then 2 end",
+        "case k when 'a' then 1 end",
+        "abs(t)",
+        "abs(b)",
+        "abs()",
+        "abs(k, k)",
+        "round(t)",
+        "round(v, 1, 2)",
+        "sqrt(t)",
+        "upper(k)",
+        "upper(at)",
+        "upper()",
+        "substr(k, 1)",
+        "substr(t, 'a')",
+        "concat()",
+        "length(k)",
+        "length(b)",
+        "date_trunc(at)",
+        "date_trunc('fortnight', at)",
+        "date_trunc('hour', t)",
+        "date_part('hour', k)",
+        "extract(hour from t)",
+        "coalesce(k, t) > 1",
+        "coalesce(b, 1)",
+        "nullif(k, t) > 1",
+        "nullif(b, 1)",
+        "greatest(k, t) > 1",
+        "greatest(b, 1)",
+        "cast(b as timestamp)",
+        "cast(at as boolean)",
+        "cast('x' as bigint)",
+        "cast('x' as double)",
+        "cast('x' as timestamp)",
+        "cast('x' as boolean)",
+        "cast(t as decimal)",
+        "cast(t as blob)",
+        "cast(k as interval)",
+        "to_timestamp(b)",
+        "1 / 0",
+        "9223372036854775807 + 1",
+        "k & v",
+        "t & 1",
+        "k << 'a'",
+        "t[1]",
+        "k[1]",
+        "t.x",
+        "k.x.y",
+        "array_length(k)",
+        "map_keys(t)",
+        "make_array(1, 'a', at)",
+        "array_sum(t)",
+        "nope(1)",
+        "nope",
+        "'open",
+        "(k",
+        "k k",
+        "k +",
+        "",
+        " ",
+        "select 1",
+        "(select 1)",
+        "exists (select 1)",
+        "sum(k)",
+        "count(*)",
+        "row_number() over ()",
+        "now()",
+        "random()",
+        "current_date",
+        "?",
+        "$1",
+        ":a",
+        "@a",
+        "k -> 1",
+        "t -> 'a'",
+        "x -> x",
+        "interval '1'",
+        "interval '1 fortnight'",
+        "at + interval '1 x'",
+        "date '2026'",
+        "timestamp 'x'",
+        "time 'x'",
+        "x'zz'",
+        "1e999",
+        "null",
+        "array[1, 2]",
+        "struct(1)",
+        "{a: 1}",
+        "k is true",
+        "t is not false",
+        "t is distinct from 1",
+        "k similar to 'a'",
+        "overlay(t placing 'a' from 1)",
+        "position('a' in k)",
+        "trim(k)",
+        "trim(both 1 from t)",
+        "k::text::uuid",
+        "try_cast(t as nothing)",
+        "k any (1)",
+        "k = any(1)",
+        "grouping(k)",
+        "regexp_like(t, '(')",
+        "regexp_like(k, 'a')",
+        "t like 'a' escape 'bb'",
+        "lpad(t, k)",
+        "repeat(t, 'a')",
+        "t collate x",
+        "at at time zone 'Mars'",
+        "floor(v to day)",
+        "ceil(t)",
+        "power(t, 2)",
+        "log(b)",
+        "isnan(t)",
+        "atan2(v)",
+        "char_length(1)",
+        "starts_with(k, 'a')",
+        "split_part(t, ',', 'a')",
+    ];
+    let engines = "Utf8 Int64 Int32 Float64 Float32 Boolean Timestamp( Decimal List( Null LogicalPlan DataType NativeType \
+                   Signature coerc Coerc UDF udf ScalarValue ExprPlanner sqltorel Ident Literal( Expr DataFusion Arrow planning \
+                   Internal NotImplemented Some( None span:";
+    let engines: Vec<&str> = engines.split_whitespace().collect();
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let mut wrong = Vec::new();
+    for (text, place) in everywhere.into_iter().zip(["select", "where", "of"].into_iter().cycle()) {
+        write(dir.path(), "d.yaml", &with_expression(place, text));
+        let output = freshet(&["check", &dir.path().display().to_string()]);
+        let errors = self::text(&output.stderr);
+        let foreign = |line: &&str| engines.iter().any(|word| line.contains(word)) || !line.contains("]; ");
+        wrong.extend(errors.lines().filter(foreign).map(|line| format!("{place} {text:?}: {line}")));
+        if !output.status.success() && errors.is_empty() {
+            wrong.push(format!("{place} {text:?}: refused without a word"));
+        }
+    }
+    assert!(wrong.is_empty(), "{} of them:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// What has a name that was given before is checked like everything else.
+#[test]
+fn faults_inside_of_what_is_defined_twice_come_at_once() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let text = "\
+sources:
+  - {name: s, stream: {log: {}}, schema: {k: int64, v: float64, at: timestamp}, event_time: at}
+  - {name: s, stream: {log: {}}, schema: {k: int64, at: timestamp}, event_time: ta}
+dimensions:
+  - {name: d, changes: {log: {}}, schema: {k: int64}, key: [k]}
+  - {name: d, changes: {log: {}}, schema: {k: int46}, key: [k]}
+entities:
+  - {name: e, keys: {k: int64}}
+  - {name: e, keys: {k: float64}}
+views:
+  - {name: v, source: s, entity: e, aggregates: [{name: n, fn: count, windows: [1h]}]}
+  - {name: v, source: s, entity: e, where: 'w > 0', aggregates: [{name: n, fn: sum, of: v, windows: [0s]}]}
+realtime:
+  - {name: r, request: {x: int64}, features: [{name: f, type: int64, sql: request.x}]}
+  - {name: r, request: {x: int}, features: [{name: f, type: int64, sql: request.x}]}
+services:
+  - {name: t, features: [v]}
+  - {name: t, features: [w]}
+";
+    write(dir.path(), "d.yaml", text);
+    let (status, errors) = refused(&["check", &dir.path().display().to_string()]);
+    assert_eq!(status, 65);
+    for needle in [
+        "no column `ta`",
+        "unknown type `int46`",
+        "a float cannot be a key",
+        "0s",
+        "`w`",
+        "unknown type `int`",
+        "unknown view `w`",
+    ] {
+        assert!(errors.contains(needle), "{needle} is not in {errors}");
+    }
+    assert_eq!(errors.matches("is defined twice").count(), 6, "{errors}");
+    assert_eq!(errors.lines().count(), 13, "{errors}");
 }
 
 /// Definitions with a history, of which two rows of five are no events, and a spine.

@@ -7,8 +7,12 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use freshet_connectors::kafka::{KafkaOptions, KafkaSink, create_topic};
+use freshet_connectors::kafka::{KafkaOptions, KafkaSink, KafkaSource, create_topic};
 use process::{PATIENCE, Running, drain, freshet, text};
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use serde_json::Value;
 use services::{Service, closed_port};
 
@@ -90,7 +94,7 @@ fn a_broker_that_comes_late_is_waited_for() {
     let mut broker = Service::kafka_later();
     let site = Site::new(&broker.address(), "");
     let (running, url) = site.run();
-    let (status, said) = readiness(&url, "source `sales`");
+    let (status, said) = readiness(&url, "source `sales`: ");
     assert_eq!(status, 503);
     let wanted = format!("source `sales`: no kafka broker answered at {} within 5 s (", broker.address());
     assert!(said.contains(&wanted) && said.contains("refused") && said.contains("trying again"), "{said}");
@@ -136,19 +140,155 @@ fn a_broker_that_comes_late_is_waited_for() {
 fn who_waits_for_a_broker_ends_when_told() {
     let site = Site::new(&format!("127.0.0.1:{}", closed_port()), "");
     let (running, url) = site.run();
-    assert_eq!(ask(&url, "/readyz").0, 503);
+    // Long before an attempt to reach it is over.
+    let (status, said) = readiness(&url, "source `sales` waits for the kafka broker at 127.0.0.1:");
+    assert!(status == 503 && said.contains("dimension `shops` waits for the kafka broker at "), "{said}");
     running.signal("INT");
     assert_eq!(running.end().code(), Some(0));
     let positions = fs::read_to_string(site.path("data/positions.json")).unwrap_or_default();
     assert!(!positions.contains("sales"), "nothing was read, so that there is no position: {positions}");
 }
 
+/// The value of the only service's only feature.
+fn amount(url: &str) -> Option<String> {
+    let shown = freshet(&["get", "checkout", "id=7", "--url", url]);
+    text(&shown.stdout).lines().last().and_then(|line| line.split_whitespace().nth(1)).map(str::to_string)
+}
+
+/// Waits for what does not come at once.
+fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < PATIENCE, "{what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn metric(url: &str, name: &str) -> Option<f64> {
+    let text =
+        ureq::get(&format!("{url}/metrics")).call().expect("an answer").body_mut().read_to_string().expect("text");
+    text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
+}
+
+fn delete_topic(broker: &str, topic: &str) {
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", broker).create().expect("a client");
+    let limits = AdminOptions::new().operation_timeout(Some(Duration::from_secs(30)));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let results = runtime.block_on(admin.delete_topics(&[topic], &limits)).expect("the broker answers");
+    assert!(results.iter().all(Result::is_ok), "{results:?}");
+}
+
+/// Offsets alone do not tell: the new topic has more records than were read of the old one.
+#[test]
+fn a_topic_that_is_another_one_is_never_read_on() {
+    let broker = Service::kafka();
+    let options = KafkaOptions { timeout: Duration::from_secs(60), ..KafkaOptions::default() };
+    let create = |topic| create_topic(&broker.address(), topic, 1, &options).expect("the topic is created");
+    create("sales");
+    create("shops");
+    let send = |ids: std::ops::Range<u32>| {
+        let sink = KafkaSink::connect(&broker.address(), &options).expect("the broker answers");
+        let sale = |_| r#"{"id": 7, "amount": 5, "shop": "north", "ts": "2026-01-01T00:00:00Z"}"#;
+        sink.send_all("sales", &ids.map(sale).collect::<Vec<_>>(), None).expect("the records are sent");
+    };
+    send(0..2);
+    let site = Site::new(&broker.address(), "");
+    let (running, url) = site.run();
+    until("ready with the first records", || amount(&url).as_deref() == Some("10"));
+    until("nothing is left", || metric(&url, "freshet_source_lag_records{source=\"sales\"}") == Some(0.0));
+
+    delete_topic(&broker.address(), "sales");
+    create("sales");
+    send(0..5);
+    let (status, said) = readiness(&url, "was deleted and made anew");
+    assert_eq!(status, 503);
+    let address = broker.address();
+    assert!(
+        said.contains(&format!("source `sales`: topic `sales` of kafka at {address} was deleted and made anew")),
+        "{said}"
+    );
+    assert!(said.contains("start this process again") && !said.contains("trying again"), "{said}");
+    assert_eq!(ask(&url, "/healthz").0, 200);
+    assert_eq!(metric(&url, "freshet_ready"), Some(0.0));
+    assert!(amount(&url).is_some_and(|amount| amount != "null"), "what is there is still given");
+    running.signal("TERM");
+    assert_eq!(running.end().code(), Some(0));
+
+    let (running, url) = site.run();
+    until("the new topic is read whole", || amount(&url).as_deref() == Some("25"));
+    delete_topic(&broker.address(), "shops");
+    let (status, said) = readiness(&url, "is gone");
+    assert_eq!(status, 503);
+    assert!(said.contains(&format!("dimension `shops`: topic `shops` is gone from kafka at {address}")), "{said}");
+    running.signal("TERM");
+    assert_eq!(running.end().code(), Some(0));
+}
+
+#[test]
+fn partitions_that_are_added_are_read() {
+    let broker = Service::kafka();
+    let options = KafkaOptions { timeout: Duration::from_secs(60), ..KafkaOptions::default() };
+    for topic in ["sales", "shops"] {
+        create_topic(&broker.address(), topic, 1, &options).expect("the topic is created");
+    }
+    let site = Site::new(&broker.address(), "");
+    let (running, url) = site.run();
+    until("ready", || ask(&url, "/readyz").0 == 200);
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", broker.address()).create().expect("a client");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let wanted = NewPartitions::new("sales", 3);
+    let limits = AdminOptions::new().operation_timeout(Some(Duration::from_secs(30)));
+    let results = runtime.block_on(admin.create_partitions(&[wanted], &limits)).expect("the broker answers");
+    assert!(results.iter().all(Result::is_ok), "{results:?}");
+    let producer: BaseProducer =
+        ClientConfig::new().set("bootstrap.servers", broker.address()).create().expect("a client");
+    let sale = r#"{"id": 7, "amount": 5, "shop": "north", "ts": "2026-01-01T00:00:00Z"}"#;
+    // Brokers may take a while to know of partitions, and records to those they do not know are lost.
+    let ends = || {
+        let source = KafkaSource::connect(&broker.address(), "sales", &options).expect("the broker answers");
+        source.bounds().map(|bounds| bounds.into_values().map(|(_, end)| end).collect::<Vec<_>>()).unwrap_or_default()
+    };
+    until("every partition has a record", || {
+        let found = ends();
+        for partition in (0..3).filter(|partition| found.get(*partition).copied().unwrap_or(0) == 0) {
+            let record = BaseRecord::<(), str>::to("sales").partition(partition as i32).payload(sale);
+            producer.send(record).map_err(|(error, _)| error).expect("the record is queued");
+        }
+        producer.flush(Duration::from_secs(60)).expect("the records are sent or given up");
+        let found = ends();
+        found.len() == 3 && found.iter().all(|end| *end > 0)
+    });
+    let wanted = (5 * ends().iter().sum::<i64>()).to_string();
+    let begun = Instant::now();
+    while amount(&url).as_deref() != Some(&wanted) {
+        let (status, said) = ask(&url, "/readyz");
+        assert!(begun.elapsed() < PATIENCE, "{:?} instead of {wanted}: {status} {said}", amount(&url));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    running.signal("TERM");
+    assert_eq!(running.end().code(), Some(0));
+}
+
 #[test]
 fn settings_that_cannot_be_end_the_process() {
     let broker = format!("127.0.0.1:{}", closed_port());
-    let site = Site::new(&broker, "options = {\"no.such.setting\" = \"1\"}\n");
-    let ended = freshet(&["run", &site.path("definitions"), "--config", &site.path("freshet.toml")]);
-    let errors = text(&ended.stderr);
-    assert_eq!(ended.status.code(), Some(78), "{errors}");
-    assert!(errors.contains("input `sales`: cannot use the kafka settings: "), "{errors}");
+    for (option, value, why) in [
+        ("no.such.setting", "1", "there is none of this name; correct it, or remove it"),
+        (
+            "ssl.key.password",
+            "hunter2",
+            "this build of the client has not what it needs (OpenSSL not available at build time)",
+        ),
+        ("fetch.wait.max.ms", "hunter2", "it cannot have this value"),
+    ] {
+        let site = Site::new(&broker, &format!("options = {{\"{option}\" = \"{value}\"}}\n"));
+        let ended = freshet(&["run", &site.path("definitions"), "--config", &site.path("freshet.toml")]);
+        let errors = text(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(78), "{errors}");
+        assert!(errors.contains(&format!("input `sales`: cannot use the kafka option `{option}`: {why}")), "{errors}");
+        assert_eq!(errors.matches(option).count(), 1, "{errors}");
+        assert!(!errors.contains("hunter2"), "values may be secrets: {errors}");
+    }
 }

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::events::{Code, excerpt};
+use crate::malformed::Malformed;
 use crate::row::{Cell, Refusal, Row};
 
 /// Marks a record that removes a row. Names of columns never begin like this.
@@ -110,7 +111,8 @@ pub(crate) fn unwrap(record: &[u8]) -> Result<Option<Unwrapped<'_>>, Refusal> {
         return Ok(None);
     }
     let parse = |text| {
-        serde_json::from_str::<Envelope<'_>>(text).map_err(|error| decode(format!("the record is no change: {error}")))
+        let wrong = |error| format!("the record is no change: {}", Malformed::of(record, &error).sentence());
+        serde_json::from_str::<Envelope<'_>>(text).map_err(|error| decode(wrong(error)))
     };
     let mut envelope = parse(text)?;
     if let (None, Some(payload)) = (&envelope.op, envelope.payload) {

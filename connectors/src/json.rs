@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 use crate::changes::{self, DELETED};
 use crate::events::{Code, EventBatch, MAX_RECORD_BYTES, Rejection, TimeBounds, excerpt};
 use crate::explode::MAX_ELEMENTS;
+use crate::malformed::Malformed;
 use crate::position;
 use crate::row::{Cell, Refusal, Row, Rows, Rules, mismatch, parse_number, parse_quoted};
 
@@ -190,7 +191,7 @@ fn not_an_object(text: &str, error: &serde_json::Error) -> String {
     if error.is_data() && !text.trim_start().starts_with('{') {
         return "the record is JSON but not an object: an event is one JSON object".to_string();
     }
-    format!("the record is not JSON: {error}")
+    format!("the record is not JSON: {}", Malformed::of(text.as_bytes(), error).sentence())
 }
 
 /// Whether brackets nest deeper than [`MAX_DEPTH`]. Counting them first spares nearly every record the closer look.
@@ -309,7 +310,8 @@ impl Fields<'_> {
         match raw.as_bytes().first() {
             Some(b'"') => {
                 let text = unquote(raw).map_err(|error| {
-                    Refusal::new(Code::Decode, format!("`{}` is not a valid string: {error}", column.name))
+                    let reason = Malformed::of(raw.as_bytes(), &error).reason;
+                    Refusal::new(Code::Decode, format!("`{}` is not a valid string: {reason}", column.name))
                 })?;
                 // Connectors that flatten Debezium's envelopes write it as text.
                 if column.name == DELETED && matches!(&*text, "true" | "false") {

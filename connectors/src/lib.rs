@@ -11,6 +11,7 @@ pub mod kafka;
 pub mod last_epoch;
 pub mod ledger;
 pub mod log;
+pub mod malformed;
 pub mod offline;
 pub mod position;
 pub mod positions;

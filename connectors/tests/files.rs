@@ -366,7 +366,7 @@ fn ndjson_lines_follow_the_rules_of_json_records() {
     assert_eq!(
         texts(&rejections),
         [
-            "day.jsonl, line 4: the record is not JSON: EOF while parsing a value at line 1 column 6 [EV-DECODE]",
+            "day.jsonl, line 4: the record is not JSON: the text breaks off; send all of it (at byte 5) [EV-DECODE]",
             "day.jsonl, line 5: `ts` is missing or null: every event needs its event time [EV-TIME]",
             "day.jsonl, line 6: the record has 2097152 bytes: at most 1048576 are read [EV-SIZE]",
         ]

@@ -215,19 +215,36 @@ fn refusals_of_keys() {
 #[test]
 fn refusals_of_records() {
     for (payload, code, message) in [
-        (&br#"{"a":"#[..], Code::Decode, "the record is not JSON: EOF while parsing a value at line 1 column 5"),
+        (&br#"{"a":"#[..], Code::Decode, "the record is not JSON: the text breaks off; send all of it (at byte 4)"),
         (b"", Code::Empty, "the record is empty: an event is one JSON object"),
         (b" \n", Code::Empty, "the record is empty: an event is one JSON object"),
         (b"[1]", Code::Decode, "the record is JSON but not an object: an event is one JSON object"),
         (b"null", Code::Decode, "the record is JSON but not an object: an event is one JSON object"),
-        (b"{}{}", Code::Decode, "the record is not JSON: trailing characters at line 1 column 3"),
+        (
+            b"\xef\xbb\xbf{}",
+            Code::Decode,
+            "the record is not JSON: a byte order mark of UTF-8 is in front; send UTF-8 without one (at byte 0)",
+        ),
+        (
+            b"{}{}",
+            Code::Decode,
+            "the record is not JSON: something follows the JSON value; send one value and nothing behind it (at byte 2)",
+        ),
         (b"{\"user\":\"\xff\"}", Code::Decode, "the record is not UTF-8: byte 9 is invalid"),
-        (br#"{"amount":NaN}"#, Code::Decode, "the record is not JSON: expected value at line 1 column 11"),
-        (br#"{"amount":01}"#, Code::Decode, "the record is not JSON: invalid number at line 1 column 12"),
+        (
+            br#"{"amount":NaN}"#,
+            Code::Decode,
+            "the record is not JSON: `NaN` is no JSON, which has neither NaN nor infinities; send null, or leave the field out (at byte 10)",
+        ),
+        (
+            br#"{"amount":01}"#,
+            Code::Decode,
+            "the record is not JSON: this is no number of JSON, which has no zeros in front and digits on both sides of a point (at byte 11)",
+        ),
         (
             br#"{"user":"\ud800"}"#,
             Code::Decode,
-            "`user` is not a valid string: unexpected end of hex escape at line 1 column 8",
+            "`user` is not a valid string: an escape \\u stands for half a character; write both halves, or the character itself",
         ),
     ] {
         let rejection = refused(payload);

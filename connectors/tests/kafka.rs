@@ -53,7 +53,9 @@ fn records_come_back_per_partition_in_order_with_their_times() {
     }
     seen.sort_unstable();
     assert_eq!(seen, (0..50).collect::<Vec<_>>());
-    assert_eq!(source.end_offsets().unwrap(), next);
+    let ends: BTreeMap<i32, i64> = source.bounds().unwrap().into_iter().map(|(n, (_, end))| (n, end)).collect();
+    assert_eq!(ends, next);
+    assert_eq!(source.probe().look(&next).unwrap(), source.bounds().unwrap());
     assert_eq!(source.state().trouble, None);
 
     // Another reader goes on where the first one stands.

@@ -10,7 +10,7 @@ use freshet_config::definitions::Dimension;
 use freshet_config::value::{Value, encode_key};
 use freshet_connectors::positions::SourcePosition;
 
-use crate::ingest::{Change, DimensionIntake, IntakeError};
+use crate::ingest::{Change, DimensionIntake, IntakeError, Trouble};
 use crate::plan::Plan;
 use crate::worker::DimensionChange;
 use freshet_config::arrays::value_at;
@@ -64,8 +64,8 @@ impl DimensionTable {
         self.intake.name()
     }
 
-    /// What goes wrong at the moment while it is tried again.
-    pub fn trouble(&self) -> Option<String> {
+    /// What stands in the way at the moment.
+    pub fn trouble(&self) -> Option<Trouble> {
         self.intake.trouble()
     }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossbeam_channel::{Sender, bounded};
 use freshet_config::definitions::Source;
@@ -89,8 +89,6 @@ const ARRIVALS_WAITING: usize = 256;
 const POLL_RECORDS: usize = 4096;
 /// How long a reader waits for news before it looks whether to stop.
 const POLL_WAIT: Duration = Duration::from_millis(50);
-/// How often a reader looks how far it is behind the end of its stream.
-const LAG_INTERVAL: Duration = Duration::from_millis(500);
 
 impl Engine {
     /// Opens every source and starts. History is read afterwards, and brokers may be reached later ([`Engine::ready`],
@@ -193,9 +191,13 @@ impl Engine {
             shared: self.shared.clone(),
             arrivals: self.arrivals.clone(),
             stop: self.stop.clone(),
-            lag_at: None,
             caught_up: false,
         };
+        if let Some(lag) = reader.intake.lag_gauge() {
+            self.shared.readers[pipeline].follow(lag);
+        }
+        // Whoever asks may do so before the reader comes to say it.
+        self.shared.set_trouble("source", reader.intake.name(), reader.intake.trouble());
         let source = self.shared.plan.pipelines[pipeline].source;
         let name = format!("read {}", self.shared.plan.definitions.sources[source].name);
         self.threads.push(spawn(&name, move || reader.run())?);
@@ -207,6 +209,7 @@ impl Engine {
         let offset = Arc::new(AtomicU64::new(0));
         let dimension = table.dimension();
         self.dimension_offsets.push((dimension, offset.clone()));
+        shared.set_trouble("dimension", table.name(), table.trouble());
         let run = move || {
             let first = table.first();
             let mut alive = arrivals.send(Arrival::Changes { dimension, changes: first }).is_ok();
@@ -369,7 +372,6 @@ struct Reader {
     shared: Arc<Shared>,
     arrivals: Sender<Arrival>,
     stop: Arc<AtomicBool>,
-    lag_at: Option<Instant>,
     /// The backlog is read.
     caught_up: bool,
 }
@@ -428,11 +430,6 @@ impl Reader {
         let gauge = &self.shared.readers[self.pipeline];
         let set = |counter: &AtomicU64, value: u64| counter.store(value, Ordering::Release);
         *gauge.counts.lock().unwrap_or_else(PoisonError::into_inner) = self.intake.counts();
-        // A broker is asked for its end: not for every batch.
-        if self.lag_at.is_none_or(|at| at.elapsed() >= LAG_INTERVAL) {
-            set(&gauge.lag, self.intake.lag().unwrap_or(u64::MAX));
-            self.lag_at = Some(Instant::now());
-        }
         if let Some(SourcePosition::Log { offset }) = self.intake.position() {
             set(&gauge.log_offset, offset);
         }

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use freshet_config::time::{Epoch, EventTime};
 use freshet_operators::slices::ViewStats;
 use hdrhistogram::Histogram;
 
-use crate::ingest::IntakeCounts;
+use crate::ingest::{IntakeCounts, Lag, Trouble};
 use crate::plan::Plan;
 use crate::progress::{Failure, Tally};
 use crate::worker::SharedStats;
@@ -81,8 +81,16 @@ pub struct ReaderGauge {
     pub counts: Mutex<IntakeCounts>,
     /// Log offset behind the last delivered record.
     pub log_offset: AtomicU64,
-    /// `u64::MAX`: unknown.
-    pub lag: AtomicU64,
+    /// Of readers of a stream.
+    lag: OnceLock<Lag>,
+}
+
+impl ReaderGauge {
+    /// Has figures say how far the reader is behind.
+    pub(crate) fn follow(&self, lag: Lag) {
+        // A pipeline has one reader.
+        let _ = self.lag.set(lag);
+    }
 }
 
 /// Shared by the coordinator, the readers and whoever asks.
@@ -96,7 +104,7 @@ pub struct Shared {
     ready: AtomicBool,
     taken: Vec<AtomicU64>,
     /// By input, why it does not get on.
-    troubles: Mutex<BTreeMap<String, String>>,
+    troubles: Mutex<BTreeMap<String, (&'static str, Trouble)>>,
     progress: Mutex<Progress>,
 }
 
@@ -198,18 +206,33 @@ impl Shared {
     }
 
     /// Notes why an input does not get on, or that it does. `kind` is what it is in the definitions; names are unique.
-    pub(crate) fn set_trouble(&self, kind: &str, name: &str, trouble: Option<String>) {
+    pub(crate) fn set_trouble(&self, kind: &'static str, name: &str, trouble: Option<Trouble>) {
         let mut troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
         match trouble {
-            Some(reason) => _ = troubles.insert(name.to_string(), format!("{kind} `{name}`: {reason}; trying again")),
+            Some(trouble) => _ = troubles.insert(name.to_string(), (kind, trouble)),
             None => _ = troubles.remove(name),
         }
     }
 
-    /// Which inputs do not get on at the moment, and why.
+    /// Which inputs failed to get on, and why.
     pub fn trouble(&self) -> Option<String> {
+        self.troubles_that(|trouble| !matches!(trouble, Trouble::Waits(_)))
+    }
+
+    /// Which inputs give nothing at the moment, failed or not.
+    pub fn standstill(&self) -> Option<String> {
+        self.troubles_that(|_| true)
+    }
+
+    /// Which inputs give nothing any more until somebody does something.
+    pub fn ended(&self) -> Option<String> {
+        self.troubles_that(|trouble| matches!(trouble, Trouble::Ends(_)))
+    }
+
+    fn troubles_that(&self, wanted: impl Fn(&Trouble) -> bool) -> Option<String> {
         let troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
-        let all: Vec<&str> = troubles.values().map(String::as_str).collect();
+        let wanted = troubles.iter().filter(|(_, (_, trouble))| wanted(trouble));
+        let all: Vec<String> = wanted.map(|(name, (kind, trouble))| trouble.sentence(kind, name)).collect();
         (!all.is_empty()).then(|| all.join(", "))
     }
 
@@ -229,7 +252,6 @@ impl Shared {
     }
 
     fn sources(&self) -> Vec<SourceFigures> {
-        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         // Changes of views come from no source.
         let pipelines = self.plan.pipelines.iter().enumerate().filter(|(_, pipeline)| pipeline.is_read());
         let figures = pipelines.map(|(p, pipeline)| {
@@ -237,7 +259,6 @@ impl Shared {
             let (reader, tally) = (&self.readers[p], &self.tallies[pipeline.source]);
             let counts = *reader.counts.lock().unwrap_or_else(PoisonError::into_inner);
             let refused = tally.refused();
-            let lag = load(&reader.lag);
             SourceFigures {
                 name: source.name.clone(),
                 consumed: counts.consumed - counts.expired + refused.consumed,
@@ -248,7 +269,7 @@ impl Shared {
                 duplicate: counts.duplicate,
                 unparsable: counts.unparsable() + refused.unparsable() + tally.keyless(),
                 filtered: counts.filtered + tally.filtered(),
-                position_lag: (lag != u64::MAX).then_some(lag),
+                position_lag: reader.lag.get().and_then(Lag::records),
             }
         });
         figures.collect()

@@ -23,7 +23,7 @@ use freshet_connectors::kafka::{KafkaOptions, create_topic};
 use freshet_connectors::position;
 use freshet_connectors::positions::SourcePosition;
 use freshet_engine::clock::Clock;
-use freshet_engine::ingest::{Change, Delivery, Intake, LogIngest, PushError, feed_file};
+use freshet_engine::ingest::{Change, Delivery, Intake, LogIngest, PushError, Trouble, feed_file};
 use services::Service;
 use site::{Site, assert_accounted, history, micros, stream};
 
@@ -434,10 +434,11 @@ fn a_topic_is_read_from_where_it_matters() {
         Some(KafkaSettings { brokers: vec![broker.address()], group: Some("g".into()), options: BTreeMap::new() });
     let mut intake = site.intake();
     let started = Instant::now();
-    while intake.trouble().is_none() && started.elapsed() < Duration::from_secs(30) {
+    let waits = Trouble::Waits(format!("the kafka broker at {}", broker.address()));
+    while intake.trouble() == Some(waits.clone()) && started.elapsed() < Duration::from_secs(30) {
         assert!(intake.poll(100, Duration::from_millis(50)).unwrap().is_none());
     }
-    let trouble = intake.trouble().unwrap();
+    let trouble = intake.trouble().unwrap().sentence("source", "sales");
     assert!(trouble.contains("has no topic `sales`: create it, or correct the name"), "{trouble}");
     assert_eq!((intake.caught_up(), intake.lag(), intake.position()), (false, None, None));
     drop(intake);

@@ -256,7 +256,7 @@ fn mistakes_of_type_are_found_before_any_event() {
         assert_eq!(error.kind, SqlErrorKind::Type, "{text}: {error}");
         assert!(!error.message.contains('\n') && !error.message.ends_with('.'), "{error}");
     }
-    assert_eq!(refusal("n + 1 / 0").message, "a constant part cannot be computed: divide by zero error");
+    assert_eq!(refusal("n + 1 / 0").message, "a constant part cannot be computed: it divides by zero");
     assert_eq!(refusal("9223372036854775807 + 1 - 1 > n").kind, SqlErrorKind::Type);
     let error = predicate("amount", &schema()).unwrap_err();
     assert_eq!(
@@ -335,22 +335,10 @@ fn wide_and_fairly_deep_texts_work() {
 #[test]
 fn a_failing_row_is_null_and_counted_and_harms_no_other() {
     for (text, expected, why) in [
-        ("10 / n", vec![Some(10), Some(5), None, Some(0)], "divide by zero error"),
-        (
-            "n + 1",
-            vec![Some(2), Some(3), Some(1), None],
-            "arithmetic overflow: Overflow happened on: 9223372036854775807 + 1",
-        ),
-        (
-            "n * 2",
-            vec![Some(2), Some(4), Some(0), None],
-            "arithmetic overflow: Overflow happened on: 9223372036854775807 * 2",
-        ),
-        (
-            "-2 - n",
-            vec![Some(-3), Some(-4), Some(-2), None],
-            "arithmetic overflow: Overflow happened on: -2 - 9223372036854775807",
-        ),
+        ("10 / n", vec![Some(10), Some(5), None, Some(0)], "it divides by zero"),
+        ("n + 1", vec![Some(2), Some(3), Some(1), None], "9223372036854775807 + 1 is beyond its type"),
+        ("n * 2", vec![Some(2), Some(4), Some(0), None], "9223372036854775807 * 2 is beyond its type"),
+        ("-2 - n", vec![Some(-3), Some(-4), Some(-2), None], "-2 - 9223372036854775807 is beyond its type"),
     ] {
         let evaluated = compile(text).evaluate(&batch()).unwrap();
         let values: Vec<_> = evaluated.array.as_primitive::<Int64Type>().iter().collect();

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use freshet_config::diagnostic;
+use freshet_connectors::malformed::Malformed;
 
 /// The kinds of refusal; each fixes its HTTP status, its gRPC code and its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +33,8 @@ pub enum ErrorKind {
     Deadline,
     /// There is no room for more records.
     StorageFull,
+    /// The body is coded in a way on its way that is not decoded here.
+    Coding,
     /// A defect of the server.
     Internal,
 }
@@ -49,6 +52,7 @@ impl ErrorKind {
             ErrorKind::MediaType => 415,
             ErrorKind::HeadTooLarge => 431,
             ErrorKind::Internal => 500,
+            ErrorKind::Coding => 501,
             ErrorKind::Unavailable => 503,
             ErrorKind::Deadline => 504,
             ErrorKind::StorageFull => 507,
@@ -63,7 +67,7 @@ impl ErrorKind {
             ErrorKind::NotFound => 5,
             ErrorKind::TooLarge | ErrorKind::HeadTooLarge | ErrorKind::StorageFull => 8,
             ErrorKind::Conflict => 9,
-            ErrorKind::Method => 12,
+            ErrorKind::Method | ErrorKind::Coding => 12,
             ErrorKind::Internal => 13,
             ErrorKind::Unavailable => 14,
         }
@@ -126,6 +130,16 @@ impl ApiError {
         ApiError::new(ErrorKind::NotFound, message)
     }
 
+    /// A body that is not the JSON it should be: what is wrong with it, and the place.
+    pub fn malformed(body: &[u8], error: &serde_json::Error) -> ApiError {
+        let Malformed { byte, line, column, reason } = Malformed::of(body, error);
+        let reason = clip(&reason, 512);
+        let mut invalid =
+            ApiError::invalid(format!("the request body is wrong at {line}:{column}, byte {byte}: {reason}"));
+        invalid.position = Some((line, column));
+        invalid
+    }
+
     /// Adds the field's JSON pointer to the error and to its message.
     pub fn at(mut self, pointer: String) -> ApiError {
         self.message.push_str(&format!(" (at {pointer})"));
@@ -147,21 +161,6 @@ impl ApiError {
             body.insert("column".into(), column.into());
         }
         serde_json::Value::Object(body).to_string().into_bytes()
-    }
-}
-
-/// A body that is not the JSON it should be: the parser's own words, and the place.
-impl From<serde_json::Error> for ApiError {
-    fn from(error: serde_json::Error) -> ApiError {
-        let (line, column) = (error.line(), error.column());
-        let text = error.to_string();
-        let reason = text.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&text);
-        // The parser counts what it has read: before the first character of a line that is nothing.
-        let (line, column) = (line.max(1), column.max(1));
-        let mut invalid =
-            ApiError::invalid(format!("the request body is wrong at {line}:{column}: {}", clip(reason, 512)));
-        invalid.position = Some((line, column));
-        invalid
     }
 }
 
@@ -197,10 +196,12 @@ mod tests {
 
     #[test]
     fn a_parser_error_names_its_place_once() {
-        let parse: Result<serde_json::Value, _> = serde_json::from_str("{\n \"a\": 1,\n}");
-        let error = ApiError::from(parse.unwrap_err());
+        let text = "{\n \"a\": 1,\n}";
+        let parse: Result<serde_json::Value, _> = serde_json::from_str(text);
+        let error = ApiError::malformed(text.as_bytes(), &parse.unwrap_err());
         assert_eq!(error.position, Some((3, 1)));
-        assert_eq!(error.message, "the request body is wrong at 3:1: trailing comma");
+        let expected = "the request body is wrong at 3:1, byte 11: a trailing comma: nothing follows it; remove it";
+        assert_eq!(error.message, expected);
         let body: serde_json::Value = serde_json::from_slice(&error.body()).unwrap();
         assert_eq!(body["code"], 3);
         assert_eq!(body["error"], "INVALID_ARGUMENT");
@@ -210,7 +211,7 @@ mod tests {
     #[test]
     fn places_count_from_one() {
         let parse: Result<std::collections::BTreeMap<String, u8>, _> = serde_json::from_str("[1]");
-        assert_eq!(ApiError::from(parse.unwrap_err()).position, Some((1, 1)));
+        assert_eq!(ApiError::malformed(b"[1]", &parse.unwrap_err()).position, Some((1, 1)));
     }
 
     #[test]

@@ -173,7 +173,7 @@ pub fn run(catalog: &Catalog, ingest: &dyn Ingest, body: &[u8]) -> Result<Ingest
     if body.is_empty() {
         return Err(ApiError::invalid("the request body is empty: send a JSON object with `records`"));
     }
-    let request: IngestBody = serde_json::from_slice(body)?;
+    let request: IngestBody = serde_json::from_slice(body).map_err(|error| ApiError::malformed(body, &error))?;
     catalog.check_workspace(request.workspace_name.as_ref().map(Text::as_str))?;
     let Some(Sources(sources)) = request.records else {
         return Err(ApiError::invalid("the request has no `records`").at("/records".to_string()));

@@ -107,8 +107,8 @@ fn diagnose(directory: &Path) -> Result<Arc<Plan>, Diagnostics> {
 
 /// Log lines go to stderr; `FRESHET_LOG` chooses them (`warn`, `info`, `freshet_engine=debug`).
 fn start_logging(default: &str) -> Result<(), Failure> {
-    // What the clients of Kafka say of every attempt is said once, by the source or the push that it concerns.
-    let default = || format!("{default},rdkafka=off,librdkafka=off");
+    // What the clients of Kafka and of CQL say of every attempt is said once, by whoever it concerns.
+    let default = || format!("{default},rdkafka=off,librdkafka=off,scylla=off");
     let text = std::env::var("FRESHET_LOG").unwrap_or_else(|_| default());
     let filter = tracing_subscriber::EnvFilter::try_new(&text).map_err(|error| {
         Failure::new(Status::Config, format!("FRESHET_LOG is `{text}`, which is no log filter ({error}); write `info`"))

@@ -1,5 +1,6 @@
 //! `var_pop`, `var_samp` and their square roots: from `N = n * Q - S * S`, exact and rounded once, of `n` values with the
-//! sum `S` and the sum of squares `Q`. Nothing cancels.
+//! sum `S` and the sum of squares `Q`. Nothing cancels, and what is rounded has 53 bits however large or small it is: of
+//! values beyond 1e154 the variance is no double any more, and the deviation is.
 
 use super::*;
 
@@ -42,8 +43,8 @@ macro_rules! deviation {
                     true => n as f64 * (n - 1) as f64,
                     false => n as f64 * n as f64,
                 };
-                let variance = kept.spread()? / divisor;
-                kept::finite(if $root { variance.sqrt() } else { variance })
+                let spread = kept.spread()?;
+                kept::finite(if $root { spread.deviation(divisor) } else { spread.variance(divisor) })
             }
 
             fn naive(self, plain: &Plain) -> Outcome {
@@ -52,8 +53,12 @@ macro_rules! deviation {
                     return Ok(Value::Null);
                 }
                 let others = if $sample { n - 1 } else { n };
-                let variance = plain.sums()?.spread_rounded() / (n as f64 * others as f64);
-                plain::double(if $root { variance.sqrt() } else { variance })
+                let (spread, fours) = plain.sums()?.spread_rounded();
+                let variance = spread / (n as f64 * others as f64);
+                plain::double(match $root {
+                    true => plain::times_power_of_two(variance.sqrt(), fours),
+                    false => plain::times_power_of_two(variance, 2 * fours),
+                })
             }
         }
     };
@@ -86,7 +91,7 @@ deviation! { VarSamp, sample: true, root: false,
 deviation! { StddevPop, sample: false, root: true,
     const NAME: &'static str = "stddev_pop";
     const PAGE: Page =
-        Page { value: "square root of `var_pop`", exactness: "as `var_pop`, and one rounding", ..Page::EXACT };
+        Page { value: "square root of `var_pop`, also where that is no double", exactness: "as `var_pop`, and one rounding", ..Page::EXACT };
 }
 
 deviation! { StddevSamp, sample: true, root: true,
@@ -94,7 +99,7 @@ deviation! { StddevSamp, sample: true, root: true,
     const ALIASES: &'static [&'static str] = &["stddev"];
     const OTHER_WORDS: &'static [(&'static str, &'static str)] = &[("std", "write `stddev`")];
     const PAGE: Page = Page {
-        value: "square root of `var_samp`",
+        value: "square root of `var_samp`, also where that is no double",
         empty: ", also for n = 1",
         exactness: "as `var_samp`, and one rounding",
         ..Page::EXACT

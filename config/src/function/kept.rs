@@ -1,6 +1,6 @@
 //! What a formula reads: what was kept of one column over one window.
 
-use super::Fraction;
+use super::{Fraction, Spread};
 use crate::value::{DataType, Value};
 
 /// A function's value, null where there is none.
@@ -44,7 +44,7 @@ pub trait Kept {
     }
 
     /// `n * Q - S * S`, exact and rounded once, of `n` values with the sum `S` and the sum of squares `Q`.
-    fn spread(&self) -> Result<f64, Refusal> {
+    fn spread(&self) -> Result<Spread, Refusal> {
         Err(Refusal::NotKept)
     }
 

@@ -11,6 +11,7 @@ mod list;
 mod page;
 mod parameters;
 mod plain;
+mod spread;
 mod types;
 
 mod approx_count_distinct;
@@ -47,6 +48,7 @@ use page::Page;
 pub(crate) use page::describe;
 pub(crate) use parameters::{Bounds, Parameter};
 pub use plain::{Plain, PlainEvent};
+pub use spread::Spread;
 pub use types::{Input, Output};
 
 // Every function. A line makes a variant of `Function`, of the shape of the function's own type.

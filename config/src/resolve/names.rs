@@ -96,10 +96,12 @@ pub struct Section<T> {
 }
 
 impl<T> Section<T> {
-    /// Checks names and puts the sound definitions in the order of names.
+    /// Checks names and puts the sound definitions in the order of names. Those whose names were given before follow: they are
+    /// checked like all others, and nothing refers to them.
     pub fn collect(what: &'static str, raw: Vec<Item<T>>, complete: bool, errors: &mut Diagnostics) -> Section<T> {
         let mut once = Once::new(what);
         let mut named = BTreeMap::new();
+        let mut doubles = Vec::new();
         let mut complete = complete;
         for item in raw {
             let Some(name) = item.name else {
@@ -114,8 +116,9 @@ impl<T> Section<T> {
                 complete = false;
                 break;
             }
-            if once.insert(&name.value, &name.place, errors) {
-                named.insert(name.value, item.value);
+            match once.insert(&name.value, &name.place, errors) {
+                true => _ = named.insert(name.value, item.value),
+                false => doubles.extend(item.value),
             }
         }
         let mut section = Section { what, names: BTreeMap::new(), items: Vec::new(), complete };
@@ -124,6 +127,7 @@ impl<T> Section<T> {
             section.items.extend(value);
             section.names.insert(name, index);
         }
+        section.items.extend(doubles);
         section
     }
 

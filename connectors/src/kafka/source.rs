@@ -1,7 +1,8 @@
 //! Reading a topic: every partition from an offset of our own, in order.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use freshet_config::time::EventTime;
@@ -12,11 +13,16 @@ use rdkafka::error::{KafkaError as NativeError, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
+use super::described::{TopicId, describe};
+use super::probe::{Bounds, KafkaProbe};
 use super::{KafkaError, KafkaOptions};
 use crate::position::MAX_PARTITIONS;
 
 /// Reports of the client that are fetched at once while nothing is read.
 const MOST_REPORTS: usize = 64;
+
+/// How long a broker that has just answered may take to say which topic it is: one that cannot say so may not answer.
+const DESCRIBED_WITHIN: Duration = Duration::from_secs(2);
 
 /// A record of a topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,9 +44,11 @@ pub struct KafkaState {
 
 /// A topic with its partitions, read by one thread.
 pub struct KafkaSource {
-    consumer: BaseConsumer<Watch>,
+    consumer: Arc<BaseConsumer<Watch>>,
     brokers: String,
     topic: String,
+    /// Which of the topics of its name, where the broker tells.
+    id: Option<TopicId>,
     partitions: i32,
     timeout: Duration,
     /// An error met behind records that had to be given out first.
@@ -49,7 +57,7 @@ pub struct KafkaSource {
 
 /// Keeps what librdkafka reports beside the records.
 #[derive(Default)]
-struct Watch {
+pub(super) struct Watch {
     state: Mutex<KafkaState>,
 }
 
@@ -113,13 +121,25 @@ impl KafkaSource {
             config.create_with_context(Watch::default()).map_err(KafkaError::Settings)?;
         let (brokers, topic) = (brokers.to_string(), topic.to_string());
         let timeout = options.timeout;
-        Ok(KafkaSource { consumer, brokers, topic, partitions: 0, timeout, pending: None })
+        Ok(KafkaSource {
+            consumer: Arc::new(consumer),
+            brokers,
+            topic,
+            id: None,
+            partitions: 0,
+            timeout,
+            pending: None,
+        })
     }
 
     /// Waits for a broker, and finds out how many partitions the topic has. May be asked again after an error that
     /// [may pass](KafkaError::may_pass).
     pub fn look_up(&mut self) -> Result<(), KafkaError> {
         self.partitions = self.count_partitions()?;
+        // A broker that does not tell is read all the same.
+        let timeout = self.timeout.min(DESCRIBED_WITHIN);
+        let described = describe(self.consumer.client().native_ptr(), &self.topic, timeout);
+        self.id = described.ok().and_then(|described| described.id);
         self.consumer.context().set(None);
         Ok(())
     }
@@ -174,6 +194,28 @@ impl KafkaSource {
         self.consumer.assign(&list).map_err(|error| self.topic_error("assign", error))
     }
 
+    /// Reads partitions that were added to the topic, from their beginning; the others go on from `next`.
+    pub fn widen(&mut self, partitions: i32, next: &BTreeMap<i32, i64>) -> Result<(), KafkaError> {
+        if usize::try_from(partitions).is_ok_and(|count| count > MAX_PARTITIONS) {
+            let partitions = partitions.unsigned_abs() as usize;
+            return Err(KafkaError::TooManyPartitions { topic: self.topic.clone(), partitions });
+        }
+        self.partitions = partitions;
+        self.assign(next)
+    }
+
+    /// For looks at the topic from another thread, once it was [looked up](KafkaSource::look_up).
+    pub fn probe(&self) -> KafkaProbe {
+        KafkaProbe {
+            consumer: self.consumer.clone(),
+            brokers: self.brokers.clone(),
+            topic: self.topic.clone(),
+            id: self.id,
+            partitions: AtomicUsize::new(usize::try_from(self.partitions).unwrap_or(0)),
+            timeout: self.timeout,
+        }
+    }
+
     fn check_offset(&self, partition: i32, offset: i64) -> Result<(), KafkaError> {
         let topic = self.topic.clone();
         if !(0..self.partitions).contains(&partition) {
@@ -193,9 +235,9 @@ impl KafkaSource {
             .map_err(|error| self.topic_error("read the ends of", error))
     }
 
-    /// Per partition the offset that its next record will get: what lag is measured against.
-    pub fn end_offsets(&self) -> Result<BTreeMap<i32, i64>, KafkaError> {
-        (0..self.partitions).map(|partition| Ok((partition, self.watermarks(partition)?.1))).collect()
+    /// Where the partitions begin and end.
+    pub fn bounds(&self) -> Result<Bounds, KafkaError> {
+        (0..self.partitions).map(|partition| Ok((partition, self.watermarks(partition)?))).collect()
     }
 
     /// Per partition the first offset whose record is at or after `at`; its end when there is none.

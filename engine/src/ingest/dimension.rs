@@ -19,6 +19,7 @@ use freshet_connectors::ledger::Ledger;
 use freshet_connectors::positions::SourcePosition;
 
 use super::stream::StreamReader;
+use super::trouble::Trouble;
 use super::{Connections, IntakeCounts, IntakeError, SavedPositions};
 use crate::clock::Clock;
 use crate::plan::Plan;
@@ -172,7 +173,7 @@ impl DimensionIntake {
     /// Changes that are there and were not read, where that is known. 0 before events are read means that they meet
     /// the dimension as it is.
     pub fn lag(&self) -> Option<u64> {
-        self.changes.as_ref().and_then(|(stream, _)| stream.lag())
+        self.changes.as_ref().and_then(|(stream, _)| stream.lag().records())
     }
 
     /// Changes consumed, delivered and rejected.
@@ -180,9 +181,10 @@ impl DimensionIntake {
         self.counts
     }
 
-    /// What goes wrong at the moment while it is tried again.
-    pub fn trouble(&self) -> Option<String> {
-        self.changes.as_ref().and_then(|(stream, _)| stream.trouble()).or_else(|| self.ledger_trouble.clone())
+    /// What stands in the way at the moment.
+    pub fn trouble(&self) -> Option<Trouble> {
+        let stream = self.changes.as_ref().and_then(|(stream, _)| stream.trouble());
+        stream.or_else(|| self.ledger_trouble.clone().map(Trouble::Fails))
     }
 }
 

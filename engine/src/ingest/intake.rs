@@ -18,9 +18,11 @@ use freshet_connectors::positions::SourcePosition;
 
 use super::admission::{Admission, Judged, Origin, oversized, without};
 use super::changelog::Changelog;
+use super::lag::Lag;
 use super::origin::{HistoryOrigin, StreamOrigin};
 use super::positions::{Consumed, history_name};
 use super::stream::StreamReader;
+use super::trouble::Trouble;
 use super::{Connections, Delivery, IntakeCounts, IntakeError, SavedPositions, history, required_keys};
 use crate::clock::Clock;
 use crate::plan::{Pipeline, Plan};
@@ -346,18 +348,23 @@ impl Intake {
         }
     }
 
-    /// Records of the stream behind its end, where that is known. With Kafka this asks the broker: not for every poll.
+    /// Records of the stream that were not read yet, where that is known.
     pub fn lag(&self) -> Option<u64> {
-        self.stream.as_ref().and_then(StreamReader::lag)
+        self.lag_gauge()?.records()
+    }
+
+    /// For whoever asks for the lag from another thread. `None` without a stream.
+    pub fn lag_gauge(&self) -> Option<Lag> {
+        self.stream.as_ref().map(StreamReader::lag)
     }
 
     pub fn counts(&self) -> IntakeCounts {
         self.counts
     }
 
-    /// What goes wrong at the moment while it is tried again.
-    pub fn trouble(&self) -> Option<String> {
-        self.stream.as_ref().and_then(StreamReader::trouble).or_else(|| self.ledger_trouble.clone())
+    /// What stands in the way at the moment.
+    pub fn trouble(&self) -> Option<Trouble> {
+        self.stream.as_ref().and_then(StreamReader::trouble).or_else(|| self.ledger_trouble.clone().map(Trouble::Fails))
     }
 }
 

@@ -17,12 +17,15 @@ mod feed;
 mod history;
 mod identity;
 pub(crate) mod intake;
+mod lag;
 mod logs;
 pub(crate) mod origin;
 mod positions;
 mod push;
 mod stream;
 mod topic;
+mod topic_watch;
+mod trouble;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -40,9 +43,11 @@ pub use dimension::{Change, DimensionIntake};
 pub use error::{FeedError, IntakeError, PushError};
 pub use feed::{FEED_BATCH, FeedReport, feed_file};
 pub use intake::Intake;
+pub use lag::Lag;
 pub use logs::Logs;
 pub use positions::{Consumed, SavedPositions};
 pub use push::{LogIngest, PushReport, Rejected};
+pub use trouble::Trouble;
 
 /// Events on their way into the dataflow; never without one that comes or goes.
 #[derive(Clone, Debug)]

@@ -1,5 +1,7 @@
 //! The stream of a source or dimension: records of the embedded log or of a Kafka topic, from the place a start needs.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use freshet_config::definitions::Stream;
@@ -8,7 +10,9 @@ use freshet_connectors::log::{Log, LogReader};
 use freshet_connectors::position;
 use freshet_connectors::positions::SourcePosition;
 
+use super::lag::Lag;
 use super::topic::TopicStream;
+use super::trouble::Trouble;
 use super::{Connections, IntakeError};
 
 /// A poll ends when it has this many bytes, whatever number of records was asked for.
@@ -39,6 +43,8 @@ enum Kind {
 struct LogStream {
     log: Log,
     reader: LogReader,
+    /// The offset behind the last record read, for [`Lag`].
+    next: Arc<AtomicU64>,
     /// What an earlier process consumed up to here is in the ledger where it was rejected.
     before: u64,
     /// Records the earlier process consumed and that came before this instant are passed over.
@@ -130,16 +136,16 @@ impl StreamReader {
         }
     }
 
-    /// Records behind the end. With Kafka this asks the broker, once per partition, and is `None` without an answer.
-    pub fn lag(&self) -> Option<u64> {
+    /// For whoever asks how far behind the reader is, from any thread.
+    pub fn lag(&self) -> Lag {
         match &self.kind {
-            Kind::Log(log) => Some(log.log.end_offset().saturating_sub(log.reader.next_offset())),
-            Kind::Topic(topic) => topic.lag(),
+            Kind::Log(log) => Lag::Log { log: log.log.clone(), next: log.next.clone() },
+            Kind::Topic(topic) => Lag::Topic(topic.ends()),
         }
     }
 
-    /// What keeps records from coming, while it is tried again.
-    pub fn trouble(&self) -> Option<String> {
+    /// What keeps records from coming.
+    pub fn trouble(&self) -> Option<Trouble> {
         match &self.kind {
             Kind::Log(_) => None,
             Kind::Topic(topic) => topic.trouble(),
@@ -152,7 +158,8 @@ impl LogStream {
         let reader = log.reader(log.first_offset()).map_err(|error| log_error(input, error))?;
         // A log shorter than the position is another log.
         let before = before.min(log.end_offset());
-        Ok(LogStream { log: log.clone(), reader, before, needed_from, backlog_end: log.end_offset() })
+        let next = Arc::new(AtomicU64::new(reader.next_offset()));
+        Ok(LogStream { log: log.clone(), reader, next, before, needed_from, backlog_end: log.end_offset() })
     }
 
     fn poll(&mut self, input: &str, max: usize, wait: Duration) -> Result<Vec<Record>, IntakeError> {
@@ -161,6 +168,7 @@ impl LogStream {
                 return Ok(Vec::new());
             }
             let records = self.reader.poll(max).map_err(|error| log_error(input, error))?;
+            self.next.store(self.reader.next_offset(), Ordering::Release);
             let needless = |offset: u64, record_time: EventTime| {
                 offset < self.before && self.needed_from.is_some_and(|from| record_time < from)
             };

@@ -1,7 +1,8 @@
 //! The topic of a source or dimension, read from the place a start needs.
 //!
 //! Law: a broker that does not answer, or has no such topic yet, is waited for and never an error. The wait is on a thread
-//! of its own, so that whoever reads can stop at any time.
+//! of its own, so that whoever reads can stop at any time. A topic that is no longer the one that was read is not waited for:
+//! nothing more is read of it, and the reader says so for as long as the process runs.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -11,11 +12,14 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use freshet_config::settings::KafkaSettings;
 use freshet_config::time::EventTime;
-use freshet_connectors::kafka::{KafkaError, KafkaMessage, KafkaOptions, KafkaSource};
+use freshet_connectors::kafka::{Bounds, KafkaError, KafkaMessage, KafkaOptions, KafkaProbe, KafkaSource};
 use freshet_connectors::position;
 use freshet_connectors::positions::SourcePosition;
 
+use super::lag::TopicEnds;
 use super::stream::Record;
+use super::topic_watch::TopicWatch;
+use super::trouble::Trouble;
 use super::{Connections, IntakeError};
 
 /// A topic that is silent for this long has nothing more to give, whatever its end offset says: markers of transactions
@@ -30,14 +34,24 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// A topic, reached or not.
 pub(super) struct TopicStream {
     topic: String,
+    brokers: String,
     /// Per partition, where the process before this one stood.
     before: Offsets,
+    ends: TopicEnds,
     state: State,
 }
 
 enum State {
     Waiting(Waiting),
     Open(Box<OpenTopic>),
+    Lost(Lost),
+}
+
+/// A topic of which nothing more can be read.
+struct Lost {
+    why: KafkaError,
+    /// What the next start is told.
+    position: Offsets,
 }
 
 /// Offsets by partition.
@@ -45,17 +59,27 @@ type Offsets = BTreeMap<i32, i64>;
 
 /// What a reader holds of the thread that waits for a broker.
 struct Waiting {
-    outcome: Receiver<Result<Box<OpenTopic>, KafkaError>>,
-    trouble: Trouble,
+    outcome: Receiver<Result<Reached, KafkaError>>,
+    failure: LastFailure,
     /// The thread ends when this is gone.
     _wanted: Sender<Infallible>,
 }
 
 /// Why the last attempt failed.
-type Trouble = Arc<Mutex<Option<String>>>;
+type LastFailure = Arc<Mutex<Option<String>>>;
+
+/// A topic that a broker told of, and the place it is read from.
+struct Reached {
+    source: KafkaSource,
+    next: Offsets,
+    bounds: Bounds,
+}
 
 struct OpenTopic {
     source: KafkaSource,
+    probe: KafkaProbe,
+    watch: TopicWatch,
+    ends: TopicEnds,
     /// Per partition the offset after the last record read.
     next: Offsets,
     /// Where the partitions ended when the topic was opened.
@@ -78,12 +102,13 @@ impl TopicStream {
         if let Some(group) = &settings.group {
             options.settings.push(("group.id".to_string(), group.clone()));
         }
-        let source = KafkaSource::prepare(&settings.brokers.join(","), topic, &options)
+        let brokers = settings.brokers.join(",");
+        let source = KafkaSource::prepare(&brokers, topic, &options)
             .map_err(|error| IntakeError::Kafka { input: input.to_string(), error })?;
         let (report, outcome) = bounded(1);
         let (wanted, still_wanted) = bounded(0);
-        let trouble = Trouble::default();
-        let (told, start) = (trouble.clone(), Start { before: before.clone(), needed_from });
+        let failure = LastFailure::default();
+        let (told, start) = (failure.clone(), Start { before: before.clone(), needed_from });
         std::thread::Builder::new()
             .name(format!("connect {input}"))
             .spawn(move || {
@@ -95,19 +120,42 @@ impl TopicStream {
             .map_err(|error| IntakeError::Thread { input: input.to_string(), error })?;
         Ok(TopicStream {
             topic: topic.to_string(),
+            brokers,
             before: before.unwrap_or_default(),
-            state: State::Waiting(Waiting { outcome, trouble, _wanted: wanted }),
+            ends: TopicEnds::default(),
+            state: State::Waiting(Waiting { outcome, failure, _wanted: wanted }),
         })
+    }
+
+    /// For whoever asks how far behind the reader is.
+    pub fn ends(&self) -> TopicEnds {
+        self.ends.clone()
     }
 
     /// The next records: waits up to `wait` for the first, or for a broker.
     pub fn poll(&mut self, input: &str, max: usize, wait: Duration) -> Result<Vec<Record>, IntakeError> {
         let failed = |error| IntakeError::Kafka { input: input.to_string(), error };
         match &mut self.state {
-            State::Open(topic) => topic.poll(max, wait).map_err(failed),
+            State::Open(topic) => match topic.poll(max, wait) {
+                Err(why) if why.is_loss() => {
+                    // Of another topic the next start has read nothing.
+                    let position = if why.is_other_topic() { Offsets::new() } else { topic.next.clone() };
+                    self.ends.set_bounds(None);
+                    self.state = State::Lost(Lost { why, position });
+                    Ok(Vec::new())
+                }
+                polled => polled.map_err(failed),
+            },
+            State::Lost(_) => {
+                std::thread::sleep(wait);
+                Ok(Vec::new())
+            }
             State::Waiting(waiting) => {
                 match waiting.outcome.recv_timeout(wait) {
-                    Ok(outcome) => self.state = State::Open(outcome.map_err(failed)?),
+                    Ok(reached) => {
+                        let topic = OpenTopic::new(input, reached.map_err(failed)?, self.ends.clone())?;
+                        self.state = State::Open(Box::new(topic));
+                    }
                     Err(RecvTimeoutError::Timeout) => {}
                     Err(RecvTimeoutError::Disconnected) => {
                         let error = "the thread that connects to it ended".to_string();
@@ -121,7 +169,12 @@ impl TopicStream {
 
     /// `None` while no broker was reached: what was known before stands.
     pub fn position(&self) -> Option<SourcePosition> {
-        self.reached().map(|topic| SourcePosition::Kafka { partitions: topic.next.clone() })
+        let partitions = match &self.state {
+            State::Waiting(_) => return None,
+            State::Open(topic) => topic.next.clone(),
+            State::Lost(lost) => lost.position.clone(),
+        };
+        Some(SourcePosition::Kafka { partitions })
     }
 
     /// A record as rejections name it.
@@ -137,26 +190,26 @@ impl TopicStream {
 
     /// Whether everything was read that the topic held when it was opened.
     pub fn caught_up(&self) -> bool {
-        self.reached().is_some_and(OpenTopic::caught_up)
-    }
-
-    /// Records behind the end; asks the broker, and is `None` without an answer.
-    pub fn lag(&self) -> Option<u64> {
-        self.reached()?.lag()
-    }
-
-    /// What keeps records from coming, while it is tried again.
-    pub fn trouble(&self) -> Option<String> {
         match &self.state {
-            State::Open(topic) => topic.source.state().trouble,
-            State::Waiting(waiting) => waiting.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            State::Open(topic) => topic.caught_up(),
+            State::Waiting(_) | State::Lost(_) => false,
         }
     }
 
-    fn reached(&self) -> Option<&OpenTopic> {
+    /// What keeps records from coming.
+    pub fn trouble(&self) -> Option<Trouble> {
         match &self.state {
-            State::Open(topic) => Some(topic),
-            State::Waiting(_) => None,
+            State::Open(topic) => topic.source.state().trouble.or_else(|| topic.watch.trouble()).map(Trouble::Fails),
+            State::Lost(lost) => Some(Trouble::Ends(lost.why.to_string())),
+            State::Waiting(waiting) => {
+                let failure = waiting.failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                Some(
+                    failure.map_or_else(
+                        || Trouble::Waits(format!("the kafka broker at {}", self.brokers)),
+                        Trouble::Fails,
+                    ),
+                )
+            }
         }
     }
 }
@@ -172,17 +225,15 @@ struct Start {
 fn wait_for(
     mut source: KafkaSource,
     start: &Start,
-    trouble: &Mutex<Option<String>>,
+    failure: &Mutex<Option<String>>,
     still_wanted: &Receiver<Infallible>,
-) -> Option<Result<Box<OpenTopic>, KafkaError>> {
+) -> Option<Result<Reached, KafkaError>> {
     let mut pause = FIRST_PAUSE;
     loop {
         match start.assign(&mut source) {
-            Ok((next, backlog_end)) => {
-                return Some(Ok(Box::new(OpenTopic { source, next, backlog_end, quiet_since: None })));
-            }
+            Ok((next, bounds)) => return Some(Ok(Reached { source, next, bounds })),
             Err(error) if error.may_pass() => {
-                *trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
+                *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
             }
             Err(error) => return Some(Err(error)),
         }
@@ -194,8 +245,8 @@ fn wait_for(
 }
 
 impl Start {
-    /// Has all partitions read; gives the offsets to start from where they are not the first, and the ends.
-    fn assign(&self, source: &mut KafkaSource) -> Result<(Offsets, Offsets), KafkaError> {
+    /// Has all partitions read; gives the offsets to start from where they are not the first, and where all begin and end.
+    fn assign(&self, source: &mut KafkaSource) -> Result<(Offsets, Bounds), KafkaError> {
         source.look_up()?;
         let start = match (&self.before, self.needed_from) {
             (Some(before), Some(from)) => {
@@ -210,17 +261,38 @@ impl Start {
             }
             _ => BTreeMap::new(),
         };
-        let backlog_end = source.end_offsets()?;
+        let bounds = source.bounds()?;
         source.assign(&start)?;
-        Ok((start, backlog_end))
+        Ok((start, bounds))
     }
 }
 
 impl OpenTopic {
+    fn new(input: &str, reached: Reached, ends: TopicEnds) -> Result<OpenTopic, IntakeError> {
+        let Reached { source, next, bounds } = reached;
+        let backlog_end = bounds.iter().map(|(partition, (_, end))| (*partition, *end)).collect();
+        ends.set_next(&next);
+        ends.set_bounds(Some(bounds));
+        let watch = TopicWatch::start(input, source.probe(), ends.clone())
+            .map_err(|error| IntakeError::Thread { input: input.to_string(), error })?;
+        Ok(OpenTopic { probe: source.probe(), source, watch, ends, next, backlog_end, quiet_since: None })
+    }
+
     fn poll(&mut self, max: usize, wait: Duration) -> Result<Vec<Record>, KafkaError> {
-        let messages = self.source.poll(max, wait)?;
+        if let Some(lost) = self.watch.lost() {
+            return Err(lost);
+        }
+        let partitions = self.ends.partitions().and_then(|count| i32::try_from(count).ok()).unwrap_or(0);
+        if partitions > self.source.partitions() {
+            tracing::info!(topic = self.source.topic(), partitions, "the topic has more partitions");
+            self.source.widen(partitions, &self.next)?;
+        }
+        let messages = self.source.poll(max, wait).map_err(|error| self.reason(error))?;
         for message in &messages {
             self.next.insert(message.partition, message.offset + 1);
+        }
+        if !messages.is_empty() {
+            self.ends.set_next(&self.next);
         }
         let quiet = messages.is_empty() && self.source.state().trouble.is_none();
         self.quiet_since = quiet.then(|| self.quiet_since.unwrap_or_else(Instant::now));
@@ -238,17 +310,14 @@ impl OpenTopic {
             || self.quiet_since.is_some_and(|since| since.elapsed() >= QUIET)
     }
 
-    fn lag(&self) -> Option<u64> {
-        // A broker that does not answer would hold the caller up.
-        if self.source.state().trouble.is_some() {
-            return None;
+    /// What the client's error is about, where the broker says more: the client goes by names, and by offsets alone.
+    fn reason(&self, error: KafkaError) -> KafkaError {
+        match self.probe.look_for(&self.next) {
+            // The client has waited for the topic itself.
+            Err(KafkaError::NoTopic { .. }) => self.probe.gone(),
+            Err(loss) if loss.is_loss() => loss,
+            _ => error,
         }
-        let ends = self.source.end_offsets().ok()?;
-        let behind = |(partition, end): (&i32, &i64)| {
-            let next = self.next.get(partition).copied().unwrap_or(0);
-            end.saturating_sub(next).max(0) as u64
-        };
-        Some(ends.iter().map(behind).sum())
     }
 }
 

@@ -1,5 +1,7 @@
 //! The one rounding at the end: exact integers to the nearest double, ties to even.
 
+use freshet_config::function::Spread;
+
 use super::{Moments, Scale};
 
 /// The double nearest to `top * 2^exponent`, where bit 127 of `top` is set and its lowest bit is sticky.
@@ -29,13 +31,27 @@ pub(super) fn nearest(top: u128, exponent: i32) -> f64 {
 
 /// The double nearest to the little-endian integer `digits * 2^exponent`.
 pub(super) fn nearest_digits(digits: &[u32], exponent: i32) -> f64 {
-    let Some(last) = digits.iter().rposition(|d| *d != 0) else { return 0.0 };
+    leading(digits, exponent).map_or(0.0, |(top, exponent)| nearest(top, exponent))
+}
+
+/// The little-endian integer `digits * 2^exponent`, rounded to 53 bits however far it is from the doubles.
+pub(super) fn nearest_spread(digits: &[u32], exponent: i32) -> Spread {
+    let Some((top, exponent)) = leading(digits, exponent) else { return Spread::NONE };
+    let value = top as f64 * 2f64.powi(-127);
+    // Rounding may have carried into the next power of two.
+    let carried = i32::from(value >= 2.0);
+    Spread::new(value / f64::from(1 + carried), exponent + 127 + carried)
+}
+
+/// The first 128 bits of an integer, the last of them sticky, and their exponent; `None` of nothing.
+fn leading(digits: &[u32], exponent: i32) -> Option<(u128, i32)> {
+    let last = digits.iter().rposition(|d| *d != 0)?;
     let at = |i: usize| -> u128 { if i <= last { u128::from(digits[last - i]) } else { 0 } };
     let lead = digits[last].leading_zeros();
     let mut top = at(0) << 96 | at(1) << 64 | at(2) << 32 | at(3);
     top = top << lead | (at(4) << lead) >> 32;
     let rest = (at(4) << lead) as u32 != 0 || (5..=last).any(|i| at(i) != 0);
-    nearest(top | u128::from(rest), exponent + 32 * (last as i32 - 3) - lead as i32)
+    Some((top | u128::from(rest), exponent + 32 * (last as i32 - 3) - lead as i32))
 }
 
 /// The sum rounded once.
@@ -55,11 +71,11 @@ pub fn mean(sum: f64, n: u64) -> f64 {
     sum / n as f64
 }
 
-/// `n * Q - S^2`, exact, rounded once: the numerator of every variance. Never negative; not a number when `moments` are
-/// not those of `n` values.
+/// `n * Q - S^2`, exact, rounded once: the numerator of every variance. Never negative; damaged when `moments` are not
+/// those of `n` values.
 ///
 /// Formula: var_pop = (n Q - S^2) / n^2, var_samp = (n Q - S^2) / (n (n - 1)), with S and Q the sums of values and squares.
-pub fn variance_numerator(moments: &Moments, n: u64, scale: Scale) -> f64 {
+pub fn variance_numerator(moments: &Moments, n: u64, scale: Scale) -> Spread {
     let [low, high] = moments.squares;
     let squares = [low as u64, (low >> 64) as u64, high as u64, (high >> 64) as u64];
     let mut digits = [0u64; 6];
@@ -84,14 +100,17 @@ pub fn variance_numerator(moments: &Moments, n: u64, scale: Scale) -> f64 {
     }
     // By Cauchy-Schwarz the difference is never negative for sums of values; for the sums of a damaged row it may be.
     if borrow {
-        return f64::NAN;
+        return Spread::DAMAGED;
     }
-    nearest_words(&digits, unit)
+    nearest_spread(&in_halves(&digits), unit)
 }
 
 fn nearest_words(words: &[u64], exponent: i32) -> f64 {
-    let digits: Vec<u32> = words.iter().flat_map(|d| [*d as u32, (*d >> 32) as u32]).collect();
-    nearest_digits(&digits, exponent)
+    nearest_digits(&in_halves(words), exponent)
+}
+
+fn in_halves(words: &[u64]) -> Vec<u32> {
+    words.iter().flat_map(|d| [*d as u32, (*d >> 32) as u32]).collect()
 }
 
 /// A 192-bit square as six little-endian digits.

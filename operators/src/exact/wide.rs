@@ -1,7 +1,9 @@
 //! Sums and sums of squares of any finite doubles, exact: what the lanes cannot hold.
 
+use freshet_config::function::Spread;
+
 use super::Moments;
-use super::round::nearest_digits;
+use super::round::{nearest_digits, nearest_spread};
 
 /// Sum in units of 2^-1088 and squares in units of 2^-2176, as 32-bit digits with delayed carries.
 #[derive(Clone, Debug, PartialEq)]
@@ -82,7 +84,7 @@ impl Wide {
     }
 
     /// `n * Q - S^2`, exact, rounded once.
-    pub fn variance_numerator(&self, n: u64) -> f64 {
+    pub fn variance_numerator(&self, n: u64) -> Spread {
         let (_, sum) = magnitude(&self.sum);
         let (_, squares) = magnitude(&self.squares);
         let mut digits = vec![0i128; SQUARE_DIGITS + 4];
@@ -104,7 +106,7 @@ impl Wide {
                 t as u32
             })
             .collect();
-        nearest_digits(&exact, 2 * SUM_UNIT)
+        nearest_spread(&exact, 2 * SUM_UNIT)
     }
 
     /// The canonical bytes: equal sums give equal bytes whatever was added and taken out before.
@@ -221,7 +223,7 @@ mod tests {
         for _ in 0..7 {
             wide.add(1e200f64.to_bits());
         }
-        assert_eq!(wide.variance_numerator(7), 0.0);
+        assert_eq!(wide.variance_numerator(7), Spread::NONE);
         assert_eq!(wide.sum(), 7e200);
     }
 }

@@ -241,10 +241,14 @@ fn spread_by_hand() {
     }
     // Two values d apart: numerator d^2, population variance d^2 / 4.
     assert_eq!(doubles(&[1.0, 1.0 + f64::EPSILON], Function::StddevPop), present(Value::Float64(f64::EPSILON / 2.0)));
-    // (1e200)^2 is beyond a double, (1e-200)^2 below the smallest.
+    // (1e200)^2 is beyond a double, (1e-200)^2 below the smallest; their roots are not.
     assert_eq!(doubles(&[0.0, 1e200], Function::VarPop), ERROR);
-    assert_eq!(doubles(&[0.0, 1e200], Function::StddevPop), ERROR);
+    assert_eq!(doubles(&[0.0, 1e200], Function::StddevPop), present(Value::Float64(5e199)));
+    assert_eq!(doubles(&[f64::MIN, f64::MAX], Function::StddevPop), present(Value::Float64(f64::MAX)));
+    assert_eq!(doubles(&[f64::MIN, f64::MAX], Function::StddevSamp), ERROR);
     assert_eq!(doubles(&[0.0, 1e-200], Function::VarPop), present(Value::Float64(0.0)));
+    assert_eq!(doubles(&[0.0, 1e-200], Function::StddevPop), present(Value::Float64(5e-201)));
+    assert_eq!(doubles(&[0.0, 5e-324, 5e-324], Function::StddevSamp), present(Value::Float64(5e-324)));
 }
 
 #[test]

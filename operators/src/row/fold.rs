@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 
+use freshet_config::function::Spread;
 use freshet_config::time::EventTime;
 use freshet_config::value::{DataType, Value};
 
@@ -249,7 +250,7 @@ impl Cell {
     }
 
     /// The numerator of variances.
-    pub fn numerator(&self, data_type: DataType) -> f64 {
+    pub fn numerator(&self, data_type: DataType) -> Spread {
         match &self.wide {
             None => {
                 let scale = Scale::of(data_type).unwrap_or(Scale::Integer);

@@ -1,6 +1,6 @@
 //! What the formulas of functions read: the accumulators of a column in a window, or one summary of it.
 
-use freshet_config::function::{Fraction, Kept, Outcome, Refusal, Word};
+use freshet_config::function::{Fraction, Kept, Outcome, Refusal, Spread, Word};
 use freshet_config::value::{DataType, Value};
 
 use super::fold::{Cell, value_of};
@@ -30,7 +30,7 @@ impl Kept for OfColumn<'_> {
         Ok(self.cell.sum())
     }
 
-    fn spread(&self) -> Result<f64, Refusal> {
+    fn spread(&self) -> Result<Spread, Refusal> {
         Ok(self.cell.numerator(self.data_type))
     }
 

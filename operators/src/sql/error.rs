@@ -6,6 +6,8 @@ use datafusion_sql::sqlparser::tokenizer::{Location, TokenizerError};
 use freshet_config::definitions::Sql;
 use freshet_config::diagnostic::{Diagnostic, Place};
 
+use super::words::{self, Said};
+
 /// The sort of mistake, for stable diagnostic codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SqlErrorKind {
@@ -19,6 +21,22 @@ pub enum SqlErrorKind {
     NonDeterministic,
     /// SQL that is no scalar expression over one event: aggregates, windows, subqueries, placeholders.
     Unsupported,
+}
+
+impl SqlErrorKind {
+    /// What to do where nothing better is known.
+    fn advice(self) -> &'static str {
+        match self {
+            SqlErrorKind::Syntax => "write one SQL expression, such as `amount > 0`",
+            SqlErrorKind::UnknownColumn => "name a column of the event",
+            SqlErrorKind::UnknownFunction => "take another function",
+            SqlErrorKind::Type => {
+                "write `cast(... as T)` where types differ; T is int, bigint, real, double, varchar, boolean or timestamp"
+            }
+            SqlErrorKind::NonDeterministic => "use a column of the event",
+            SqlErrorKind::Unsupported => "write it with columns of one event, operators and functions",
+        }
+    }
 }
 
 /// An expression that cannot be compiled, or that does not fit a batch.
@@ -59,7 +77,7 @@ impl SqlError {
             SqlErrorKind::NonDeterministic => "DEF-NONDET",
         };
         let diagnostic = Diagnostic::new(&place_within(sql, self.offset), code, format!("{what}: {}", self.message));
-        diagnostic.hint(self.hint.as_deref().unwrap_or_else(|| advice(self.kind)))
+        diagnostic.hint(self.hint.as_deref().unwrap_or(self.kind.advice()))
     }
 
     /// Line 0 is the parser's word for "nowhere".
@@ -68,17 +86,6 @@ impl SqlError {
             self.offset = Some((location.line as usize, location.column as usize));
         }
         self
-    }
-}
-
-/// What can be said where a library found the mistake.
-fn advice(kind: SqlErrorKind) -> &'static str {
-    match kind {
-        SqlErrorKind::Syntax => "write one SQL expression, such as `amount * 2` or `country = 'DE'`",
-        SqlErrorKind::Unsupported => "write it with operators and scalar functions of SQL",
-        SqlErrorKind::Type => "let its parts have types that go together, with `cast(... as TYPE)` where they do not",
-        SqlErrorKind::UnknownColumn | SqlErrorKind::UnknownFunction => "check how it is spelled",
-        SqlErrorKind::NonDeterministic => "use what comes with the event",
     }
 }
 
@@ -119,12 +126,13 @@ impl From<DataFusionError> for SqlError {
             DataFusionError::SQL(..) => SqlErrorKind::Syntax,
             _ => SqlErrorKind::Type,
         };
-        SqlError::new(kind, sentence(&describe(&error)))
+        let said = describe(&error);
+        SqlError { hint: said.hint, ..SqlError::new(kind, said.message) }
     }
 }
 
-/// The innermost message without the library's headings.
-pub(super) fn describe(error: &DataFusionError) -> String {
+/// The innermost message without the library's headings, in words of definitions.
+pub(super) fn describe(error: &DataFusionError) -> Said {
     let text = match error.find_root() {
         DataFusionError::Plan(text)
         | DataFusionError::NotImplemented(text)
@@ -133,7 +141,7 @@ pub(super) fn describe(error: &DataFusionError) -> String {
         DataFusionError::ArrowError(error, _) => error.to_string(),
         other => other.to_string(),
     };
-    sentence(text.split(DataFusionError::BACK_TRACE_SEP).next().unwrap_or_default())
+    words::said(&sentence(text.split(DataFusionError::BACK_TRACE_SEP).next().unwrap_or_default()))
 }
 
 /// Splits the parser's ` at Line: 1, Column: 5` off its message.

@@ -54,7 +54,7 @@ pub(super) fn evaluate(
         Ok(array) => refuse_non_finite(array),
         Err(error) if rows == 1 => {
             let failed = vec![(0, SqlFault::of(&error))];
-            Ok(Evaluated::failed(new_null_array(target, 1), failed, describe(&error)))
+            Ok(Evaluated::failed(new_null_array(target, 1), failed, describe(&error).message))
         }
         Err(_) => {
             let half = rows / 2;

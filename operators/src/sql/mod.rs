@@ -19,6 +19,7 @@ mod patterns;
 mod place;
 mod plan;
 mod types;
+mod words;
 
 use std::sync::Arc;
 

@@ -119,6 +119,7 @@ impl<'e> Pattern<'e> {
                 let reason = reason.lines().last().unwrap_or_default().trim_start_matches("error: ").to_string();
                 let message = format!("the pattern `{shown}` of `{maker}` is no regular expression: {reason}");
                 SqlError::new(SqlErrorKind::Type, message)
+                    .hint("write `\\(` for a parenthesis itself, and `\\.` for a point")
             }
         };
         BadPattern { at: Sought::Text(pattern.to_string()), error }

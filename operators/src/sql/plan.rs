@@ -20,7 +20,7 @@ use super::error::{SqlError, SqlErrorKind, describe};
 use super::functions::SCALARS;
 use super::growth::{self, Bound};
 use super::patterns::{self, Sought};
-use super::{costs, place};
+use super::{costs, place, words};
 
 /// Plans an expression whose names [`super::check`] has found, and bounds the length of its texts.
 pub(super) fn plan(
@@ -91,7 +91,9 @@ fn fold_constants(expression: Expr) -> std::result::Result<Expr, SqlError> {
         Ok(Transformed::yes(Expr::Literal(evaluate_constant(&node)?, None)))
     });
     folded.map(|folded| folded.data).map_err(|error| {
-        SqlError::new(SqlErrorKind::Type, format!("a constant part cannot be computed: {}", describe(&error)))
+        let said = describe(&error);
+        let error = SqlError::new(SqlErrorKind::Type, format!("a constant part cannot be computed: {}", said.message));
+        SqlError { hint: said.hint, ..error }
     })
 }
 
@@ -131,6 +133,6 @@ fn checked(expression: &Expr, columns: &DFSchema) -> Result<Arc<dyn PhysicalExpr
 pub(super) fn type_name(data_type: &DataType) -> String {
     match freshet_config::definitions::column_type(data_type) {
         Some(known) => known.name().to_string(),
-        None => data_type.to_string(),
+        None => words::types(&data_type.to_string()),
     }
 }

@@ -6,7 +6,9 @@
 use std::time::Duration;
 
 use http_body_util::BodyExt;
+use hyper::Request;
 use hyper::body::{Body, Bytes, Incoming};
+use hyper::header;
 
 use crate::error::{ApiError, ErrorKind};
 use crate::limits::Limits;
@@ -88,6 +90,22 @@ fn broken() -> ApiError {
 /// What is read of a refused body at most, and how long.
 const LINGER_BYTES: usize = 8 << 20;
 const LINGER: Duration = Duration::from_secs(2);
+
+/// Leaves the body of a request that is answered without it. Whether the connection has to end with the answer: a body
+/// that is small by its own account is read behind the answer, and what follows it is as good as before.
+pub fn pass_over(request: Request<Incoming>) -> bool {
+    if request.body().is_end_stream() {
+        return false;
+    }
+    let small = request.body().size_hint().upper().is_some_and(|bytes| bytes <= PASSED_OVER as u64);
+    // Who asks before sending does not send what is refused, and need not say so.
+    let asks = request.headers().contains_key(header::EXPECT);
+    linger(request.into_body());
+    asks || !small
+}
+
+/// Largest body that is read for the sake of what follows it.
+const PASSED_OVER: usize = 64 << 10;
 
 /// Reads on behind the answer for a while.
 pub fn linger(mut body: Incoming) {

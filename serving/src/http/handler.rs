@@ -13,7 +13,7 @@ use hyper::header::{self, HeaderValue};
 
 use super::body::{self, Received};
 use super::reply::{self, PLAN_HEADER, Reply};
-use super::routes::{Endpoint, check_body};
+use super::routes::{Endpoint, check_body, check_framing};
 use super::wire::Heard;
 use crate::error::{ApiError, ErrorKind};
 use crate::ingest;
@@ -58,13 +58,8 @@ impl<S: RowStore> Handler<S> {
         let mut notes = Notes::default();
         let found = Endpoint::find(request.method(), request.uri().path());
         let route = found.as_ref().map_or(Route::Unknown, |endpoint| endpoint.route());
-        let answered = match found {
-            _ if chunked && heard.has_two_lengths() => {
-                body::linger(request.into_body());
-                let message = "the request has both Content-Length and Transfer-Encoding, so that nobody can tell where it \
-                               ends; send one of them";
-                Err(ApiError::invalid(message))
-            }
+        let framed = if chunked { check_framing(request.headers(), heard.has_two_lengths()) } else { Ok(()) };
+        let answered = match framed.and(found) {
             Ok(endpoint) => {
                 let work = AssertUnwindSafe(self.answer(endpoint, request, arrived, &mut notes)).catch_unwind();
                 work.await.unwrap_or_else(|_| {
@@ -73,7 +68,7 @@ impl<S: RowStore> Handler<S> {
                     Err(ApiError::new(ErrorKind::Internal, "the server failed on this request; it is logged"))
                 })
             }
-            Err(error) => Err(error),
+            Err(error) => Err(unread(request, error)),
         };
         let mut reply = answered.unwrap_or_else(Reply::from);
         if chunked {
@@ -104,13 +99,13 @@ impl<S: RowStore> Handler<S> {
             Endpoint::GetFeaturesBatch => self.get_features(request, true, arrived, notes).await,
             Endpoint::Metadata => self.metadata(request, notes).await,
             Endpoint::Ingest => self.ingest(request).await,
-            Endpoint::Metrics => Ok(self.scrape()),
-            Endpoint::Live => Ok(reply::json(200, "{\"status\":\"live\"}")),
-            Endpoint::Ready => Ok(self.ready()),
-            Endpoint::Stats => Ok(self.stats()),
-            Endpoint::Page => Ok(page::reply(&self.state.stats())),
-            Endpoint::Style => Ok(page::style()),
-            Endpoint::Script => Ok(page::script()),
+            Endpoint::Metrics => Ok(bodiless(request, self.scrape())),
+            Endpoint::Live => Ok(bodiless(request, reply::json(200, "{\"status\":\"live\"}"))),
+            Endpoint::Ready => Ok(bodiless(request, self.ready())),
+            Endpoint::Stats => Ok(bodiless(request, self.stats())),
+            Endpoint::Page => Ok(bodiless(request, page::reply(&self.state.stats()))),
+            Endpoint::Style => Ok(bodiless(request, page::style())),
+            Endpoint::Script => Ok(bodiless(request, page::script())),
         }
     }
 
@@ -122,11 +117,6 @@ impl<S: RowStore> Handler<S> {
         notes: &mut Notes,
     ) -> Result<Reply, ApiError> {
         let body = self.body(request, self.limits.body_bytes).await?;
-        if self.state.readiness.withholds() {
-            let reason = self.state.readiness.reason().unwrap_or_default();
-            let message = format!("the online store is being filled, ask again: {reason}");
-            return Err(ApiError::new(ErrorKind::Unavailable, message));
-        }
         let _in_flight = self.admit(&self.state.lookups, self.limits.in_flight, "lookups")?;
         let snapshot = self.snapshot();
         let mut buffers = self.pool.take();
@@ -147,6 +137,12 @@ impl<S: RowStore> Handler<S> {
         let now = self.state.clock.now();
         let prepared = lookup::prepare(&snapshot.catalog, body, batch, now, &self.limits, buffers)?;
         notes.service = Some(prepared.service.name.clone());
+        // What is wrong with a request is wrong before as afterwards.
+        if self.state.readiness.withholds() {
+            let reason = self.state.readiness.reason().unwrap_or_default();
+            let message = format!("the online store is being filled, ask again: {reason}");
+            return Err(ApiError::new(ErrorKind::Unavailable, message));
+        }
         let store_time = lookup::fetch(&self.state.store, &prepared, buffers).await?;
         notes.rows_read = buffers.reads.len() as u64;
         notes.rows_found = buffers.rows.found_count() as u64;
@@ -171,10 +167,8 @@ impl<S: RowStore> Handler<S> {
 
     async fn ingest(&self, request: Request<Incoming>) -> Result<Reply, ApiError> {
         let Some(door) = self.state.ingest.clone() else {
-            return Err(ApiError::new(
-                ErrorKind::Unavailable,
-                "this process takes no records; send them to one that runs the engine",
-            ));
+            let message = "this process takes no records; send them to one that runs the engine";
+            return Err(unread(request, ApiError::new(ErrorKind::Unavailable, message)));
         };
         let body = self.body(request, self.limits.ingest_body_bytes).await?;
         let in_flight = self.admit(&self.state.ingests, self.limits.ingest_in_flight, "ingests")?;
@@ -196,7 +190,9 @@ impl<S: RowStore> Handler<S> {
     }
 
     async fn body(&self, request: Request<Incoming>, limit: usize) -> Result<Received, ApiError> {
-        check_body(request.headers())?;
+        if let Err(error) = check_body(request.headers()) {
+            return Err(unread(request, error));
+        }
         body::read(request.into_body(), limit, &self.limits, &self.state.buffered).await
     }
 
@@ -251,6 +247,20 @@ impl<S: RowStore> Handler<S> {
             }
         }
     }
+}
+
+/// The refusal of a request whose body nobody reads.
+fn unread(request: Request<Incoming>, mut error: ApiError) -> ApiError {
+    error.close |= body::pass_over(request);
+    error
+}
+
+/// The answer to a request that needs no body, and may have one.
+fn bodiless(request: Request<Incoming>, mut reply: Reply) -> Reply {
+    if body::pass_over(request) {
+        reply::close(&mut reply);
+    }
+    reply
 }
 
 fn with_plan(mut reply: Reply, snapshot: &Snapshot) -> Reply {

@@ -83,6 +83,28 @@ pub fn check_body(headers: &HeaderMap) -> Result<(), ApiError> {
     Ok(())
 }
 
+/// Refuses a body of which nobody can tell where it ends, or that is coded beyond being sent in chunks. `two_lengths`: the
+/// request has a `Content-Length` beside its `Transfer-Encoding`.
+pub fn check_framing(headers: &HeaderMap, two_lengths: bool) -> Result<(), ApiError> {
+    if two_lengths {
+        let message = "the request has both Content-Length and Transfer-Encoding, so that nobody can tell where it ends; \
+                       send one of them";
+        return Err(ApiError::invalid(message));
+    }
+    let values = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let text = values.map(|value| String::from_utf8_lossy(value.as_bytes())).collect::<Vec<_>>().join(", ");
+    let codings: Vec<&str> = text.split(',').map(str::trim).filter(|coding| !coding.is_empty()).collect();
+    let chunked = |coding: &&str| coding.eq_ignore_ascii_case("chunked");
+    if !codings.iter().all(chunked) {
+        let message = format!("the body's transfer-encoding is `{}`; send `chunked` alone", quote(&text));
+        return Err(ApiError::new(ErrorKind::Coding, message));
+    }
+    if codings.len() > 1 {
+        return Err(ApiError::invalid("the body's transfer-encoding is `chunked` more than once; send it once"));
+    }
+    Ok(())
+}
+
 fn check_content_type(headers: &HeaderMap) -> Result<(), ApiError> {
     let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
     let text = String::from_utf8_lossy(value.as_bytes());
@@ -162,6 +184,28 @@ mod tests {
             assert_eq!(check(bad).unwrap_err().kind, ErrorKind::MediaType);
         }
         assert_eq!(check_content_type(&HeaderMap::new()), Ok(()));
+    }
+
+    #[test]
+    fn chunks_are_the_only_coding_on_the_way() {
+        let check = |values: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(header::TRANSFER_ENCODING, header::HeaderValue::from_static(value));
+            }
+            check_framing(&headers, false).map_err(|error| error.kind)
+        };
+        for good in [&["chunked"][..], &["Chunked"], &[" chunked ,"]] {
+            assert_eq!(check(good), Ok(()), "{good:?}");
+        }
+        for unknown in [&["gzip, chunked"][..], &["gzip", "chunked"], &["identity, chunked"], &["chunked;q=1, chunked"]]
+        {
+            assert_eq!(check(unknown), Err(ErrorKind::Coding), "{unknown:?}");
+        }
+        for twice in [&["chunked, chunked"][..], &["chunked", "CHUNKED"]] {
+            assert_eq!(check(twice), Err(ErrorKind::Invalid), "{twice:?}");
+        }
+        assert!(check_framing(&HeaderMap::new(), true).is_err());
     }
 
     #[test]

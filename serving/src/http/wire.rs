@@ -92,9 +92,25 @@ impl Heard {
         false
     }
 
+    /// Whether a head among the last bytes announces a body of more bytes than can be counted.
+    fn has_endless_length(&self) -> bool {
+        let recent = self.recent.borrow();
+        let bytes = [recent.before.as_slice(), &recent.now].concat();
+        let value = |line: &[u8]| {
+            let value = is_field(line, b"content-length").then(|| line.get(b"content-length:".len()..)).flatten()?;
+            let digits = std::str::from_utf8(value).ok()?.trim();
+            (!digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())).then(|| digits.parse::<u64>())
+        };
+        bytes.split(|byte| *byte == b'\n').filter_map(value).any(|length| length.map_or(true, |bytes| bytes > LONGEST))
+    }
+
     /// The whole answer to a head that cannot be read.
     fn refusal(&self, kind: ErrorKind) -> Vec<u8> {
         let (reason, message) = match kind {
+            ErrorKind::TooLarge => {
+                let message = "the request body is said to have more bytes than anybody can send; say how many it has";
+                ("Payload Too Large", message.to_string())
+            }
             ErrorKind::HeadTooLarge => {
                 let (bytes, fields) = (self.head_bytes, self.fields);
                 let message = format!(
@@ -117,6 +133,9 @@ impl Heard {
         [head.into_bytes(), body].concat()
     }
 }
+
+/// The longest body that hyper reads of: above stand its marks of a body without a length.
+const LONGEST: u64 = u64::MAX - 2;
 
 fn is_field(line: &[u8], name: &[u8]) -> bool {
     let (field, rest) = line.split_at_checked(name.len()).unwrap_or((line, b""));
@@ -172,6 +191,7 @@ impl Wire {
     /// Takes bytes that are a refusal of hyper's, and remembers what to write in their place.
     fn replace(&mut self, bytes: &[u8]) -> bool {
         let Some(kind) = own_refusal(bytes) else { return false };
+        let kind = if self.heard.has_endless_length() { ErrorKind::TooLarge } else { kind };
         self.heard.refused.set(true);
         self.heard.metrics.unread(kind.status(), Instant::now());
         self.instead = self.heard.refusal(kind);
@@ -295,6 +315,19 @@ mod tests {
             &[&["POST / HTTP/1.1\r\nx-content-length: 2\r\ncontent-lengths: 3\r\ntransfer-encoding: chunked\r\n\r\n"]],
         ] {
             assert!(!heard(reads).has_two_lengths(), "{reads:?}");
+        }
+    }
+
+    #[test]
+    fn a_length_beyond_counting_is_found() {
+        let found = |length: &str| {
+            heard(&[&[&format!("POST / HTTP/1.1\r\nContent-Length:{length}\r\n\r\n")]]).has_endless_length()
+        };
+        for endless in [" 18446744073709551615", "18446744073709551614 ", " 99999999999999999999999"] {
+            assert!(found(endless), "{endless}");
+        }
+        for other in [" 18446744073709551613", " 5", " -1", " x", ""] {
+            assert!(!found(other), "{other}");
         }
     }
 

@@ -118,7 +118,8 @@ pub fn parse<'de, P: Deserialize<'de>>(body: &'de [u8]) -> Result<Envelope<P>, A
             deserializer.deserialize_map(Fields(std::marker::PhantomData))
         }
     }
-    let Params(params) = serde_json::from_slice::<Params<P>>(body)?;
+    let Params(params) =
+        serde_json::from_slice::<Params<P>>(body).map_err(|error| ApiError::malformed(body, &error))?;
     match params {
         Some(params) => Ok(Envelope { params }),
         None => Err(ApiError::invalid("the request body has no `params`").at("/params".to_string())),
@@ -237,16 +238,16 @@ mod tests {
         for (body, position, needle) in [
             ("", None, "empty"),
             ("{}", None, "no `params`"),
-            ("[]", Some((1, 1)), "invalid type: sequence"),
-            ("\u{feff}{}", Some((1, 1)), "expected value"),
-            ("{\"params\":{}}x", Some((1, 14)), "trailing characters"),
+            ("[]", Some((1, 1)), "`params` is expected here, not a list"),
+            ("\u{feff}{}", Some((1, 1)), "a byte order mark of UTF-8 is in front"),
+            ("{\"params\":{}}x", Some((1, 14)), "something follows the JSON value"),
             ("{\"params\":{\n\"joinKeyMap\":{},}}", Some((2, 17)), "trailing comma"),
             ("{\"params\":{\"joinKeyMpa\":{}}}", Some((1, 23)), "did you mean `joinKeyMap`?"),
             ("{\"params\":{\"joinKeyMap\":{},\"join_key_map\":{}}}", None, "`joinKeyMap` is given twice"),
             ("{\"params\":{},\"params\":{}}", None, "`params` is given twice"),
             ("{\"params\":{\"joinKeyMap\":{\"a\":1,\"a\":1}}}", None, "`a` is given twice"),
-            ("{\"params\":{\"metadataOptions\":[]}}", None, "invalid type: sequence"),
-            ("{\"params\":{\"metadataOptions\":{\"includeNames\":\"yes\"}}}", None, "expected a boolean"),
+            ("{\"params\":{\"metadataOptions\":[]}}", None, "an object is expected here, not a list"),
+            ("{\"params\":{\"metadataOptions\":{\"includeNames\":\"yes\"}}}", None, "a boolean is expected here"),
         ] {
             let error = error(body);
             assert!(error.message.contains(needle), "{body}: {}", error.message);

@@ -150,6 +150,64 @@ fn lengths_that_lie_smuggle_nothing() {
 }
 
 #[test]
+fn lengths_and_codings_that_nobody_reads_are_told() {
+    let fixture = Fixture::new();
+    for length in ["18446744073709551615", "18446744073709551614", "184467440737095516150"] {
+        let mut client = fixture.client();
+        client.send(&post_head(&format!("content-length: {length}\r\n"))).unwrap();
+        let answer = client.answer();
+        refused(&answer, 413, 8, "say how many it has");
+        assert_eq!(answer.header("connection"), Some("close"));
+    }
+    let body = lookup("1", "");
+    let chunks = format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+    for (coding, status, code, needle) in [
+        ("transfer-encoding: gzip, chunked\r\n", 501, 12, "`gzip, chunked`; send `chunked` alone"),
+        ("transfer-encoding: gzip\r\ntransfer-encoding: chunked\r\n", 501, 12, "send `chunked` alone"),
+        ("transfer-encoding: chunked, chunked\r\n", 400, 3, "more than once"),
+        ("transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n", 400, 3, "more than once"),
+    ] {
+        let mut client = fixture.client();
+        client.send(&[&post_head(coding)[..], chunks.as_bytes()].concat()).unwrap();
+        let answer = client.answer();
+        refused(&answer, status, code, needle);
+        assert_eq!(answer.header("connection"), Some("close"), "{coding}");
+        assert!(client.ended(), "{coding}");
+    }
+}
+
+/// What is answered before a body is read keeps its connection, or says that it does not.
+#[test]
+fn a_body_that_comes_behind_its_answer_ends_nothing_unsaid() {
+    let fixture = Fixture::new();
+    let head = |method: &str, path: &str, more: &str, bytes: usize| {
+        format!("{method} {path} HTTP/1.1\r\nhost: x\r\n{more}content-length: {bytes}\r\n\r\n").into_bytes()
+    };
+    for (method, path, more, status) in [
+        ("POST", GET, "content-type: text/xml\r\n", 415),
+        ("POST", GET, "content-encoding: gzip\r\n", 415),
+        ("POST", "/nowhere", "", 404),
+        ("PUT", GET, "", 405),
+        ("GET", "/livez", "", 200),
+    ] {
+        let mut client = fixture.client();
+        client.send(&head(method, path, more, 100)).unwrap();
+        let answer = client.answer();
+        assert_eq!((answer.status, answer.header("connection")), (status, None), "{method} {path}");
+        client.send(&[b'x'; 60]).unwrap();
+        client.send(&[b'x'; 40]).unwrap();
+        assert_eq!(client.post(GET, &lookup("1", "")).status, 200, "{method} {path}: the connection goes on");
+
+        for (more, bytes) in [(more.to_string(), 1 << 20), (format!("{more}expect: 100-continue\r\n"), 100)] {
+            let mut client = fixture.client();
+            client.send(&head(method, path, &more, bytes)).unwrap();
+            let answer = client.answer();
+            assert_eq!((answer.status, answer.header("connection")), (status, Some("close")), "{method} {path} {more}");
+        }
+    }
+}
+
+#[test]
 fn lookups_beyond_the_limit_are_told_to_come_back() {
     let limits = Limits { in_flight: 1, ..Limits::default() };
     let fixture = Fixture::with(Limits { lookup_timeout: Duration::from_secs(60), ..limits });

@@ -58,8 +58,14 @@ fn what_cannot_be_taken_is_refused_before_anything_is() {
         (push(&format!("{{{good}}}")).replace("prod", "dev"), 404, 5, "unknown workspace"),
         (push("{\"payments\":[{\"record\":{\"ok\":true}},{}]}"), 400, 3, "element 1"),
         (push("{\"payments\":[{\"record\":[]}]}"), 400, 3, "JSON object"),
-        (push("{\"payments\":{}}"), 400, 3, "invalid type"),
-        (push("[]"), 400, 3, "invalid type"),
+        (push("{\"payments\":{}}"), 400, 3, "is expected here, not an object"),
+        (
+            push("{\"payments\":[{\"record\":{\"a\":NaN}}]}"),
+            400,
+            3,
+            "`NaN` is no JSON, which has neither NaN nor infinities",
+        ),
+        (push("[]"), 400, 3, "is expected here, not a list"),
         ("{}".into(), 400, 3, "no `records`"),
         ("".into(), 400, 3, "empty"),
         (

@@ -128,8 +128,9 @@ fn wrong_requests_say_what_and_where() {
         (keys("\"user_id\":1,\"card\":\"c\",\"ip/v4\":2"), 400, 3, "no join key `ip/v4`", "/params/joinKeyMap/ip~1v4"),
         (lookup("\"abc\"", ""), 400, 3, "is an int64", "/params/joinKeyMap/user_id"),
         (lookup("1.5", ""), 400, 3, "not the number 1.5", "/params/joinKeyMap/user_id"),
-        (lookup("[1]", ""), 400, 3, "invalid type", ""),
-        (lookup("1e999", ""), 400, 3, "number out of range", ""),
+        (lookup("[1]", ""), 400, 3, "is expected here, not a list", ""),
+        (lookup("NaN", ""), 400, 3, "byte 87: `NaN` is no JSON", ""),
+        (lookup("1e999", ""), 400, 3, "the number is beyond those of 64 bits", ""),
         (lookup("1,\"user_id\":2", ""), 400, 3, "`user_id` is given twice", ""),
         (lookup("1", ",\"entitiy\":1"), 400, 3, "unknown field `entitiy`", ""),
         (lookup("1", ",\"requestData\":[]"), 400, 3, "get-features-batch", "/params/requestData"),
@@ -152,10 +153,17 @@ fn wrong_requests_say_what_and_where() {
         ("{\"params\":{\"joinKeyMap\":{}}}".into(), 400, 3, "names no feature service", "/params/featureServiceName"),
         ("".into(), 400, 3, "empty", ""),
         ("[]".into(), 400, 3, "1:1", ""),
-        ("{\"params\":\n{},}".into(), 400, 3, "2:4: trailing comma", ""),
-        ("\u{feff}{}".into(), 400, 3, "1:1", ""),
-        ("[".repeat(100_000), 400, 3, "invalid type", ""),
-        (format!("{{\"params\":{{\"requestContextMap\":{}", "{\"a\":".repeat(100_000)), 400, 3, "EOF", ""),
+        ("{\"params\":\n{},}".into(), 400, 3, "2:4, byte 14: a trailing comma", ""),
+        ("\u{feff}{}".into(), 400, 3, "1:1, byte 0: a byte order mark of UTF-8 is in front", ""),
+        ("{\"params\":{}}{}".into(), 400, 3, "1:14, byte 13: something follows the JSON value", ""),
+        ("[".repeat(100_000), 400, 3, "not a list", ""),
+        (
+            format!("{{\"params\":{{\"requestContextMap\":{}", "{\"a\":".repeat(100_000)),
+            400,
+            3,
+            "the text breaks off; send all of it",
+            "",
+        ),
     ];
     for (body, status, code, needle, pointer) in cases {
         let answer = client.post(GET, &body);

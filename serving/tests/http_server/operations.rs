@@ -86,12 +86,16 @@ fn lookups_wait_for_a_store_that_is_being_filled() {
     let mut client = fixture.client();
     fixture.state.readiness.withhold();
     fixture.state.readiness.not_ready("source `txn`: no broker answers");
-    let batch = lookup("1", "").replace("joinKeyMap", "requestData").replace("{\"user_id\"", "[{\"user_id\"");
-    for (path, body) in [(GET, lookup("1", "")), (BATCH, batch)] {
+    let batch = "{\"params\":{\"featureServiceName\":\"fraud\",\"requestData\":[{\"joinKeyMap\":{\"user_id\":1,\"card\":\"c\"}}]}}";
+    for (path, body) in [(GET, lookup("1", "")), (BATCH, batch.to_string())] {
         let answer = client.post(path, &body);
         refused(&answer, 503, 14, "the online store is being filled, ask again: source `txn`: no broker answers");
         assert_eq!(answer.header("retry-after"), Some("1"));
     }
+    // What is wrong with a request is told all the same.
+    refused(&client.post(GET, &lookup("1", "").replace("fraud", "fruad")), 404, 5, "did you mean `fraud`?");
+    refused(&client.post(GET, &lookup("\"x\"", "")), 400, 3, "is an int64");
+    refused(&client.post(BATCH, "{\"params\":"), 400, 3, "the text breaks off");
     let service = "{\"params\":{\"featureServiceName\":\"fraud\"}}";
     assert_eq!(client.post(METADATA, service).status, 200);
     fixture.state.readiness.ready();

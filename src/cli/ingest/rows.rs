@@ -9,6 +9,7 @@ use freshet_config::definitions::{Column, Source};
 use freshet_config::diagnostic::suggestion;
 use freshet_config::value::DataType;
 use freshet_connectors::files::{CsvRows, FileError, check_parquet};
+use freshet_connectors::malformed::Malformed;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use serde_json::value::RawValue;
 
@@ -118,7 +119,8 @@ impl FileRows {
 /// A line that is a JSON object, as written.
 fn object(line: &[u8]) -> Result<String, String> {
     let text = std::str::from_utf8(line).map_err(|error| format!("not UTF-8 at byte {}", error.valid_up_to()))?;
-    let record: &RawValue = serde_json::from_str(text.trim()).map_err(|error| format!("not a JSON object: {error}"))?;
+    let wrong = |error| format!("not a JSON object: {}", Malformed::of(line, &error).sentence());
+    let record: &RawValue = serde_json::from_str(text).map_err(wrong)?;
     match record.get() {
         object if object.starts_with('{') => Ok(object.to_string()),
         _ => Err("not a JSON object, but another value".to_string()),
@@ -220,7 +222,9 @@ mod tests {
         assert_eq!(places, ["x.ndjson:1", "x.ndjson:3", "x.ndjson:4", "x.ndjson:5", "x.ndjson:6"]);
         assert_eq!(found[0].1, Ok("{\"a\": 1}".to_string()));
         assert_eq!(found[1].1, Err("not a JSON object, but another value".to_string()));
-        assert!(found[2].1.as_ref().unwrap_err().starts_with("not a JSON object: EOF"));
+        assert!(
+            found[2].1.as_ref().unwrap_err().starts_with("not a JSON object: the text breaks off within an object")
+        );
         assert_eq!(found[3].1, Err("not UTF-8 at byte 0".to_string()));
         assert_eq!(found[4].1, Ok("{}".to_string()));
     }

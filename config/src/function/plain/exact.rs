@@ -39,11 +39,17 @@ impl Sums {
         (&whole << shift == self.sum).then_some(whole)
     }
 
-    /// `n * Q - S^2`, rounded once to the nearest double, ties to even.
-    pub(in super::super) fn spread_rounded(&self) -> f64 {
+    /// `n * Q - S^2`, rounded once to 53 bits, ties to even: a double about 1, and the power of four it is to be taken times.
+    pub(in super::super) fn spread_rounded(&self) -> (f64, i64) {
         let spread = BigInt::from(self.n) * &self.squares - &self.sum * &self.sum;
-        round(&spread, 2 * UNIT_EXPONENT)
+        let fours = (spread.bits() as i64 + 2 * UNIT_EXPONENT).div_euclid(2);
+        (round(&spread, 2 * UNIT_EXPONENT - 2 * fours), fours)
     }
+}
+
+/// `value * 2^exponent`, rounded once to the nearest double, ties to even.
+pub(in super::super) fn times_power_of_two(value: f64, exponent: i64) -> f64 {
+    double_in_units(value).map_or(value, |units| round(&units, UNIT_EXPONENT + exponent))
 }
 
 fn in_units(value: &Value) -> Option<BigInt> {

@@ -9,7 +9,7 @@ use std::cmp::Ordering;
 use super::{Outcome, Refusal};
 use crate::time::EventTime;
 use crate::value::{DataType, Value};
-pub(super) use exact::Sums;
+pub(super) use exact::{Sums, times_power_of_two};
 
 /// The events that count in one window of one key.
 #[derive(Clone, Debug)]
