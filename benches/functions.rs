@@ -87,9 +87,8 @@ fn isolation(batches: &[(i64, arrow::array::RecordBatch)]) {
     for (name, first) in [("Q1", &Q1[..]), ("a sum", &["fn: sum, of: amount"])] {
         for sketch in sketches {
             let with_sketch = ["fn: count", sketch];
-            let plan = |second: &[&str]| {
-                compiled("continuous", &[first, second]).unwrap_or_else(|errors| panic!("{errors}"))
-            };
+            let plan =
+                |second: &[&str]| compiled("continuous", &[first, second]).unwrap_or_else(|errors| panic!("{errors}"));
             let (beside_plain, beside_sketch) = (plan(&plain), plan(&with_sketch));
             let ns = first_view_ns(&[&beside_plain, &beside_sketch], batches);
             println!(

@@ -1,5 +1,5 @@
 //! Q1 through the real graph: 3 windows x 5 aggregates of one column, from decoded Arrow batches and from Parquet, with
-//! rows written to the memory store.
+//! rows written to the memory store. Before and after it, what the machine gives to plain sums in a hash map.
 //!
 //! `cargo bench --bench q1 -- [EVENTS] [WORKERS]` (10 million events and two workers when not given).
 
@@ -14,6 +14,7 @@ use freshet_engine::plan::Plan;
 use freshet_operators::project::SourceBatch;
 
 use workload::graph::{EPOCH_US, Outcome, grouped, run, source_batch};
+use workload::limit::running_sums;
 use workload::reader::reader_ns;
 
 #[global_allocator]
@@ -104,6 +105,9 @@ fn main() {
     for (_, batch) in &mut batches {
         *batch = batch.project(&COLUMNS).expect("columns of the workload");
     }
+    let limit =
+        || println!("{:<28} {:>6.2} M events/s", "(plain sums in a hash map)", running_sums(&batches, workers) / 1e6);
+    limit();
     let directory = tempfile::tempdir().expect("a temporary directory");
     write_parquet(&directory.path().join("events.parquet"), &batches);
     for (name, mode) in
@@ -118,4 +122,5 @@ fn main() {
         let files = EventFiles::open(&source, directory.path()).expect("the file just written");
         report(&format!("{name}, parquet"), events, &plan, &run(&plan, workers, from_parquet(files, events, workers)));
     }
+    limit();
 }

@@ -2,6 +2,7 @@
 
 pub mod beside;
 pub mod graph;
+pub mod limit;
 pub mod reader;
 
 use std::sync::Arc;

@@ -66,15 +66,23 @@ impl Registers {
                 raised.iter_mut().for_each(|(register, rank)| *rank = greatest(by_register.ranks[*register]));
             }
             None => {
-                let filled = self.filled();
                 let mut counted = Filled::default();
-                filled.iter().for_each(|(_, rank)| counted.change(0, *rank));
-                write_filled(&counted, row);
-                for (register, rank) in &mut raised {
-                    if let Ok(at) = filled.binary_search_by_key(register, |(known, _)| *known) {
-                        *rank = filled[at].1;
+                match self.tally.ascending() {
+                    Some(words) => {
+                        filled_of(words).for_each(|(_, rank)| counted.change(0, rank));
+                        raised.iter_mut().for_each(|(register, rank)| *rank = rank_of(words, *register));
+                    }
+                    None => {
+                        let filled = self.filled();
+                        filled.iter().for_each(|(_, rank)| counted.change(0, *rank));
+                        for (register, rank) in &mut raised {
+                            if let Ok(at) = filled.binary_search_by_key(register, |(known, _)| *known) {
+                                *rank = filled[at].1;
+                            }
+                        }
                     }
                 }
+                write_filled(&counted, row);
             }
         }
         raised.retain(|(_, rank)| *rank > 0);
@@ -89,19 +97,9 @@ impl Registers {
 
     /// Registers that are not empty, ascending, with their values.
     fn filled(&self) -> Vec<(usize, u8)> {
-        let mut words: Vec<u64> = self.tally.entries().map(|(word, _)| word).collect();
-        if !words.is_sorted() {
-            words.sort_unstable();
-        }
-        let mut filled: Vec<(usize, u8)> = Vec::with_capacity(words.len());
-        for (register, rank) in words.into_iter().map(parts) {
-            match filled.last_mut() {
-                // Ranks ascend.
-                Some(last) if last.0 == register => last.1 = rank,
-                _ => filled.push((register, rank)),
-            }
-        }
-        filled
+        let mut words: Vec<(u64, u32)> = self.tally.entries().collect();
+        words.sort_unstable();
+        filled_of(&words).collect()
     }
 
     pub fn bytes(&self) -> usize {
@@ -119,6 +117,20 @@ impl ByRegister {
         let after = greatest(self.ranks[register]);
         self.filled.change(before, after);
     }
+}
+
+/// Registers and their values, of ascending words: those of a register follow each other, its ranks ascending.
+fn filled_of(words: &[(u64, u32)]) -> impl Iterator<Item = (usize, u8)> {
+    let ends = words.iter().zip(words.iter().skip(1).map(Some).chain([None]));
+    let is_last = |word: u64, next: Option<&(u64, u32)>| next.is_none_or(|(next, _)| parts(*next).0 != parts(word).0);
+    ends.filter(move |((word, _), next)| is_last(*word, *next)).map(|((word, _), _)| parts(*word))
+}
+
+/// The value of a register, of ascending words; 0 of an empty one.
+fn rank_of(words: &[(u64, u32)], register: usize) -> u8 {
+    let end = words.partition_point(|(word, _)| parts(*word).0 <= register);
+    let last = end.checked_sub(1).map(|last| parts(words[last].0));
+    last.filter(|(known, _)| *known == register).map_or(0, |(_, rank)| rank)
 }
 
 fn write_filled(filled: &Filled, row: &mut RowBuffer) {

@@ -82,6 +82,11 @@ impl Tally {
         matches!(summary.kind, SummaryKind::Tally { limit, .. } if self.len() > limit)
     }
 
+    /// Words and counts in ascending order, where they stand in it.
+    pub fn ascending(&self) -> Option<&[(u64, u32)]> {
+        self.many.is_none().then_some(&self.few)
+    }
+
     /// In no order.
     pub fn entries(&self) -> impl Iterator<Item = (u64, u32)> {
         let many = self.many.iter().flat_map(|many| many.iter().map(|(word, count)| (*word, *count)));
