@@ -168,6 +168,12 @@ impl ViewStore {
                 self.dense[meta.block as usize].prefetch_cursors(&self.layout);
             }
         }
+        if let Some(slot) = slots.get(i + 3).filter(|_| !self.layout.plan.summaries.is_empty()) {
+            let meta = self.keys.meta(*slot);
+            if meta.class == DENSE {
+                self.dense[meta.block as usize].prefetch_values();
+            }
+        }
     }
 
     /// Asks for the first slices of a key; headers that follow each other need no asking.

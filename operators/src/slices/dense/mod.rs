@@ -459,6 +459,9 @@ impl Dense {
             prefetch(self.derived.as_ptr().wrapping_add(8 * line));
         }
         prefetch(self.extremes.as_ptr());
+        if let Some(summaries) = &self.summaries {
+            prefetch(&raw const **summaries);
+        }
     }
 
     /// Asks for the slices that cursors stand at; after [`Dense::prefetch_derived`].
@@ -470,6 +473,17 @@ impl Dense {
         for list in &self.extremes {
             prefetch(list.as_ptr());
             prefetch(list.as_ptr().wrapping_add(list.len().saturating_sub(1)));
+        }
+        if let Some(summaries) = &self.summaries {
+            summaries.prefetch();
+        }
+    }
+
+    /// Asks for what summaries look values up in; after [`Dense::prefetch_cursors`].
+    #[inline(always)]
+    pub fn prefetch_values(&self) {
+        if let Some(summaries) = &self.summaries {
+            summaries.prefetch_values();
         }
     }
 }

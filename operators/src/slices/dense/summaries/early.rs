@@ -5,6 +5,7 @@
 //! the core; the tally of all values says when there is no other left to find. So a slice is passed at most once per
 //! value that leaves, and a rare value that stays is not looked for at all.
 
+use super::super::super::slab::prefetch;
 use super::tally::Tally;
 use super::{CoreSlices, Occurrence, Slices};
 
@@ -47,6 +48,12 @@ impl Early {
 
     pub fn sub(&mut self, word: u64) {
         self.tally.take(word);
+    }
+
+    /// Asks for where a value is looked up.
+    pub fn prefetch(&self) {
+        self.tally.prefetch();
+        prefetch(self.entries.as_ptr());
     }
 
     /// The core begins at `lower` now.

@@ -32,6 +32,7 @@ use registers::Registers;
 use super::super::layout::{Layout, time_of};
 use super::super::limits::ValueLimit;
 use super::super::parts::Written;
+use super::super::slab::prefetch;
 use super::super::strings::Strings;
 use super::write::put_value;
 use crate::row::codec::RowBuffer;
@@ -307,6 +308,30 @@ impl Summaries {
         let tally = listed.tally();
         let words = || others.clone().filter_map(|i| slices.occurrence(i, limit.column)).map(|found| found.word);
         tally.len() > limit.most || tally.len() + others.len() > limit.most && tally.len_with(words()) > limit.most
+    }
+
+    /// Asks for the parts.
+    pub fn prefetch(&self) {
+        fn lines<T>(parts: &[T]) {
+            for line in 0..size_of_val(parts).div_ceil(64) {
+                prefetch(parts.as_ptr().cast::<u8>().wrapping_add(64 * line));
+            }
+        }
+        lines(&self.edges);
+        lines(&self.windows);
+    }
+
+    /// Asks for what a value is looked up in; after [`Summaries::prefetch`].
+    pub fn prefetch_values(&self) {
+        for kept in &self.windows {
+            match kept {
+                OfWindow::Listed(listed) => listed.tally().prefetch(),
+                OfWindow::Registers(registers) => registers.prefetch(),
+                OfWindow::Early(early) => early.prefetch(),
+                OfWindow::Ranked(ranked) => ranked.prefetch(),
+                OfWindow::Decays(_) | OfWindow::Oldest(_) => {}
+            }
+        }
     }
 
     /// Bytes of memory.

@@ -2,6 +2,7 @@
 
 use freshet_config::function::SummaryKind;
 
+use super::super::super::slab::prefetch;
 use crate::row::codec::RowBuffer;
 use crate::summary::{SummaryPlan, rank};
 
@@ -16,6 +17,11 @@ pub(super) struct Ranked {
 const MOST: usize = 512;
 
 impl Ranked {
+    /// Asks for the list of chunks.
+    pub fn prefetch(&self) {
+        prefetch(self.chunks.as_ptr());
+    }
+
     /// The chunk that holds a word, or that it belongs to.
     fn chunk_of(&self, word: u64) -> usize {
         let before = |chunk: &Vec<u64>| chunk.last().is_some_and(|last| *last < word);

@@ -3,6 +3,7 @@
 //! Law: an estimate depends on how many registers have which value, and on no more. So a row holds that, and the registers
 //! that the single events of its reader may raise.
 
+use super::super::super::slab::prefetch;
 use super::tally::Tally;
 use crate::row::codec::RowBuffer;
 use crate::summary::hyperloglog::{Filled, parts};
@@ -52,6 +53,14 @@ impl Registers {
             if self.tally.len() < self.most_words() / 4 {
                 self.by_register = None;
             }
+        }
+    }
+
+    /// Asks for where a word is looked up.
+    pub fn prefetch(&self) {
+        self.tally.prefetch();
+        if let Some(by_register) = &self.by_register {
+            prefetch(&raw const **by_register);
         }
     }
 

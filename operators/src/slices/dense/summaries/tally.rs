@@ -6,6 +6,7 @@
 use freshet_config::function::SummaryKind;
 use hashbrown::HashMap;
 
+use super::super::super::slab::prefetch;
 use crate::summary::SummaryPlan;
 
 /// Few words stand in a sorted list, many in a map.
@@ -63,6 +64,19 @@ impl Tally {
             self.few.remove(at);
         }
         left
+    }
+
+    /// Asks for where a search begins.
+    pub fn prefetch(&self) {
+        match &self.many {
+            Some(many) => prefetch(&raw const **many),
+            None => {
+                let (first, len) = (self.few.as_ptr(), self.few.len());
+                prefetch(first.wrapping_add(len / 4));
+                prefetch(first.wrapping_add(len / 2));
+                prefetch(first.wrapping_add(len / 4 * 3));
+            }
+        }
     }
 
     pub fn len(&self) -> usize {
