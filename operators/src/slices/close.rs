@@ -3,8 +3,6 @@
 use super::dense::{self, FREE};
 use super::layout::time_of;
 use super::leases::TICK;
-#[cfg(target_arch = "x86_64")]
-use super::processor;
 use super::sink::{NO_SLICES, RowSink};
 use super::slab::prefetch;
 use super::sparse::{CLASS_SLICES, DENSE, LAST_CLASS, TOUCHED, TRIMMED};
@@ -114,22 +112,6 @@ impl ViewStore {
     }
 
     fn encode_list(&mut self, slots: &[u32], emit: bool, rows: &mut RowSink) {
-        #[cfg(target_arch = "x86_64")]
-        if processor::has_bit_instructions() {
-            // Sound: the processor has what the function is compiled for.
-            return unsafe { self.encode_list_with_bit_instructions(slots, emit, rows) };
-        }
-        self.encode_all(slots, emit, rows);
-    }
-
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "bmi1,bmi2,lzcnt,popcnt,avx2")]
-    fn encode_list_with_bit_instructions(&mut self, slots: &[u32], emit: bool, rows: &mut RowSink) {
-        self.encode_all(slots, emit, rows);
-    }
-
-    #[inline(always)]
-    fn encode_all(&mut self, slots: &[u32], emit: bool, rows: &mut RowSink) {
         for (i, slot) in slots.iter().enumerate() {
             self.prefetch_ahead(slots, i);
             self.encode(*slot, emit, rows);

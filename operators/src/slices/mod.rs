@@ -13,7 +13,6 @@ mod leases;
 mod limits;
 mod members;
 mod parts;
-mod processor;
 mod sink;
 mod slab;
 mod sparse;
