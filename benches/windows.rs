@@ -17,7 +17,7 @@ use freshet_config::definitions::{
     Aggregate, Column, Feature, Function, Mode, PlanId, Sql, View, Window, arrow_schema,
 };
 use freshet_config::diagnostic::Place;
-use freshet_config::time::Span;
+use freshet_config::time::{EventTime, Span};
 use freshet_config::value::DataType;
 use freshet_operators::batch::KeyedBatch;
 use freshet_operators::project::{ProjectedColumn, Projection, SourceBatch, project};
@@ -143,6 +143,7 @@ fn run_worker(worker: &mut timely::worker::Worker, epochs: &Epochs, mode: Mode, 
     let started = Instant::now();
     for (number, batches) in epochs {
         let epoch = START_US + (number + 1) * epoch_us;
+        control.borrow_mut().date(epoch as u64, EventTime::from_micros(epoch));
         input.advance_to(epoch as u64);
         worker.step();
         while probe.less_than(&((epoch - EPOCHS_AHEAD * epoch_us) as u64)) {

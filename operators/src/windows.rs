@@ -1,7 +1,7 @@
 //! The keyed operator: one per (source, entity) group, all its views inside.
 //!
 //! Law: it acts on closed epochs only, in order. Events of an epoch wait until the frontier has passed it; then they
-//! are applied, the epoch is closed at the instant it is numbered by, and the rows it changed leave with it. There is
+//! are applied, the epoch is closed at the instant it was dated with, and the rows it changed leave with it. There is
 //! no clock inside: an idle stretch moves the instant with the frontier, so that leases are renewed in time.
 
 use std::cell::RefCell;
@@ -36,7 +36,8 @@ pub struct Control {
     /// its row.
     pub emit_from: Epoch,
     /// When epochs happened, ascending: epochs order, instants date. An epoch not listed happened at the instant of the
-    /// last one before it, or else at the one it is numbered by.
+    /// last one before it. Before the first one nothing has happened, whatever the numbers are: they grow over restarts, and
+    /// may be far ahead of the clock.
     instants: VecDeque<(u64, i64)>,
     /// Latest figures per view, by the view's index in the definitions.
     pub stats: BTreeMap<usize, ViewStats>,
@@ -51,10 +52,12 @@ impl Control {
         }
     }
 
-    /// The instant at which rows of an epoch are exact, in microseconds.
-    pub fn instant(&self, epoch: u64) -> i64 {
+    /// The instant at which rows of an epoch are exact, in microseconds; `None` before the first one that was dated. A
+    /// worker dates an epoch before it lets its input pass it, so an epoch that is closed has one; an idle time before the
+    /// first epoch, which a worker may hear of from another, has none.
+    pub fn instant(&self, epoch: u64) -> Option<i64> {
         let dated = self.instants.iter().rev().find(|(dated, _)| *dated <= epoch);
-        dated.map_or(epoch as i64, |(_, instant)| *instant)
+        dated.map(|(_, instant)| *instant)
     }
 }
 
@@ -89,17 +92,19 @@ pub fn windows<'s>(
                 for batch in batches {
                     group.views.iter_mut().for_each(|view| view.store.apply(&batch));
                 }
+                let instant = group.instant(epoch).expect("an epoch is dated before the worker's own input passes it");
                 let mut session = output.session_with_builder(capability);
-                group.close(epoch, &mut |rows| session.give_container(&mut Rows(rows)));
+                group.close(epoch, instant, &mut |rows| session.give_container(&mut Rows(rows)));
                 closed = Some(epoch);
             }
             // Idle time passes as well: everything below the open epoch is complete.
             if let Some(idle) = open.and_then(|open| open.checked_sub(1))
                 && closed.is_none_or(|closed| closed < idle)
+                && let Some(instant) = group.instant(idle)
                 && let Some(capability) = epochs.idle(idle)
             {
                 let mut session = output.session_with_builder(capability);
-                group.close(idle, &mut |rows| session.give_container(&mut Rows(rows)));
+                group.close(idle, instant, &mut |rows| session.give_container(&mut Rows(rows)));
             }
             epochs.advance(open);
         }
@@ -113,9 +118,12 @@ struct Group {
 }
 
 impl Group {
-    fn close(&mut self, epoch: u64, hand_on: &mut dyn FnMut(RowBatch)) {
+    fn instant(&self, epoch: u64) -> Option<i64> {
+        self.control.borrow().instant(epoch)
+    }
+
+    fn close(&mut self, epoch: u64, instant: i64, hand_on: &mut dyn FnMut(RowBatch)) {
         let number = Epoch::from_micros(epoch);
-        let instant = self.control.borrow().instant(epoch);
         let emit = number >= self.control.borrow().emit_from;
         let first = emit && !std::mem::replace(&mut self.emitting, emit);
         for GroupView { view, store } in &mut self.views {

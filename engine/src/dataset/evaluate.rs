@@ -9,6 +9,7 @@ use freshet_config::value::{DataType, Value, encode_key};
 use freshet_operators::batch::heap_word;
 use freshet_operators::lookup::{ServicePlan, ViewLookup};
 use freshet_operators::row::{FeatureValue, Fold, Members};
+use freshet_operators::slices::Layout;
 use freshet_operators::view::{Category, CategoryPlan, ViewPlan, key_prefix};
 
 use super::categories;
@@ -147,8 +148,11 @@ pub(super) struct Evaluator<'r> {
     /// What is folded: the view's plan, or that of one category.
     plan: &'r ViewPlan,
     fold: Fold,
+    layout: Layout,
     /// Events of the key that pass the view's filter, in order: times, null bits, words of the plan's columns.
     times: Vec<i64>,
+    /// Order among equal times.
+    positions: Vec<u64>,
     nulls: Vec<u64>,
     words: Vec<u64>,
     heap: Vec<u8>,
@@ -165,7 +169,9 @@ impl<'r> Evaluator<'r> {
             view,
             plan,
             fold: Fold::new(plan),
+            layout: Layout::new(plan.clone()),
             times: Vec::new(),
+            positions: Vec::new(),
             nulls: Vec::new(),
             words: Vec::new(),
             heap: Vec::new(),
@@ -179,6 +185,7 @@ impl<'r> Evaluator<'r> {
         let plan = self.plan;
         let start = plan.lifetime_start.map_or(i64::MIN, EventTime::micros);
         self.times.clear();
+        self.positions.clear();
         self.nulls.clear();
         self.words.clear();
         self.heap.clear();
@@ -205,13 +212,31 @@ impl<'r> Evaluator<'r> {
                 self.words.push(word);
             }
             self.times.push(place.time);
+            self.positions.push(place.position);
             self.nulls.push(nulls);
         }
+        self.order_ties();
         // Places in a heap are 32 bits wide.
         if self.heap.len() > u32::MAX as usize {
             return Err(DatasetError::TooMuchText { view: plan.name.clone() });
         }
         Ok(())
+    }
+
+    /// Events that a tie breaker does not tell apart are ordered by what they hold, as in the state of a view.
+    fn order_ties(&mut self) {
+        let at = |i: usize| (self.times[i], self.positions[i]);
+        if (1..self.times.len()).all(|i| at(i - 1) != at(i)) {
+            return;
+        }
+        let stride = self.plan.columns.len();
+        let held = |i: usize| (self.nulls[i], &self.words[i * stride..][..stride]);
+        let mut order: Vec<usize> = (0..self.times.len()).collect();
+        order.sort_by(|a, b| at(*a).cmp(&at(*b)).then_with(|| self.layout.order_tied(&self.heap, held(*a), held(*b))));
+        // Times and positions are in order already.
+        let nulls = order.iter().map(|i| self.nulls[*i]).collect();
+        let words = order.iter().flat_map(|i| held(*i).1).copied().collect();
+        (self.nulls, self.words) = (nulls, words);
     }
 
     fn row(&mut self, row: usize, at: EventTime, columns: &mut [FeatureColumn]) {

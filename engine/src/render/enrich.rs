@@ -162,7 +162,7 @@ fn keyed_updates<'s>(
             capability.downgrade(&open);
             let Some(reach_us) = reach_us else { return };
             // Leaves one epoch after no window sees it, so that no row is read without it in between.
-            let instant = control.borrow().instant(open.saturating_sub(1));
+            let Some(instant) = control.borrow().instant(open.saturating_sub(1)) else { return };
             let kept = retained.split_off(&instant.saturating_sub(reach_us));
             let gone = std::mem::replace(&mut retained, kept);
             if !gone.is_empty() {

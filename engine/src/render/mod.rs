@@ -176,14 +176,19 @@ impl<'s> Builder<'_, 's> {
             let plan = &self.plan.views[member.view];
             let Surroundings { tuning, start_us, .. } = *self.surroundings;
             let (columns, bit) = (member.columns.clone(), bit as u32);
+            // Changes that no window can reach at the end of their epoch are not derived.
+            let is_read = self.pipeline.is_read();
             let store = match &plan.categories {
                 Some(categories) => {
                     let keys = group.projection.keys.iter().map(|(_, data_type)| *data_type).collect();
-                    CategoryStore::new(plan, categories.clone(), tuning, columns, bit, keys, start_us).into()
+                    let store = CategoryStore::new(plan, categories.clone(), tuning, columns, bit, keys, start_us);
+                    if is_read { store.into() } else { store.of_withheld().into() }
                 }
                 None => {
                     let layout = Layout::new((**plan).clone());
-                    ViewStore::new(layout, tuning, columns, bit, heap_keys, start_us).leasing_whole_windows().into()
+                    let store =
+                        ViewStore::new(layout, tuning, columns, bit, heap_keys, start_us).leasing_whole_windows();
+                    if is_read { store.into() } else { store.of_withheld().into() }
                 }
             };
             GroupView { view: member.view, store }

@@ -99,6 +99,12 @@ fn event() -> impl Strategy<Value = Event> {
         .prop_map(|(id, k, r, page, v, n, seq, micros)| Event { id, k, r, page, v, n, seq, micros })
 }
 
+/// Of events that neither time nor tie breaker tells apart the first: `ties` tests those.
+fn told_apart(events: Vec<Event>) -> Vec<Event> {
+    let mut seen = BTreeSet::new();
+    events.into_iter().filter(|event| seen.insert((event.micros, event.seq))).collect()
+}
+
 fn json(value: Option<impl serde::Serialize>) -> String {
     serde_json::to_string(&value).unwrap()
 }
@@ -133,7 +139,6 @@ fn reference_event(place: usize, event: &Event) -> ReferenceEvent {
     let home = event.v.filter(|_| event.page == Some("home"));
     ReferenceEvent {
         time: EventTime::from_micros(event.micros),
-        // Events of one time and tie breaker keep the order of the file.
         position: ((i64::from(event.seq) + 10) as u64) << 32 | place as u64,
         values: vec![
             double(event.v),
@@ -185,7 +190,7 @@ proptest! {
 
     #[test]
     fn every_value_is_the_reference(
-        events in prop::collection::vec(event(), 0..120),
+        events in prop::collection::vec(event(), 0..120).prop_map(told_apart),
         rows in prop::collection::vec(row(), 1..30),
     ) {
         let fixture = Fixture::new(&history(&events));

@@ -88,6 +88,11 @@ impl CategoryStore {
         }
     }
 
+    /// As [`ViewStore::of_withheld`].
+    pub fn of_withheld(self) -> CategoryStore {
+        CategoryStore { members: self.members.of_withheld(), ..self }
+    }
+
     pub fn apply(&mut self, batch: &KeyedBatch) {
         self.members.apply(batch);
     }

@@ -10,6 +10,7 @@ use freshet_config::value::DataType;
 use super::limits::ValueLimit;
 use super::parts::{Part, Parts, Written};
 use super::strings::Strings;
+use crate::batch::heap_bytes;
 use crate::exact::Scale;
 use crate::view::{SketchPlan, ViewPlan};
 
@@ -241,6 +242,24 @@ impl Layout {
             });
             compared.into_iter().find(|o| o.is_ne()).unwrap_or(Ordering::Equal)
         })
+    }
+
+    /// [`Layout::order`] of two events of one time and position, each as its null bits and a word per column of the plan,
+    /// strings as places in `heap`.
+    pub fn order_tied(&self, heap: &[u8], a: (u64, &[u64]), b: (u64, &[u64])) -> Ordering {
+        let stored = || self.columns.iter().enumerate().filter(|(_, column)| column.word.is_some());
+        if self.has_strings {
+            let held = stored().filter(|(c, _)| a.0 >> c & 1 == 0);
+            let compared = held.map(|(c, column)| match column.is_string {
+                true => heap_bytes(heap, a.1[c]).cmp(heap_bytes(heap, b.1[c])),
+                false => a.1[c].cmp(&b.1[c]),
+            });
+            return a.0.cmp(&b.0).then_with(|| compared.into_iter().find(|o| o.is_ne()).unwrap_or(Ordering::Equal));
+        }
+        let word = |(nulls, words): (u64, &[u64]), c: usize| if nulls >> c & 1 == 1 { 0 } else { words[c] };
+        let words = || stored().map(|(c, _)| word(a, c)).cmp(stored().map(|(c, _)| word(b, c)));
+        let nulls = a.0.cmp(&b.0);
+        if self.null_word.is_some() { nulls.then_with(words) } else { words().then(nulls) }
     }
 
     /// T, or the start of the tile it lies in.

@@ -71,6 +71,8 @@ pub struct ViewStore {
     /// Bytes of dense keys as of their last rows.
     pub(super) dense_bytes: usize,
     pub(super) strings: Strings,
+    /// What is too old for every window is not told.
+    withheld: bool,
     /// Keys are dropped, and new ones may be old ones, once what was known at this instant has expired.
     pub(super) first_close: Option<i64>,
     pub(super) clock: i64,
@@ -110,6 +112,7 @@ impl ViewStore {
             free_dense: Vec::new(),
             dense_bytes: 0,
             strings: if layout.interned { Strings::interned() } else { Strings::default() },
+            withheld: false,
             first_close: None,
             clock,
             reach: layout.reach(layout.reference(clock)),
@@ -145,10 +148,16 @@ impl ViewStore {
         &self.layout
     }
 
+    /// For events of which those that no window can reach at a close are withheld: rows answer for no earlier instant.
+    pub fn of_withheld(mut self) -> ViewStore {
+        self.withheld = true;
+        self
+    }
+
     /// Whether silent keys may have been dropped: an empty key may be an old one whose early slices are gone. A rule on
     /// instants alone, because which keys the sweep has met depends on how keys are spread over workers.
     pub(super) fn forgetful(&self) -> bool {
-        self.first_close.is_some_and(|first| self.reach > first)
+        self.withheld || self.first_close.is_some_and(|first| self.reach > first)
     }
 
     /// Adds the events that pass this view's filter and are not before its `lifetime_start`.
