@@ -1,4 +1,4 @@
-//! `sum`: of integers exact, of floats exact and rounded once.
+//! `sum`: of integers exact; of floats exact and rounded to a double once, which a float32 is rounded from.
 
 use super::*;
 
@@ -9,7 +9,7 @@ impl AggregateFunction for Sum {
     const NAME: &'static str = "sum";
     const TAKES: Input = Input::Numbers;
     const GIVES: Output = Output::Same;
-    const PAGE: Page = Page { value: "`S`", exactness: "integers exact, floats rounded once", ..Page::EXACT };
+    const PAGE: Page = Page { value: "`S`", exactness: "integers exact, floats rounded once, float32 from the double once more", ..Page::EXACT };
 
     fn read(_: &mut Written<'_>) -> Option<Sum> {
         Some(Sum)
