@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use freshet_config::settings::{KafkaSettings, StoreSettings};
 use freshet_config::time::Span;
 use freshet_connectors::kafka::KafkaError;
+use freshet_connectors::last_epoch::LastEpochError;
 use freshet_connectors::ledger::{Ledger, LedgerError};
 use freshet_connectors::log::LogError;
 use freshet_connectors::positions::PositionsError;
@@ -225,7 +226,8 @@ fn engine_failed(error: EngineError) -> Failure {
             IntakeError::Log { .. } | IntakeError::Positions(_) => Status::CannotWrite,
             _ => Status::Internal,
         },
-        EngineError::Offline(_) => Status::CannotWrite,
+        EngineError::LastEpoch(LastEpochError::Damaged { .. }) => Status::Data,
+        EngineError::Offline(_) | EngineError::LastEpoch(_) => Status::CannotWrite,
         _ => Status::Internal,
     };
     Failure::new(status, error.to_string())

@@ -11,7 +11,11 @@ impl AggregateFunction for Mean {
         &[("avg", "write `mean`"), ("average", "write `mean`")];
     const TAKES: Input = Input::Numbers;
     const GIVES: Output = Output::Float64;
-    const PAGE: Page = Page { value: "`S` rounded, divided by `n`", exactness: "two roundings; an error where `S` is beyond a double", ..Page::EXACT };
+    const PAGE: Page = Page {
+        value: "`S` rounded, divided by `n`",
+        exactness: "two roundings; an error where `S` is beyond a double",
+        ..Page::EXACT
+    };
 
     fn read(_: &mut Written<'_>) -> Option<Mean> {
         Some(Mean)

@@ -9,7 +9,11 @@ impl AggregateFunction for Sum {
     const NAME: &'static str = "sum";
     const TAKES: Input = Input::Numbers;
     const GIVES: Output = Output::Same;
-    const PAGE: Page = Page { value: "`S`", exactness: "integers exact, floats rounded once, float32 from the double once more", ..Page::EXACT };
+    const PAGE: Page = Page {
+        value: "`S`",
+        exactness: "integers exact, floats rounded once, float32 from the double once more",
+        ..Page::EXACT
+    };
 
     fn read(_: &mut Written<'_>) -> Option<Sum> {
         Some(Sum)
