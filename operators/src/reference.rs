@@ -4,10 +4,12 @@
 //! work: it says which events count, and asks each function for its naive form. A series is an error when one of its
 //! windows is.
 
+use std::cmp::Ordering;
+
 use freshet_config::definitions::{Mode, Window};
 use freshet_config::function::{Plain, PlainEvent, SummaryKind};
 use freshet_config::time::{EventTime, Span};
-use freshet_config::value::Value;
+use freshet_config::value::{DataType, Value};
 
 use crate::view::{FeaturePlan, ViewPlan};
 
@@ -15,7 +17,7 @@ use crate::view::{FeaturePlan, ViewPlan};
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReferenceEvent {
     pub time: EventTime,
-    /// Orders events of equal time.
+    /// Orders events of equal time; those of one position are ordered by what they hold.
     pub position: u64,
     /// One per column of the plan; null when the event has none or the column's filter leaves it out.
     pub values: Vec<Value>,
@@ -55,7 +57,7 @@ fn evaluate_window(
     let born = |event: &ReferenceEvent| plan.lifetime_start.is_none_or(|start| event.time >= start);
     let mut counted: Vec<&ReferenceEvent> =
         events.iter().filter(|event| born(event) && counts(plan.mode, *window, event.time, at)).collect();
-    counted.sort_by_key(|event| (event.time, event.position));
+    counted.sort_by(|a, b| (a.time, a.position).cmp(&(b.time, b.position)).then_with(|| tied(plan, a, b)));
     let Some(column) = feature.column else {
         return (Value::Int64(counted.len() as i64), false);
     };
@@ -106,6 +108,48 @@ fn counts(mode: Mode, window: Window, time: EventTime, at: EventTime) -> bool {
             start - size + offset <= time && time < start + offset
         }
     }
+}
+
+/// How events of one time and position are ordered: by what the view keeps of them, column by column. Where texts are kept
+/// those with fewer columns that are null come first, else a null counts as a word of zeros.
+fn tied(plan: &ViewPlan, a: &ReferenceEvent, b: &ReferenceEvent) -> Ordering {
+    let nulls = |event: &ReferenceEvent| -> u64 {
+        let is_null = |c: &usize| event.values.get(*c).is_none_or(|value| *value == Value::Null);
+        (0..plan.columns.len()).filter(is_null).map(|c| 1 << c).sum()
+    };
+    let kept: Vec<usize> = (0..plan.columns.len()).filter(|c| plan.columns[*c].stored).collect();
+    let by_nulls = nulls(a).cmp(&nulls(b));
+    if kept.iter().any(|c| plan.columns[*c].data_type == DataType::String) {
+        let by_column = kept.iter().map(|c| match (&a.values[*c], &b.values[*c]) {
+            (Value::String(a), Value::String(b)) if plan.columns[*c].sketch.is_none() => a.as_bytes().cmp(b.as_bytes()),
+            (a, b) => word(plan, *c, a).cmp(&word(plan, *c, b)),
+        });
+        return by_nulls.then_with(|| by_column.into_iter().find(|order| order.is_ne()).unwrap_or(Ordering::Equal));
+    }
+    let words =
+        |event: &ReferenceEvent| -> Vec<u64> { kept.iter().map(|c| word(plan, *c, &event.values[*c])).collect() };
+    let by_words = words(a).cmp(&words(b));
+    if plan.columns.len() > COLUMNS_WITH_FLAGS { by_nulls.then(by_words) } else { by_words.then(by_nulls) }
+}
+
+/// Of more columns than these the marks of nulls come before the values.
+const COLUMNS_WITH_FLAGS: usize = 10;
+
+/// What ties are compared by, as an unsigned number; 0 of null.
+fn word(plan: &ViewPlan, column: usize, value: &Value) -> u64 {
+    let word = match one_zero(value) {
+        Value::Int32(value) => i64::from(value) as u64,
+        Value::Int64(value) => value as u64,
+        Value::Float32(value) => f64::from(value).to_bits(),
+        Value::Float64(value) => value.to_bits(),
+        Value::Bool(value) => u64::from(value),
+        Value::Timestamp(value) => value.micros() as u64,
+        Value::String(text) => {
+            return plan.columns[column].sketch.map_or(0, |sketch| sketch.of_text(text.as_bytes()));
+        }
+        _ => return 0,
+    };
+    plan.columns[column].sketch.map_or(word, |sketch| sketch.word(word, &[]))
 }
 
 /// Minus zero counts as zero.

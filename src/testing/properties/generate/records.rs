@@ -201,13 +201,18 @@ fn take_apart(source: &Source, record: usize, of: &Record, events: &mut Vec<Even
     }
 }
 
-/// Events of one instant are ordered by the tie breaker, null before every number; then as they came.
+/// Events of one instant are ordered by the tie breaker, null before every number, or else as they came.
 fn place(source: &Source, records: &[Record], events: &mut [Event]) {
-    let tie = |record: usize| source.tie_breaker.and_then(|column| whole(&records[record].cells[column]));
-    let mut order: Vec<usize> = (0..events.len()).collect();
-    order.sort_by_key(|event| (tie(events[*event].record), *event));
-    for (position, event) in order.into_iter().enumerate() {
-        events[event].position = position as u64;
+    let Some(column) = source.tie_breaker else {
+        (0..).zip(events).for_each(|(position, event)| event.position = position);
+        return;
+    };
+    let tie = |event: &Event| whole(&records[event.record].cells[column]);
+    let mut ties: Vec<Option<i64>> = events.iter().map(tie).collect();
+    ties.sort_unstable();
+    ties.dedup();
+    for event in events {
+        event.position = ties.partition_point(|known| *known < tie(event)) as u64;
     }
 }
 
