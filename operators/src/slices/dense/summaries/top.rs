@@ -99,7 +99,7 @@ mod tests {
         let strings = Strings::default();
         let order = Ascending { data_type: DataType::Int64, strings: &strings };
         let (mut tally, mut top) = (Tally::default(), Top::new(5));
-        let words: Vec<u64> = (0..6000u64).map(|i| (i * i * 7919 >> 3) % (1 + i / 20)).collect();
+        let words: Vec<u64> = (0..6000u64).map(|i| ((i * i * 7919) >> 3) % (1 + i / 20)).collect();
         let mut looked_through = 0;
         for (i, word) in words.iter().enumerate() {
             let before = tally.add(*word);
