@@ -42,7 +42,7 @@ pub struct MemoryStore {
 #[derive(Default)]
 struct Shard(RwLock<HashTable<Entry>>);
 
-/// Half a cache line, so that none lies across two. With its hash, so that a table that grows reads no keys.
+/// Half a cache line, with its hash, so that a table that grows reads no keys.
 struct Entry {
     hash: u64,
     /// `[epoch 8][view 4][key length 4][key][row]`, little-endian.
