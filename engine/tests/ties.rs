@@ -32,6 +32,8 @@ views:
     aggregates:
       - {name: last, fn: last, n: 60, of: x, windows: [1h]}
       - {name: distinct, fn: first_distinct, n: 3, of: n, windows: [1h]}
+      - {name: latest, fn: last_distinct, n: 2, of: n, windows: [1h]}
+      - {name: oldest, fn: first, n: 5, of: n, windows: [1h]}
       - {name: best, fn: max_by, of: x, order: n, windows: [1h]}
 services:
   - {name: s, features: [texts, numbers]}
@@ -39,7 +41,13 @@ services:
 
 #[test]
 fn ties_are_ordered_by_what_events_hold() {
-    let mut random = Random(11);
+    for seed in 11..31 {
+        ties_are_ordered_alike(seed);
+    }
+}
+
+fn ties_are_ordered_alike(seed: u64) {
+    let mut random = Random(seed);
     let record = |random: &mut Random, user: i64| {
         let text = random.pick(&["\"zz\"", "\"a\"", "\"longer than a word\"", "\"another long one\"", "null"]);
         let n = random.pick(&["1", "-7", "300", "null"]);
@@ -66,7 +74,7 @@ fn ties_are_ordered_by_what_events_hold() {
         let data = tempfile::tempdir().unwrap();
         let live = running::start(data.path(), &plan, workers);
         let backwards: Vec<String> = stream.into_iter().rev().chain([clock.clone()]).collect();
-        live.push("steps", &backwards, 7);
+        live.push("steps", &backwards, 1 + random.below(12) as usize);
         live.settle();
         for (row, (user, _)) in keys.iter().enumerate() {
             for (view, of_view) in plan.views.iter().enumerate() {
@@ -75,7 +83,7 @@ fn ties_are_ordered_by_what_events_hold() {
                     let name = format!("{}__{}", of_view.name, feature.name);
                     let trained = dataset.batches[0].column_by_name(&name).unwrap().slice(row, 1);
                     let served = feature_array(&feature.data_type, [&value]).unwrap();
-                    assert_eq!(&served, &trained, "{name} of {user}, {workers} workers");
+                    assert_eq!(&served, &trained, "{name} of {user}, {workers} workers, seed {seed}");
                 }
             }
         }

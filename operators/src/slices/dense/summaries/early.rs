@@ -26,7 +26,16 @@ impl Early {
         let is_new = self.tally.add(new.word) == 0;
         if !is_new {
             match self.entries.iter().position(|known| known.word == new.word) {
-                Some(known) if self.entries[known].at() <= new.at() => return,
+                Some(known) if self.entries[known].at() < new.at() => return,
+                Some(known) if self.entries[known].at() == new.at() => {
+                    // Of two at one place the one that comes first may have changed.
+                    let beside = |i: usize| self.entries.get(i).is_some_and(|other| other.at() == new.at());
+                    if beside(known + 1) || known > 0 && beside(known - 1) {
+                        self.entries.clear();
+                        self.settled = false;
+                    }
+                    return;
+                }
                 Some(known) => drop(self.entries.remove(known)),
                 // Not among the first; or, unsettled, perhaps with an earlier occurrence that was not found yet.
                 None if !self.settled => return,
