@@ -1,5 +1,6 @@
 //! What each function costs: alone, and beside the five aggregates of Q1, over the same three windows; through the real
-//! graph, rows into the memory store. Then what a sketch in one view costs another view.
+//! graph, rows into the memory store; with epochs that the engine closes at the rate of the floor, and with epochs of a
+//! minute of the stream's time. Then what a sketch in one view costs another view.
 //!
 //! `cargo bench --bench functions -- [EVENTS] [WORKERS] [NAME]` (2 million events and two workers when not given; NAME
 //! picks the functions whose name holds it).
@@ -13,13 +14,15 @@ use std::sync::Arc;
 use freshet_engine::plan::Plan;
 
 use workload::beside::first_view_ns;
-use workload::graph::{EPOCH_US, grouped, run};
+use workload::graph::{EPOCH_US, Outcome, grouped, run_epochs};
 use workload::reader::reader_ns;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const BATCH_ROWS: usize = 8192;
+/// What arrives in 20 ms, the shortest time between two epochs unless configured, at 0.8 M events/s.
+const EPOCH_EVENTS: usize = 16_000;
 const WINDOWS: &str = "[10m, 1h, 24h]";
 
 /// The five aggregates of Q1.
@@ -106,27 +109,38 @@ fn main() {
     let number = |i: usize, default: usize| arguments.get(i).and_then(|a| a.parse().ok()).unwrap_or(default);
     let (events, workers) = (number(0, 2_000_000), number(1, 2));
     let wanted = arguments.get(2).map_or("", String::as_str);
+    println!("functions: {events} events, {workers} workers, windows {WINDOWS}; {}", workload::machine());
     println!(
-        "functions: {events} events, {workers} workers, 1-minute epochs, windows {WINDOWS}; {}",
-        workload::machine()
+        "{:<26} {:<12} {:<6} {:>18} {:>18} {:>12} {:>12} {:>10} {:>14}",
+        "function",
+        "mode",
+        "beside",
+        "M/s, 16,000/epoch",
+        "M/s, 1-min epochs",
+        "state B/key",
+        "stored B/key",
+        "reader ns",
+        "get + read ns"
     );
-    println!(
-        "{:<26} {:<12} {:<6} {:>12} {:>12} {:>12} {:>10} {:>14}",
-        "function", "mode", "beside", "M events/s", "state B/key", "stored B/key", "reader ns", "get + read ns"
-    );
-    let batches = workload::batches(events, BATCH_ROWS, EPOCH_US, 7);
+    let engines = (workload::SPAN_US as i128 * EPOCH_EVENTS as i128 / events as i128) as i64;
+    let epochs = [engines, EPOCH_US].map(|us| (us, workload::batches(events, BATCH_ROWS, us, 7)));
     for (mode_name, mode) in [("continuous", "continuous"), ("interval 1m", "{interval: 1m}")] {
         for (name, aggregate) in FUNCTIONS.into_iter().filter(|(name, _)| name.contains(wanted)) {
             for beside in [false, true] {
                 let mut aggregates = vec![aggregate];
                 aggregates.extend(Q1.iter().filter(|_| beside));
                 let plan = compiled(mode, &[&aggregates]).unwrap_or_else(|errors| panic!("{name}: {errors}"));
-                let outcome = run(&plan, workers, grouped(&batches, workers).into_iter());
+                let run = |(us, batches): &(i64, Vec<_>)| {
+                    run_epochs(&plan, workers, *us, grouped(batches, workers).into_iter())
+                };
+                let rate = |outcome: &Outcome| events as f64 / outcome.seconds / 1e6;
+                let engines = rate(&run(&epochs[0]));
+                let outcome = run(&epochs[1]);
                 let (reader_ns, get_ns) = reader_ns(&plan, &outcome);
                 println!(
-                    "{name:<26} {mode_name:<12} {:<6} {:>12.2} {:>12} {:>12} {reader_ns:>10.0} {get_ns:>14.0}",
+                    "{name:<26} {mode_name:<12} {:<6} {engines:>18.2} {:>18.2} {:>12} {:>12} {reader_ns:>10.0} {get_ns:>14.0}",
                     if beside { "Q1" } else { "-" },
-                    events as f64 / outcome.seconds / 1e6,
+                    rate(&outcome),
                     outcome.state_bytes / outcome.keys.max(1),
                     outcome.stored_bytes / outcome.keys.max(1),
                 );
@@ -134,6 +148,6 @@ fn main() {
         }
     }
     if wanted.is_empty() || wanted == "isolation" {
-        isolation(&batches);
+        isolation(&epochs[1].1);
     }
 }

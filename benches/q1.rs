@@ -1,6 +1,9 @@
 //! Q1 through the real graph: 3 windows x 5 aggregates of one column, from decoded Arrow batches and from Parquet, with
 //! rows written to the memory store. Before and after it, what the machine gives to plain sums in a hash map.
 //!
+//! Epochs are those the engine closes at the rate of the floor, of 40,000 events each, and then of a minute of the stream's time:
+//! 2,300 events, closed after little more than a millisecond.
+//!
 //! `cargo bench --bench q1 -- [EVENTS] [WORKERS]` (10 million events and two workers when not given).
 
 #[allow(dead_code, reason = "each benchmark takes its part of the workload")]
@@ -13,7 +16,7 @@ use freshet_connectors::files::EventFiles;
 use freshet_engine::plan::Plan;
 use freshet_operators::project::SourceBatch;
 
-use workload::graph::{EPOCH_US, Outcome, grouped, run, source_batch};
+use workload::graph::{EPOCH_US, Outcome, grouped, run_epochs, source_batch};
 use workload::limit::running_sums;
 use workload::reader::reader_ns;
 
@@ -21,6 +24,8 @@ use workload::reader::reader_ns;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const BATCH_ROWS: usize = 8192;
+/// What arrives in 20 ms, the shortest time between two epochs unless configured, at 2 M events/s.
+const EPOCH_EVENTS: usize = 40_000;
 /// Card, amount and time of the workload: what Q1 reads.
 const COLUMNS: [usize; 3] = [0, 1, 2];
 
@@ -56,32 +61,41 @@ fn write_parquet(path: &Path, batches: &[(i64, arrow::array::RecordBatch)]) {
     writer.close().expect("a closed file");
 }
 
-/// The file's batches by the epoch of their first event's place in the file.
-fn from_parquet<'a>(
+/// The file's batches by the epoch of their last event's place in the file.
+fn from_parquet(
     files: EventFiles,
     events: usize,
     workers: usize,
-) -> impl Iterator<Item = (i64, Vec<SourceBatch>)> + 'a {
+    epoch_us: i64,
+) -> impl Iterator<Item = (i64, Vec<SourceBatch>)> {
     let mut first = 0u64;
-    files.map(move |read| {
+    let dated = files.map(move |read| {
         let batch = read.expect("a readable file").events.batch;
         let rows = batch.num_rows();
         let last = first + rows as u64;
-        let epoch = (last as i128 * i128::from(workload::SPAN_US) / events as i128) as i64 / EPOCH_US;
+        let epoch = ((last - 1) as i128 * i128::from(workload::SPAN_US) / events as i128) as i64 / epoch_us;
         let part = rows.div_ceil(workers).max(1);
         let parts = (0..rows)
             .step_by(part)
             .map(|from| source_batch(batch.slice(from, part.min(rows - from)), first + from as u64));
-        let parts = parts.collect();
+        let parts: Vec<SourceBatch> = parts.collect();
         first = last;
         (epoch, parts)
+    });
+    let mut dated = dated.peekable();
+    std::iter::from_fn(move || {
+        let (epoch, mut parts) = dated.next()?;
+        while let Some((_, more)) = dated.next_if(|(next, _)| *next == epoch) {
+            parts.extend(more);
+        }
+        Some((epoch, parts))
     })
 }
 
 fn report(name: &str, events: usize, plan: &Plan, outcome: &Outcome) {
     let (reader_ns, get_ns) = reader_ns(plan, outcome);
     println!(
-        "{name:<28} {:>6.2} M events/s  {:>6.2} s  {:.2} cores  {:.3} rows/event  {:>4} B state/key  {:>4} B stored/key  {} keys  \
+        "{name:<46} {:>6.2} M events/s  {:>6.2} s  {:.2} cores  {:.3} rows/event  {:>4} B state/key  {:>4} B stored/key  {} keys  \
          reading 15 values {reader_ns:.0} ns, with the store's lookup {get_ns:.0} ns",
         events as f64 / outcome.seconds / 1e6,
         outcome.seconds,
@@ -97,30 +111,33 @@ fn main() {
     let mut arguments = std::env::args().skip(1).filter(|a| !a.starts_with("--"));
     let mut number = |default: usize| arguments.next().map_or(default, |a| a.parse().expect("a number"));
     let (events, workers) = (number(10_000_000), number(2));
-    println!(
-        "q1: {events} events, {workers} workers, 1-minute epochs, 3 windows x 5 aggregates; {}",
-        workload::machine()
-    );
-    let mut batches = workload::batches(events, BATCH_ROWS, EPOCH_US, 7);
-    for (_, batch) in &mut batches {
-        *batch = batch.project(&COLUMNS).expect("columns of the workload");
-    }
-    let limit =
-        || println!("{:<28} {:>6.2} M events/s", "(plain sums in a hash map)", running_sums(&batches, workers) / 1e6);
-    limit();
+    println!("q1: {events} events, {workers} workers, 3 windows x 5 aggregates; {}", workload::machine());
     let directory = tempfile::tempdir().expect("a temporary directory");
-    write_parquet(&directory.path().join("events.parquet"), &batches);
-    for (name, mode) in
-        [("continuous", "continuous"), ("interval 1m", "{interval: 1m}"), ("interval 5m", "{interval: 5m}")]
-    {
-        let text = definitions(mode);
-        let definitions = freshet_config::parse(&[("q1.yaml".to_string(), text)]).unwrap_or_else(|e| panic!("{e}"));
-        let source = definitions.sources[0].clone();
-        let plan = Arc::new(Plan::compile(definitions, directory.path()).unwrap_or_else(|e| panic!("{e}")));
-        let epochs = grouped(&batches, workers);
-        report(&format!("{name}, decoded"), events, &plan, &run(&plan, workers, epochs.into_iter()));
-        let files = EventFiles::open(&source, directory.path()).expect("the file just written");
-        report(&format!("{name}, parquet"), events, &plan, &run(&plan, workers, from_parquet(files, events, workers)));
+    let engines = (workload::SPAN_US as i128 * EPOCH_EVENTS as i128 / events as i128) as i64;
+    for (epochs, epoch_us) in [("epochs of 40,000", engines), ("epochs of 1 min", EPOCH_US)] {
+        let mut batches = workload::batches(events, BATCH_ROWS, epoch_us, 7);
+        for (_, batch) in &mut batches {
+            *batch = batch.project(&COLUMNS).expect("columns of the workload");
+        }
+        let limit = || {
+            println!("{:<46} {:>6.2} M events/s", "(plain sums in a hash map)", running_sums(&batches, workers) / 1e6);
+        };
+        limit();
+        write_parquet(&directory.path().join("events.parquet"), &batches);
+        for (name, mode) in
+            [("continuous", "continuous"), ("interval 1m", "{interval: 1m}"), ("interval 5m", "{interval: 5m}")]
+        {
+            let files = [("q1.yaml".to_string(), definitions(mode))];
+            let definitions = freshet_config::parse(&files).unwrap_or_else(|e| panic!("{e}"));
+            let source = definitions.sources[0].clone();
+            let plan = Arc::new(Plan::compile(definitions, directory.path()).unwrap_or_else(|e| panic!("{e}")));
+            let decoded = run_epochs(&plan, workers, epoch_us, grouped(&batches, workers).into_iter());
+            report(&format!("{epochs}, {name}, decoded"), events, &plan, &decoded);
+            drop(decoded);
+            let files = EventFiles::open(&source, directory.path()).expect("the file just written");
+            let read = run_epochs(&plan, workers, epoch_us, from_parquet(files, events, workers, epoch_us));
+            report(&format!("{epochs}, {name}, parquet"), events, &plan, &read);
+        }
+        limit();
     }
-    limit();
 }

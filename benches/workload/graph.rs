@@ -16,6 +16,7 @@ use freshet_operators::slices::Tuning;
 
 use super::START_US;
 
+/// A minute.
 pub const EPOCH_US: i64 = 60_000_000;
 
 /// What one run did, views added up.
@@ -30,12 +31,7 @@ pub struct Outcome {
     pub store: Arc<OnlineStore>,
 }
 
-/// Feeds epochs of a minute as fast as the workers take them.
-pub fn run(plan: &Arc<Plan>, workers: usize, epochs: impl Iterator<Item = (i64, Vec<SourceBatch>)>) -> Outcome {
-    run_epochs(plan, workers, EPOCH_US, epochs)
-}
-
-/// The same with epochs of another length.
+/// Feeds epochs of `epoch_us` of the stream's time as fast as the workers take them.
 pub fn run_epochs(
     plan: &Arc<Plan>,
     workers: usize,

@@ -30,7 +30,7 @@ pub struct Tuning {
 
 impl Default for Tuning {
     fn default() -> Tuning {
-        Tuning { longest_lease_us: 30 * 60_000_000, slice_budget: 32, lead_epochs: 2 }
+        Tuning { longest_lease_us: 30 * 60_000_000, slice_budget: 16, lead_epochs: 2 }
     }
 }
 
