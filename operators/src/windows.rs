@@ -83,6 +83,7 @@ pub fn windows<'s>(
     let pact = DistributorPact(move |peers| Scatter::new(shape, peers, EXCHANGE_EVENTS));
     events.unary_frontier::<NoopBuilder<Rows>, _, _, _>(pact, "Windows", move |capability, _| {
         let mut epochs = ClosedEpochs::new(capability);
+        let views = views.into_iter().map(|view| (view, 0)).collect();
         let mut group = Group { views, control, emitting: false };
         move |(input, frontier), output| {
             input.for_each(|time, batch| epochs.push(*time.time(), std::mem::take(batch)));
@@ -90,7 +91,7 @@ pub fn windows<'s>(
             let mut closed = None;
             while let Some((epoch, batches, capability)) = epochs.next(open) {
                 for batch in batches {
-                    group.views.iter_mut().for_each(|view| view.store.apply(&batch));
+                    group.views.iter_mut().for_each(|(view, _)| view.store.apply(&batch));
                 }
                 let instant = group.instant(epoch).expect("an epoch is dated before the worker's own input passes it");
                 let mut session = output.session_with_builder(capability);
@@ -112,7 +113,8 @@ pub fn windows<'s>(
 }
 
 struct Group {
-    views: Vec<GroupView>,
+    /// Each with the bytes of its last rows.
+    views: Vec<(GroupView, usize)>,
     control: Rc<RefCell<Control>>,
     emitting: bool,
 }
@@ -126,12 +128,13 @@ impl Group {
         let number = Epoch::from_micros(epoch);
         let emit = number >= self.control.borrow().emit_from;
         let first = emit && !std::mem::replace(&mut self.emitting, emit);
-        for GroupView { view, store } in &mut self.views {
-            let mut rows = RowSink::new(*view, number, hand_on);
+        for (GroupView { view, store }, row_bytes) in &mut self.views {
+            let mut rows = RowSink::new(*view, number, hand_on).expecting(*row_bytes);
             store.close(instant, emit && !first, &mut rows);
             if first {
                 store.emit_all(&mut rows);
             }
+            *row_bytes = rows.handed_on_bytes();
         }
         self.publish();
     }
@@ -139,7 +142,7 @@ impl Group {
     /// With every epoch: whoever sees its rows sees what they say of the keys. It only adds up what is counted already.
     fn publish(&self) {
         let mut control = self.control.borrow_mut();
-        for GroupView { view, store } in &self.views {
+        for (GroupView { view, store }, _) in &self.views {
             control.stats.insert(*view, store.stats());
         }
     }

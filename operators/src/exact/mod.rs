@@ -110,7 +110,7 @@ impl Lane {
     }
 
     #[inline(always)]
-    fn square(self) -> [u128; 2] {
+    pub fn square(self) -> [u128; 2] {
         let product = u128::from(self.magnitude) * u128::from(self.magnitude);
         let shift = 2 * self.shift;
         if shift >= 128 { [0, product << (shift - 128)] } else { [product << shift, (product >> 1) >> (127 - shift)] }
@@ -120,24 +120,31 @@ impl Lane {
 impl Moments {
     #[inline(always)]
     pub fn add_lane(&mut self, lane: Lane, squares: bool) {
+        self.add_square(lane, if squares { lane.square() } else { [0; 2] });
+    }
+
+    /// [`Moments::add_lane`] where the square is known already, or 0 where none is kept.
+    #[inline(always)]
+    pub fn add_square(&mut self, lane: Lane, square: [u128; 2]) {
         let (fraction, carry) = self.fraction.overflowing_add(lane.value as u64);
         self.fraction = fraction;
         self.whole = self.whole.wrapping_add(lane.value >> 64).wrapping_add(i128::from(carry));
-        if squares {
-            add_wide(&mut self.squares, lane.square());
-        }
+        add_wide(&mut self.squares, square);
     }
 
     #[inline(always)]
     pub fn sub_lane(&mut self, lane: Lane, squares: bool) {
+        self.sub_square(lane, if squares { lane.square() } else { [0; 2] });
+    }
+
+    /// As [`Moments::add_square`].
+    #[inline(always)]
+    pub fn sub_square(&mut self, lane: Lane, square: [u128; 2]) {
         let (fraction, borrow) = self.fraction.overflowing_sub(lane.value as u64);
         self.fraction = fraction;
         self.whole = self.whole.wrapping_sub(lane.value >> 64).wrapping_sub(i128::from(borrow));
-        if squares {
-            let square = lane.square();
-            let (low, borrow) = self.squares[0].overflowing_sub(square[0]);
-            self.squares = [low, self.squares[1].wrapping_sub(square[1]).wrapping_sub(u128::from(borrow))];
-        }
+        let (low, borrow) = self.squares[0].overflowing_sub(square[0]);
+        self.squares = [low, self.squares[1].wrapping_sub(square[1]).wrapping_sub(u128::from(borrow))];
     }
 
     /// Whether the sum is negative, and its magnitude as little-endian digits.

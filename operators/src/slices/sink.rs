@@ -7,8 +7,9 @@ use freshet_config::time::Epoch;
 pub struct RowSink<'a> {
     batch: RowBatch,
     hand_on: &'a mut dyn FnMut(RowBatch),
-    /// A batch was full: the next one is likely to be.
-    many: bool,
+    /// What the next batch is likely to hold, so that it is not copied while it grows.
+    room_bytes: usize,
+    handed_on_bytes: usize,
     /// Rows end with the time of their key's newest slice, for those who put them together.
     with_newest: bool,
 }
@@ -22,7 +23,18 @@ const BATCH_BYTES: usize = 1 << 16;
 
 impl<'a> RowSink<'a> {
     pub fn new(view: usize, epoch: Epoch, hand_on: &'a mut dyn FnMut(RowBatch)) -> RowSink<'a> {
-        RowSink { batch: RowBatch::new(view, epoch), hand_on, many: false, with_newest: false }
+        let batch = RowBatch::new(view, epoch);
+        RowSink { batch, hand_on, room_bytes: 0, handed_on_bytes: 0, with_newest: false }
+    }
+
+    /// A sink that is likely to take as many bytes as the one before it did.
+    pub fn expecting(self, bytes: usize) -> RowSink<'a> {
+        RowSink { room_bytes: bytes.min(BATCH_BYTES), ..self }
+    }
+
+    /// Bytes of all batches handed on.
+    pub fn handed_on_bytes(&self) -> usize {
+        self.handed_on_bytes
     }
 
     /// A sink for rows that become parts of those of this one.
@@ -32,7 +44,7 @@ impl<'a> RowSink<'a> {
 
     #[inline(always)]
     pub(super) fn push(&mut self, key: &[u8], row: &[u8], newest: i64) {
-        let room = if self.many && self.batch.is_empty() { BATCH_BYTES } else { 0 };
+        let room = if self.batch.is_empty() { self.room_bytes } else { 0 };
         self.batch.push(key, |out| {
             out.reserve(room + row.len());
             out.extend_from_slice(row);
@@ -41,7 +53,7 @@ impl<'a> RowSink<'a> {
             }
         });
         if self.batch.byte_len() >= BATCH_BYTES {
-            self.many = true;
+            self.room_bytes = BATCH_BYTES;
             self.flush();
         }
     }
@@ -49,6 +61,7 @@ impl<'a> RowSink<'a> {
     pub(super) fn flush(&mut self) {
         if !self.batch.is_empty() {
             let empty = RowBatch::new(self.batch.view, self.batch.epoch);
+            self.handed_on_bytes += self.batch.byte_len();
             (self.hand_on)(std::mem::replace(&mut self.batch, empty));
         }
     }

@@ -187,6 +187,7 @@ impl ViewStore {
             *slot = self.keys.find(batch, *i as usize, false);
             self.keys.prefetch_header(*slot);
         }
+        let (mut dense, mut count) = ([0u32; BLOCK], 0);
         for (slot, i) in slots.iter_mut().zip(chosen) {
             let i = *i as usize;
             if !self.keys.matches(*slot, batch, i) {
@@ -195,17 +196,16 @@ impl ViewStore {
             let meta = self.keys.meta(*slot);
             if meta.class == DENSE {
                 prefetch(&raw const self.dense[meta.block as usize]);
+                dense[count] = meta.block;
+                count += 1;
             } else if meta.class > 0 {
                 let address = self.blocks[meta.class as usize - 1].address(meta.block);
                 let last = usize::from(meta.count).saturating_sub(1) * self.layout.stride;
                 prefetch(address.wrapping_add(last));
             }
         }
-        for slot in &slots[..chosen.len()] {
-            let meta = self.keys.meta(*slot);
-            if meta.class == DENSE {
-                self.dense[meta.block as usize].prefetch_tail();
-            }
+        for place in &dense[..count] {
+            self.dense[*place as usize].prefetch_tail();
         }
         let flags_of_empty = TOUCHED | if self.forgetful() { TRIMMED } else { 0 };
         for (slot, i) in slots.iter().zip(chosen) {

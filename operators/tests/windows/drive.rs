@@ -71,7 +71,7 @@ pub fn batch(plan: &ViewPlan, heap_keys: bool, events: &[(&Event, i8)]) -> Keyed
         batch.key.push(word_of_key);
         batch.time.push(event.time);
         if plan.keeps_positions() {
-            batch.position.push(event.position);
+            batch.position.push(event.place());
         }
         if keep_passes {
             batch.passes.push(u64::from(event.passes) << BIT | 0b0101);
@@ -114,7 +114,7 @@ impl Known {
         let counts = |e: &&Event| e.key == key && e.passes && !self.gone.contains(&e.position);
         let reference = |e: &Event| ReferenceEvent {
             time: EventTime::from_micros(e.time),
-            position: e.position,
+            position: e.place(),
             values: e.values.clone(),
         };
         self.events.values().filter(counts).map(reference).collect()

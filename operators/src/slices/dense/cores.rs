@@ -9,7 +9,8 @@ pub(super) type WideCells = Vec<(usize, u64, Wide)>;
 /// What one value adds to cells.
 enum Addend {
     Counted,
-    Lane(Lane),
+    /// With its square, where the column has squares: once for all windows.
+    Lane(Lane, [u128; 2]),
     /// The bits of a double outside the lanes.
     Wide(u64),
 }
@@ -18,24 +19,26 @@ impl Addend {
     #[inline(always)]
     fn of(column: &StoredColumn, slice: &[u64]) -> Addend {
         let (Some(scale), Some(word)) = (column.scale, column.word) else { return Addend::Counted };
-        Lane::of(slice[word], scale).map_or(Addend::Wide(slice[word]), Addend::Lane)
+        match Lane::of(slice[word], scale) {
+            Some(lane) => Addend::Lane(lane, if column.squares { lane.square() } else { [0; 2] }),
+            None => Addend::Wide(slice[word]),
+        }
     }
 
     #[inline(always)]
     fn apply(&self, column: &StoredColumn, derived: &mut [u64], at: usize, wide: &mut WideCells, add: bool) {
-        let count = &mut derived[at];
-        *count = if add { *count + 1 } else { *count - 1 };
+        let cell = &mut derived[at..];
+        cell[0] = if add { cell[0] + 1 } else { cell[0] - 1 };
         match self {
             Addend::Counted => {}
-            Addend::Lane(lane) => {
-                let cell = &mut derived[at + 1..];
-                let mut moments = load(cell, column.squares);
+            Addend::Lane(lane, square) => {
+                let mut moments = load(&cell[1..], column.squares);
                 if add {
-                    moments.add_lane(*lane, column.squares);
+                    moments.add_square(*lane, *square);
                 } else {
-                    moments.sub_lane(*lane, column.squares);
+                    moments.sub_square(*lane, *square);
                 }
-                store(cell, &moments, column.squares);
+                store(&mut cell[1..], &moments, column.squares);
             }
             Addend::Wide(bits) => apply_wide(wide, at, *bits, add),
         }
@@ -109,23 +112,33 @@ fn apply_wide(wide: &mut WideCells, at: usize, bits: u64, add: bool) {
     }
 }
 
+/// Words of a sum, and of a sum with squares.
+const SUM: usize = 3;
+const SQUARES: usize = 7;
+
 #[inline(always)]
 pub(super) fn load(words: &[u64], squares: bool) -> Moments {
-    let pair = |i: usize| u128::from(words[i]) | u128::from(words[i + 1]) << 64;
-    let sum = Moments { fraction: words[0], whole: pair(1) as i128, squares: [0; 2] };
-    if squares { Moments { squares: [pair(3), pair(5)], ..sum } } else { sum }
+    fn pair(low: u64, high: u64) -> u128 {
+        u128::from(low) | u128::from(high) << 64
+    }
+    if squares {
+        // Cut to its length first: one check for all words.
+        let words = &words[..SQUARES];
+        let squares = [pair(words[3], words[4]), pair(words[5], words[6])];
+        return Moments { fraction: words[0], whole: pair(words[1], words[2]) as i128, squares };
+    }
+    let words = &words[..SUM];
+    Moments { fraction: words[0], whole: pair(words[1], words[2]) as i128, squares: [0; 2] }
 }
 
 #[inline(always)]
 fn store(words: &mut [u64], moments: &Moments, squares: bool) {
+    let words = &mut words[..if squares { SQUARES } else { SUM }];
     words[0] = moments.fraction;
-    let mut put = |i: usize, value: u128| {
-        words[i] = value as u64;
-        words[i + 1] = (value >> 64) as u64;
-    };
-    put(1, moments.whole as u128);
+    words[1] = moments.whole as u64;
+    words[2] = (moments.whole >> 64) as u64;
     if squares {
-        put(3, moments.squares[0]);
-        put(5, moments.squares[1]);
+        let [low, high] = moments.squares;
+        words[3..].copy_from_slice(&[low as u64, (low >> 64) as u64, high as u64, (high >> 64) as u64]);
     }
 }

@@ -197,7 +197,12 @@ fn put_doubles(words: &[u64], as_of: i64, before: &mut Option<i64>, row: &mut Ro
     row.write(words.len() / STRIDE * (9 + 8), |cursor| {
         for slice in words.as_chunks::<STRIDE>().0 {
             let null = slice[0] & 1;
-            cursor.varint(step_to(time_of(slice), as_of, before) << 1 | null);
+            let head = step_to(time_of(slice), as_of, before) << 1 | null;
+            if null == 0 && head < 1 << 56 {
+                cursor.varint_and_word(head, slice[1]);
+                continue;
+            }
+            cursor.varint(head);
             if null != 0 {
                 cursor.varint(null);
             } else {
