@@ -73,7 +73,10 @@ pub fn write_row(
             ServedValue::View(place) => {
                 let found = row.views.get(place.view).is_some_and(|(_, found)| *found);
                 let counts = service.counts.get(index).copied().unwrap_or(false);
-                write_feature(out, row.feature(place), found, counts, options.coerce_null_counts)
+                // Before its first instant a view has no values: that is not an empty window.
+                let has_values =
+                    || service.plan.views.get(place.view).is_some_and(|of| !of.plan.before_start(options.at));
+                write_feature(out, row.feature(place), found, counts, options.coerce_null_counts && has_values())
             }
             ServedValue::Derived(step) => write_feature(out, derived(step).as_ref(), true, false, false),
         });
@@ -277,7 +280,7 @@ mod tests {
     use super::*;
 
     /// A service of one tiled view with a count and a sum, sum first.
-    fn service() -> ServedService {
+    fn service(feature_start: Option<EventTime>) -> ServedService {
         let plan = |name: &str, function, data_type| FeaturePlan {
             name: name.into(),
             function,
@@ -297,7 +300,7 @@ mod tests {
                 plan("sum_1h", Function::Sum, DataType::Float64),
             ],
             summaries: Vec::new(),
-            feature_start: None,
+            feature_start,
             lifetime_start: None,
             expiry: None,
             retracts: false,
@@ -333,8 +336,12 @@ mod tests {
     }
 
     fn written(row: &RowValues, coerce: bool) -> (String, Vec<Status>) {
+        written_by(&service(None), row, coerce)
+    }
+
+    fn written_by(service: &ServedService, row: &RowValues, coerce: bool) -> (String, Vec<Status>) {
         let (mut out, mut statuses) = (Vec::new(), Vec::new());
-        write_row(&mut out, &service(), row, |_| None, &options(Selection::default(), coerce), &mut statuses);
+        write_row(&mut out, service, row, |_| None, &options(Selection::default(), coerce), &mut statuses);
         (String::from_utf8(out).unwrap(), statuses)
     }
 
@@ -354,6 +361,19 @@ mod tests {
         assert_eq!(written(&empty_window, false).0, r#"{"features":[null,"0"]}"#);
         // A stale count is unknown, not zero.
         assert_eq!(written(&row(Value::Null, Value::Null, Status::Stale, true), true).0, r#"{"features":[null,null]}"#);
+    }
+
+    #[test]
+    fn counts_before_the_feature_start_are_null_however_they_are_asked_for() {
+        let unborn = row(Value::Null, Value::Null, Status::MissingData, true);
+        let never_seen = row(Value::Null, Value::Null, Status::MissingData, false);
+        // The answer for 00:01:30 is that of the tile that begins at 00:01:00.
+        for (start, count) in [(60_000_000, "\"0\""), (60_000_001, "null"), (i64::MIN, "\"0\"")] {
+            let service = service(Some(EventTime::from_micros(start)));
+            for row in [&unborn, &never_seen] {
+                assert_eq!(written_by(&service, row, true).0, format!("{{\"features\":[null,{count}]}}"), "{start}");
+            }
+        }
     }
 
     #[test]
@@ -379,7 +399,7 @@ mod tests {
             store_time: Duration::from_micros(5),
             store_bytes: 9,
         };
-        write_metadata(&mut out, &service(), &options(selection, false), statuses, rows, &cost);
+        write_metadata(&mut out, &service(None), &options(selection, false), statuses, rows, &cost);
         String::from_utf8(out).unwrap()
     }
 
