@@ -188,7 +188,7 @@ impl<'p> Oracle<'p> {
         evaluate(plan, events, EventTime::from_micros(at)).into_iter().map(|(value, _)| value).collect()
     }
 
-    /// Key, instant, features before and after; whether a key is there at all is what its longest window says.
+    /// Key, instant, features before and after; without an event in its windows a key's features are those of empty ones.
     fn changes(&self, view: &'static str) -> Vec<(Value, i64, Vec<Value>, Vec<Value>)> {
         let plan = &self.plan.views[self.plan.definitions.view(view).unwrap()];
         let mut changes = Vec::new();
@@ -197,22 +197,21 @@ impl<'p> Oracle<'p> {
                 Some(number) => Value::Int64(number.trim_end_matches(')').parse().unwrap()),
                 None => Value::String(name.trim_start_matches("String(\"").trim_end_matches("\")").to_string()),
             };
+            let empty: Vec<Value> =
+                evaluate(plan, &[], EventTime::from_micros(START)).into_iter().map(|(value, _)| value).collect();
             let state = |at: i64| {
                 let seen = (0..plan.windows.len()).any(|w| {
                     let inside = plan.lower(w, at)..plan.upper(plan.windows[w].offset, at);
                     events.iter().any(|event| inside.contains(&event.time.micros()))
                 });
-                seen.then(|| self.values(view, &key, at))
+                if seen { self.values(view, &key, at) } else { empty.clone() }
             };
-            let empty: Vec<Value> =
-                evaluate(plan, &[], EventTime::from_micros(START)).into_iter().map(|(value, _)| value).collect();
-            let mut before = None;
+            let mut before = empty.clone();
             for second in -300..2_200 {
                 let at = START + second * SECOND;
                 let after = state(at);
                 if after != before {
-                    let given = |state: &Option<Vec<Value>>| state.clone().unwrap_or_else(|| empty.clone());
-                    changes.push((key.clone(), at, given(&before), given(&after)));
+                    changes.push((key.clone(), at, before, after.clone()));
                 }
                 before = after;
             }

@@ -222,19 +222,18 @@ fn naive(case: &Case, events: &[Event], range: Range<i64>) -> Vec<Found> {
     let values = |events: &[ReferenceEvent], at: i64| -> Vec<Value> {
         evaluate(view, events, EventTime::from_micros(at)).into_iter().map(|(value, _)| value).collect()
     };
+    let empty = values(&[], 0);
     let state = |at: i64| {
         let inside = |e: &Event| case.offsets.iter().any(|w| counts(view.mode, *w, e.time, at));
         let live = events.iter().any(inside) && !view.before_start(EventTime::from_micros(at));
-        live.then(|| values(&references, at))
+        if live { values(&references, at) } else { empty.clone() }
     };
-    let empty = values(&[], 0);
     let mut changes = Vec::new();
     let mut before = state(range.start - 1);
     for at in range {
         let after = state(at);
         if after != before {
-            let given = |state: &Option<Vec<Value>>| state.clone().unwrap_or_else(|| empty.clone());
-            changes.push((at, given(&before), given(&after)));
+            changes.push((at, before, after.clone()));
         }
         before = after;
     }

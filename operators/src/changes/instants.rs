@@ -49,9 +49,9 @@ impl ChangesPlan {
             false => all.map(|at| states.at(at)).collect(),
         };
         let empty = states.empty();
-        let values = |state: &State| state.clone().unwrap_or_else(|| empty.clone());
-        let pairs = instants.into_iter().zip(found.windows(2)).filter(|(_, pair)| !same_state(&pair[0], &pair[1]));
-        pairs.map(|(at, pair)| Change { at, before: values(&pair[0]), after: values(&pair[1]) }).collect()
+        let values: Vec<Arc<[Value]>> = found.into_iter().map(|state| state.unwrap_or_else(|| empty.clone())).collect();
+        let pairs = instants.into_iter().zip(values.windows(2)).filter(|(_, pair)| !same_values(&pair[0], &pair[1]));
+        pairs.map(|(at, pair)| Change { at, before: pair[0].clone(), after: pair[1].clone() }).collect()
     }
 
     /// Instants at which an event enters or leaves a window.
@@ -73,7 +73,7 @@ impl ChangesPlan {
 type State = Option<Arc<[Value]>>;
 
 /// Bits, not numbers: a NaN is itself.
-pub(super) fn same_value(a: &Value, b: &Value) -> bool {
+fn same_value(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Float32(a), Value::Float32(b)) => a.to_bits() == b.to_bits(),
         (Value::Float64(a), Value::Float64(b)) => a.to_bits() == b.to_bits(),
@@ -81,12 +81,8 @@ pub(super) fn same_value(a: &Value, b: &Value) -> bool {
     }
 }
 
-fn same_state(a: &State, b: &State) -> bool {
-    match (a, b) {
-        (None, None) => true,
-        (Some(a), Some(b)) => a.iter().zip(b.iter()).all(|(a, b)| same_value(a, b)),
-        _ => false,
-    }
+pub(super) fn same_values(a: &[Value], b: &[Value]) -> bool {
+    a.iter().zip(b).all(|(a, b)| same_value(a, b))
 }
 
 /// The states of one key.

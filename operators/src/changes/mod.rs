@@ -1,7 +1,7 @@
 //! Changes of a view: events that say that a key's features have become others. Views over a view read them.
 //!
-//! Law: at every instant a key has a state: its features, or nothing while no event is in any of their windows. A change
-//! happens at the instants at which the state differs from the one just before, values compared bit by bit. So the
+//! Law: at every instant a key has values: its features, or those of empty windows while no event is in any of theirs. A
+//! change happens at the instants at which the values differ from those just before, compared bit by bit. So the
 //! changes of a key are a function of the set of its events, whatever the order in which these came; they are known as far
 //! into the future as windows reach, and an event that comes late takes earlier ones back.
 //!
@@ -9,8 +9,8 @@
 //! events of a key -> instants at which one enters or leaves a window -> features there -> those that differ
 //! ```
 //!
-//! A change holds the features after it and those before. A key that falls back to nothing has the features of empty
-//! windows: counts 0, all else null.
+//! A change holds the features after it and those before. Events that come or go and leave all features as they were make
+//! no change: a key whose windows hold nothing but nulls may look as one without events.
 //!
 //! Memory: the events of a key that some window sees at an instant at which a change may still matter. Cost per touched key
 //! and epoch, with `n` such events and `w` windows: up to `2 * n * w` instants from the first that the epoch's events
@@ -71,7 +71,7 @@ pub struct Change {
 impl Change {
     /// Equal bit by bit.
     fn same(&self, other: &Change) -> bool {
-        let equal = |a: &[Value], b: &[Value]| a.iter().zip(b).all(|(a, b)| instants::same_value(a, b));
+        let equal = instants::same_values;
         self.at == other.at && equal(&self.before, &other.before) && equal(&self.after, &other.after)
     }
 }

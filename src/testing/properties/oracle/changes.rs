@@ -20,13 +20,13 @@ pub fn changes(view: &ViewPlan, keyed: &Keyed) -> Vec<Event> {
     for key in &keyed.keys {
         for at in instants(view, &key.events) {
             let (before, after) = (state(view, key, at - 1), state(view, key, at));
-            if equal(&before, &after) {
+            let (before, after) = (before.as_ref().unwrap_or(&empty), after.as_ref().unwrap_or(&empty));
+            if before.iter().zip(after).all(|(before, after)| same(before, after)) {
                 continue;
             }
             let mut cells = vec![Value::Timestamp(EventTime::from_micros(at))];
             cells.extend(key.values.iter().cloned());
-            cells.extend(after.unwrap_or_else(|| empty.clone()));
-            cells.extend(before.unwrap_or_else(|| empty.clone()));
+            cells.extend(after.iter().chain(before).cloned());
             // Keys order the changes of one instant, by a hash.
             changes.push(Event::derived(cells, hash_key(&key.encoded)));
         }
@@ -57,14 +57,6 @@ fn state(view: &ViewPlan, key: &Key, at: i64) -> Option<Vec<Value>> {
 
 fn values(view: &ViewPlan, events: &[ReferenceEvent], at: EventTime) -> Vec<Value> {
     evaluate(view, events, at).into_iter().map(|(value, _)| value).collect()
-}
-
-fn equal(a: &Option<Vec<Value>>, b: &Option<Vec<Value>>) -> bool {
-    match (a, b) {
-        (None, None) => true,
-        (Some(a), Some(b)) => a.iter().zip(b).all(|(a, b)| same(a, b)),
-        _ => false,
-    }
 }
 
 /// Instants at which features may change, in microseconds, and others: of every event and window those at which it may
