@@ -183,6 +183,12 @@ fn what_files_cannot_do_is_in_the_ledger_with_its_place() {
     // What the stream says is judged by what the files said.
     push(&running, &[upsert(&change(1, 3, None)), upsert(&change(1, 5, Some(row(START - 2_000_000))))], 9);
     assert_eq!(running.ledgered("EV-STALE"), 3);
+    // There is nothing to delete, whatever the version; the newest that was seen refuses what is older all the same.
+    let gone = [change(2, 1, None), change(2, 2, None), change(2, 1, None)];
+    push(&running, &gone.iter().map(upsert).collect::<Vec<_>>(), 9);
+    assert_eq!((running.ledgered("EV-UNKNOWN"), running.ledgered("EV-STALE")), (5, 3));
+    push(&running, &[upsert(&change(2, 3, Some(row(START))))], 9);
+    assert_eq!(running.ledgered("EV-STALE"), 4);
     check(&running, &rows);
     check_dataset(&plan, &rows, running.now(), 6, 3);
     running.stop();

@@ -2,7 +2,7 @@
 //!
 //! Law: after any records, what was given out and not taken back is one event per row that is there, as its last change
 //! in source order left it. With a version column a change no newer than what is known of its row is refused instead;
-//! so is a removal older than the row. What is known of a row is forgotten when it was last changed, and its event
+//! so is a removal older than the row, and, whatever its version, one of a row that is not there. What is known of a row is forgotten when it was last changed, and its event
 //! happened, further behind the latest event time than any window reaches.
 //!
 //! Memory: the key, the row in Arrow's row format and some 100 bytes, per row within reach; of removed rows the key and
@@ -180,23 +180,24 @@ impl Changelog {
         key
     }
 
-    /// Whether a newer change is known, or there is nothing to remove.
+    /// Whether there is nothing to remove, or a newer change is known.
     fn refusal(&mut self, key: &[u8], version: Option<i64>, removed: bool) -> Option<(Code, String)> {
         let known = self.known.get(key);
-        if let (Some(newest), Some(version)) = (known.and_then(|known| known.version), version) {
-            // A removal may carry the version of the row it removes.
-            let there = known.is_some_and(|known| known.held.is_some());
-            if version < newest || version == newest && !(removed && there) {
-                let message = format!("the change has version {version}, and version {newest} of its row came before");
-                return Some((Code::Stale, message));
-            }
-        }
+        let newest = known.and_then(|known| known.version);
         if removed && known.is_none_or(|known| known.held.is_none()) {
-            if let Some(version) = version {
-                self.remember(key.to_vec(), Some(version), None, None);
+            // Whatever its version, it does not change what is there; a newer one refuses what is older.
+            if version.is_some() && version > newest {
+                self.remember(key.to_vec(), version, None, None);
             }
             let message = "the record removes a row that is not there, or is older than any window";
             return Some((Code::Unknown, message.to_string()));
+        }
+        if let (Some(newest), Some(version)) = (newest, version) {
+            // A removal may carry the version of the row it removes.
+            if version < newest || version == newest && !removed {
+                let message = format!("the change has version {version}, and version {newest} of its row came before");
+                return Some((Code::Stale, message));
+            }
         }
         None
     }
