@@ -15,7 +15,7 @@ use freshet_operators::batch::{KeyedBatch, hash_key, heap_word, owner};
 use freshet_operators::reference::{ReferenceEvent, evaluate};
 use freshet_operators::row::{FeatureValue, Reader, Status, describe};
 use freshet_operators::slices::{CategoryStore, RowSink, Tuning};
-use freshet_operators::view::ViewPlan;
+use freshet_operators::view::{FeaturePlan, ViewPlan};
 use plans::{Wanted, view, window};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -97,7 +97,14 @@ fn plans(mode: Mode, wanted: &[Wanted], shape: GroupShape, numbers: bool, limit:
     plan.categories = Some(Arc::new(categories));
     let mut alone = wanted.to_vec();
     alone.push(rows(windows));
-    (plan, plans::plan(mode, &alone))
+    let mut alone = plans::plan(mode, &alone);
+    // A series is looked at window by window.
+    let one_by_one = |feature: FeaturePlan| match feature.series.is_empty() {
+        true => vec![feature],
+        false => feature.series.iter().map(|w| FeaturePlan { window: *w, series: vec![], ..feature.clone() }).collect(),
+    };
+    alone.features = alone.features.into_iter().flat_map(one_by_one).collect();
+    (plan, alone)
 }
 
 /// The count of rows over windows.
@@ -274,13 +281,9 @@ fn expected(case: &Case, events: &[&Event], at: EventTime) -> Vec<(Value, bool)>
             let one = |(i, w): (usize, &usize)| {
                 let entries: Vec<(Value, Value)> = rows_of(place(*w))
                     .map(|(c, values)| {
-                        failed |= values[plain].1;
-                        // A series of which one value cannot be given is null.
-                        let value = match &values[plain].0 {
-                            Value::List(series) => series[i].clone(),
-                            _ => Value::Null,
-                        };
-                        (category(case, *c), value)
+                        let (value, failure) = &values[plain + i];
+                        failed |= failure;
+                        (category(case, *c), value.clone())
                     })
                     .collect();
                 match case.shape {
@@ -290,7 +293,7 @@ fn expected(case: &Case, events: &[&Event], at: EventTime) -> Vec<(Value, bool)>
             };
             let value = Value::List(feature.series.iter().enumerate().map(one).collect());
             features.push((value, failed));
-            plain += 1;
+            plain += feature.series.len();
             continue;
         }
         let w = place(feature.window);

@@ -192,16 +192,11 @@ impl Assembly {
                 if !counts {
                     continue;
                 }
-                let value = match feature.member.and_then(|member| values.get_mut(member)) {
+                let value = match feature.member.and_then(|first| values.get_mut(first + i)) {
                     None => Value::Null,
                     Some(FeatureValue { value, status }) => {
                         assembled.failed = assembled.failed.or(status.reason());
-                        match value {
-                            Value::List(series) if feature.series => series.get_mut(i).map(std::mem::take),
-                            _ if feature.series => None,
-                            one => Some(std::mem::take(one)),
-                        }
-                        .unwrap_or_default()
+                        std::mem::take(value)
                     }
                 };
                 to.push((category.clone(), value));

@@ -23,7 +23,8 @@ pub struct CategoryPlan {
     pub shape: GroupShape,
     /// [`MAX_CATEGORIES`], or less.
     pub limit: usize,
-    /// The view of one category: features without lists of categories, then per window the count of its rows.
+    /// The view of one category: features without lists of categories, those of a series one by one, then per window the
+    /// count of its rows.
     pub member: ViewPlan,
     /// One per feature of the view.
     pub features: Vec<CategoryFeature>,
@@ -32,11 +33,12 @@ pub struct CategoryPlan {
 /// How a feature comes of the members' features.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CategoryFeature {
-    /// Index into the features of [`CategoryPlan::member`]; `None` lists the categories themselves.
+    /// Index into the features of [`CategoryPlan::member`], which has one per window from there on; `None` lists the
+    /// categories themselves.
     pub member: Option<usize>,
     /// The feature's window, or those of its series, the oldest first: indices into the windows of the view.
     pub windows: Vec<usize>,
-    /// Whether the feature is a list of a value per window, and so are the members'.
+    /// Whether the feature is a list of a value per window.
     pub series: bool,
 }
 
@@ -58,15 +60,24 @@ impl ViewPlan {
         let mut member = ViewPlan::new(&one, types, plan_id);
         let mut plan = ViewPlan { features: Vec::new(), ..member.clone() };
         let mut features = Vec::new();
-        let mut members = member.features.iter().enumerate();
+        let mut of_views = std::mem::take(&mut member.features).into_iter();
         for feature in &view.features {
             let windows = &view.aggregates[feature.aggregate].windows[feature.window..][..feature.series.unwrap_or(1)];
             let place = |wanted: &Window| plan.windows.iter().position(|window| window == wanted).unwrap_or_default();
             let windows: Vec<usize> = windows.iter().map(place).collect();
-            let of_member = if is_keys(feature) { None } else { members.next() };
+            let of_member = if is_keys(feature) { None } else { of_views.next() };
+            let first = of_member.as_ref().map(|_| member.features.len());
             let compiled = match of_member {
-                Some((_, of)) => {
-                    FeaturePlan { data_type: together(shape, category, &of.data_type, feature.series), ..of.clone() }
+                Some(of) => {
+                    let one = element(&of.data_type, feature.series);
+                    // Each window by itself: one without a value says nothing of the others.
+                    member.features.extend(windows.iter().map(|window| FeaturePlan {
+                        window: *window,
+                        series: Vec::new(),
+                        data_type: one.clone(),
+                        ..of.clone()
+                    }));
+                    FeaturePlan { data_type: together(shape, category, one, feature.series), ..of }
                 }
                 None => {
                     let window = windows.first().copied().unwrap_or_default();
@@ -75,8 +86,7 @@ impl ViewPlan {
                 }
             };
             plan.features.push(compiled);
-            let member = of_member.map(|(index, _)| index);
-            features.push(CategoryFeature { member, windows, series: feature.series.is_some() });
+            features.push(CategoryFeature { member: first, windows, series: feature.series.is_some() });
         }
         for window in 0..member.windows.len() {
             let name = format!("rows of window {window}");
@@ -93,15 +103,19 @@ fn count_of_rows(name: String, function: Function, window: usize, data_type: Fea
     FeaturePlan { name, function, column: None, summary: None, window, series: Vec::new(), data_type }
 }
 
-/// The type of a feature whose members are of type `member`; of a series both are lists.
-fn together(shape: GroupShape, category: DataType, member: &FeatureType, series: Option<usize>) -> FeatureType {
-    let one = match (series, member) {
-        (Some(_), FeatureType::List(one)) => one,
-        _ => member,
-    };
+/// The type of a value in one window.
+fn element(feature: &FeatureType, series: Option<usize>) -> FeatureType {
+    match (series, feature) {
+        (Some(_), FeatureType::List(one)) => (**one).clone(),
+        _ => feature.clone(),
+    }
+}
+
+/// The type of a feature whose members are of type `one` in each window.
+fn together(shape: GroupShape, category: DataType, one: FeatureType, series: Option<usize>) -> FeatureType {
     let all = match shape {
-        GroupShape::Map => FeatureType::Map(category, Box::new(one.clone())),
-        GroupShape::Aligned => FeatureType::List(Box::new(one.clone())),
+        GroupShape::Map => FeatureType::Map(category, Box::new(one)),
+        GroupShape::Aligned => FeatureType::List(Box::new(one)),
     };
     listed(all, series)
 }

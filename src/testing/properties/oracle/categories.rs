@@ -39,12 +39,7 @@ fn together(plan: &CategoryPlan, feature: &CategoryFeature, members: &[(&Value, 
     let windows = feature.windows.iter().enumerate().map(|(place, window)| {
         let seen = members.iter().filter(|(_, features)| features[plan.rows_of(*window)] != Value::Int64(0));
         let entries = seen.map(|(category, features)| {
-            let value = feature.member.map(|member| match &features[member] {
-                Value::List(series) if feature.series => series[place].clone(),
-                // A series of which one value cannot be given.
-                _ if feature.series => Value::Null,
-                value => value.clone(),
-            });
+            let value = feature.member.map(|first| features[first + place].clone());
             ((*category).clone(), value)
         });
         match plan.shape {
