@@ -43,6 +43,16 @@ pub trait Kept {
         Err(Refusal::NotKept)
     }
 
+    /// The exact sum rounded once to the nearest float32; infinite beyond the largest.
+    fn float32_sum(&self) -> Result<f32, Refusal> {
+        Err(Refusal::NotKept)
+    }
+
+    /// The exact sum divided by the number of values, rounded once to the nearest double.
+    fn mean(&self) -> Result<f64, Refusal> {
+        Err(Refusal::NotKept)
+    }
+
     /// `n * Q - S * S`, exact and rounded once, of `n` values with the sum `S` and the sum of squares `Q`.
     fn spread(&self) -> Result<Spread, Refusal> {
         Err(Refusal::NotKept)

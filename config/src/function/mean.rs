@@ -1,4 +1,4 @@
-//! `mean`: the sum, rounded once, divided by the number of values.
+//! `mean`: the exact sum divided by the number of values, rounded once. Never beyond the values, hence always finite.
 
 use super::*;
 
@@ -11,11 +11,8 @@ impl AggregateFunction for Mean {
         &[("avg", "write `mean`"), ("average", "write `mean`")];
     const TAKES: Input = Input::Numbers;
     const GIVES: Output = Output::Float64;
-    const PAGE: Page = Page {
-        value: "`S` rounded, divided by `n`",
-        exactness: "two roundings; an error where `S` is beyond a double",
-        ..Page::EXACT
-    };
+    const PAGE: Page =
+        Page { value: "`S / n`", exactness: "rounded once, also where `S` is beyond a double", ..Page::EXACT };
 
     fn read(_: &mut Written<'_>) -> Option<Mean> {
         Some(Mean)
@@ -30,13 +27,13 @@ impl AggregateFunction for Mean {
     }
 
     fn value(self, kept: &impl Kept) -> Outcome {
-        kept::finite(kept.sum()? / kept.count()? as f64)
+        kept::finite(kept.mean()?)
     }
 
     fn naive(self, plain: &Plain) -> Outcome {
         match plain.values().len() {
             0 => Ok(Value::Null),
-            n => plain::double(plain.sums()?.sum_rounded() / n as f64),
+            _ => plain::double(plain.sums()?.mean_rounded()),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `sum`: of integers exact; of floats exact and rounded to a double once, which a float32 is rounded from.
+//! `sum`: of integers exact; of floats exact, and rounded to their type once.
 
 use super::*;
 
@@ -9,11 +9,7 @@ impl AggregateFunction for Sum {
     const NAME: &'static str = "sum";
     const TAKES: Input = Input::Numbers;
     const GIVES: Output = Output::Same;
-    const PAGE: Page = Page {
-        value: "`S`",
-        exactness: "integers exact, floats rounded once, float32 from the double once more",
-        ..Page::EXACT
-    };
+    const PAGE: Page = Page { value: "`S`", exactness: "integers exact, floats rounded once", ..Page::EXACT };
 
     fn read(_: &mut Written<'_>) -> Option<Sum> {
         Some(Sum)
@@ -32,7 +28,7 @@ impl AggregateFunction for Sum {
         match data_type {
             DataType::Int32 => i32::try_from(kept.whole_sum()?).map(Value::Int32).or(Err(Refusal::Overflow(data_type))),
             DataType::Int64 => i64::try_from(kept.whole_sum()?).map(Value::Int64).or(Err(Refusal::Overflow(data_type))),
-            DataType::Float32 => match kept.sum()? as f32 {
+            DataType::Float32 => match kept.float32_sum()? {
                 sum if sum.is_finite() => Ok(Value::Float32(sum)),
                 _ => Err(Refusal::NotFinite(data_type)),
             },
@@ -48,7 +44,7 @@ impl AggregateFunction for Sum {
         let narrowed = match data_type {
             DataType::Int32 => sums.integer_sum().and_then(|sum| i32::try_from(sum).ok()).map(Value::Int32),
             DataType::Int64 => sums.integer_sum().and_then(|sum| i64::try_from(sum).ok()).map(Value::Int64),
-            DataType::Float32 => Some(sums.sum_rounded() as f32).filter(|sum| sum.is_finite()).map(Value::Float32),
+            DataType::Float32 => Some(sums.sum_as_float32()).filter(|sum| sum.is_finite()).map(Value::Float32),
             _ => return plain::double(sums.sum_rounded()),
         };
         let refusal = if data_type.is_float() { Refusal::NotFinite(data_type) } else { Refusal::Overflow(data_type) };

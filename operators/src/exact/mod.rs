@@ -11,7 +11,7 @@
 mod round;
 mod wide;
 
-pub use round::{mean, sum, variance_numerator};
+pub use round::{float32_sum, mean, sum, variance_numerator};
 pub use wide::Wide;
 
 use freshet_config::value::DataType;

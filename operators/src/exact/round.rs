@@ -1,4 +1,4 @@
-//! The one rounding at the end: exact integers to the nearest double, ties to even.
+//! The one rounding at the end: exact integers to the nearest double or float32, ties to even.
 
 use freshet_config::function::Spread;
 
@@ -34,6 +34,33 @@ pub(super) fn nearest_digits(digits: &[u32], exponent: i32) -> f64 {
     leading(digits, exponent).map_or(0.0, |(top, exponent)| nearest(top, exponent))
 }
 
+/// The float32 nearest to the little-endian integer `digits * 2^exponent`, a sum of float32.
+pub(super) fn nearest_float32(digits: &[u32], exponent: i32) -> f32 {
+    let Some((top, exponent)) = leading(digits, exponent) else { return 0.0 };
+    // A double has more than twice the bits of a float32: where its last bit says whether more followed, rounding it is
+    // rounding all that there was. Sums of float32 are no subnormal doubles.
+    let followed = u128::from(top << 53 != 0);
+    nearest(((top >> 75) | followed) << 75, exponent) as f32
+}
+
+/// The double nearest to the little-endian integer `digits * 2^exponent`, divided by `n`.
+pub(super) fn nearest_quotient(digits: &[u32], exponent: i32, n: u64) -> f64 {
+    // So many digits behind the point that the quotient of anything has 64 bits.
+    const BEHIND: usize = 4;
+    let n = u128::from(n.max(1));
+    let mut quotient = vec![0u32; digits.len() + BEHIND];
+    let mut rest = 0u128;
+    for (i, to) in quotient.iter_mut().enumerate().rev() {
+        let digit = i.checked_sub(BEHIND).map_or(0, |i| digits[i]);
+        let part = rest << 32 | u128::from(digit);
+        *to = (part / n) as u32;
+        rest = part % n;
+    }
+    // A rest only says on which side of a tie the quotient lies.
+    quotient[0] |= u32::from(rest != 0);
+    nearest_digits(&quotient, exponent - 32 * BEHIND as i32)
+}
+
 /// The little-endian integer `digits * 2^exponent`, rounded to 53 bits however far it is from the doubles.
 pub(super) fn nearest_spread(digits: &[u32], exponent: i32) -> Spread {
     let Some((top, exponent)) = leading(digits, exponent) else { return Spread::NONE };
@@ -54,11 +81,16 @@ fn leading(digits: &[u32], exponent: i32) -> Option<(u128, i32)> {
     Some((top | u128::from(rest), exponent + 32 * (last as i32 - 3) - lead as i32))
 }
 
+/// The sum in units of 2^-64, where 128 bits hold it.
+fn units(moments: &Moments) -> Option<i128> {
+    let fits = moments.whole == i128::from(moments.whole as i64);
+    fits.then_some(moments.whole << 64 | i128::from(moments.fraction))
+}
+
 /// The sum rounded once.
 pub fn sum(moments: &Moments) -> f64 {
-    if moments.whole == i128::from(moments.whole as i64) {
+    if let Some(units) = units(moments) {
         // An i128 rounds once, and scaling by a power of two is exact: nothing here can be subnormal.
-        let units = moments.whole << 64 | i128::from(moments.fraction);
         return units as f64 * 2f64.powi(-64);
     }
     let (negative, digits) = moments.magnitude();
@@ -66,9 +98,33 @@ pub fn sum(moments: &Moments) -> f64 {
     if negative { -value } else { value }
 }
 
-/// `mean = rounded sum / n`.
-pub fn mean(sum: f64, n: u64) -> f64 {
-    sum / n as f64
+/// The sum of float32 rounded once to a float32; infinite when it leaves them.
+pub fn float32_sum(moments: &Moments) -> f32 {
+    if let Some(units) = units(moments) {
+        // As in `sum`.
+        return units as f32 * 2f32.powi(-64);
+    }
+    let (negative, digits) = moments.magnitude();
+    let value = nearest_float32(&in_halves(&digits), -64);
+    if negative { -value } else { value }
+}
+
+/// The sum divided by `n`, rounded once.
+pub fn mean(moments: &Moments, n: u64) -> f64 {
+    let (negative, digits) = moments.magnitude();
+    let value = match units(moments).map(i128::unsigned_abs) {
+        Some(0) => 0.0,
+        Some(units) => {
+            // With its first bit in front the quotient has 64 bits at least; a rest says that more follow.
+            let (lead, n) = (units.leading_zeros(), u128::from(n.max(1)));
+            let dividend = units << lead;
+            let quotient = (dividend / n) | u128::from(dividend % n != 0);
+            let more = quotient.leading_zeros();
+            nearest(quotient << more, -64 - (lead + more) as i32)
+        }
+        None => nearest_quotient(&in_halves(&digits), -64, n),
+    };
+    if negative { -value } else { value }
 }
 
 /// `n * Q - S^2`, exact, rounded once: the numerator of every variance. Never negative; damaged when `moments` are not
@@ -150,5 +206,34 @@ mod tests {
         assert_eq!(nearest(1 << 127 | 1, -1075 - 127), 5e-324);
         assert_eq!(nearest_digits(&[0, 0, 1], -64), 1.0);
         assert_eq!(nearest_digits(&[1, 0, 0, 0, 0, 1], -160), 1.0);
+    }
+
+    #[test]
+    fn a_float32_is_rounded_from_all_digits() {
+        let tie = (1u64 << 24) + 1;
+        assert_eq!(nearest_float32(&[tie as u32], 0), 16777216.0);
+        assert_eq!(nearest_float32(&[1, 0, 0, tie as u32], -96), 16777218.0);
+        assert_eq!(nearest_float32(&[u32::MAX; 5], 0), f32::INFINITY);
+        assert_eq!(nearest_float32(&[3], -149), f32::from_bits(3));
+        let moments = |whole, fraction| Moments { whole, fraction, squares: [0; 2] };
+        assert_eq!(float32_sum(&moments(i128::from(tie), 1)), 16777218.0);
+        assert_eq!(float32_sum(&moments(-i128::from(tie), 0)), -16777216.0);
+        assert_eq!(float32_sum(&moments((1 << 100) + (1 << 76), 1)), 2f32.powi(100) + 2f32.powi(77));
+    }
+
+    #[test]
+    fn both_ways_to_divide_round_alike() {
+        let mut state = 9u64;
+        for i in 0..2000u32 {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            let whole = i128::from(state as i64 >> (i % 60));
+            let (moments, n) =
+                (Moments { whole, fraction: state << 7, squares: [0; 2] }, (state >> 11 >> (i % 50)).max(1));
+            let (negative, digits) = moments.magnitude();
+            let slowly = nearest_quotient(&in_halves(&digits), -64, n) * if negative { -1.0 } else { 1.0 };
+            assert_eq!(mean(&moments, n), slowly, "{moments:?} / {n}");
+        }
+        let third = mean(&Moments { whole: 1, ..Moments::default() }, 3);
+        assert_eq!((third, mean(&Moments::default(), 3)), (1.0 / 3.0, 0.0));
     }
 }

@@ -3,7 +3,7 @@
 use freshet_config::function::Spread;
 
 use super::Moments;
-use super::round::{nearest_digits, nearest_spread};
+use super::round::{nearest_digits, nearest_float32, nearest_quotient, nearest_spread};
 
 /// Sum in units of 2^-1088 and squares in units of 2^-2176, as 32-bit digits with delayed carries.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,6 +80,20 @@ impl Wide {
     pub fn sum(&self) -> f64 {
         let (negative, digits) = magnitude(&self.sum);
         let value = nearest_digits(&digits, SUM_UNIT);
+        if negative { -value } else { value }
+    }
+
+    /// The sum rounded once to a float32; infinite when it leaves them.
+    pub fn float32_sum(&self) -> f32 {
+        let (negative, digits) = magnitude(&self.sum);
+        let value = nearest_float32(&digits, SUM_UNIT);
+        if negative { -value } else { value }
+    }
+
+    /// The sum divided by the number of values, rounded once.
+    pub fn mean(&self, n: u64) -> f64 {
+        let (negative, digits) = magnitude(&self.sum);
+        let value = nearest_quotient(&digits, SUM_UNIT, n);
         if negative { -value } else { value }
     }
 

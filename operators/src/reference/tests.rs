@@ -183,18 +183,37 @@ fn sums_of_doubles_are_rounded_once() {
         assert_eq!(doubles(&values, Function::Sum), present(Value::Float64(sum)), "{values:?}");
     }
     assert_eq!(doubles(&[f64::MAX, f64::MAX], Function::Sum), ERROR);
-    assert_eq!(doubles(&[f64::MAX, f64::MAX], Function::Mean), ERROR);
     assert_eq!(doubles(&[f64::INFINITY], Function::Sum), ERROR);
-    assert_eq!(doubles(&[0.1, 0.2, 0.3], Function::Mean), present(Value::Float64(0.6 / 3.0)));
 }
 
 #[test]
-fn float32_sums_are_rounded_to_double_then_float32() {
+fn means_are_rounded_once_and_never_beyond_their_values() {
+    for (values, mean) in [
+        // The sum rounded to 0.6 first would give 0.19999999999999998.
+        (vec![0.1, 0.2, 0.3], 0.2),
+        (vec![f64::MAX, f64::MAX], f64::MAX),
+        (vec![f64::MAX, f64::MAX, -1.0], f64::MAX / 3.0 * 2.0),
+        (vec![-f64::MAX, -f64::MAX, -f64::MAX], -f64::MAX),
+        (vec![5e-324, 1e-323], 1e-323),
+        (vec![5e-324, 5e-324, 5e-324], 5e-324),
+        (vec![1.0, 0.0, 0.0], 1.0 / 3.0),
+    ] {
+        assert_eq!(doubles(&values, Function::Mean), present(Value::Float64(mean)), "{values:?}");
+    }
+}
+
+#[test]
+fn float32_sums_are_rounded_once() {
     let values = |values: &[f32]| values.iter().map(|&value| Value::Float32(value)).collect::<Vec<_>>();
     let sum = |floats: &[f32]| over(DataType::Float32, values(floats), &[Function::Sum]).remove(0);
     assert_eq!(sum(&[0.1, 0.2]), present(Value::Float32(0.3)));
     assert_eq!(sum(&[16777216.0, 1.0]), present(Value::Float32(16777216.0)));
+    // A double would be the tie 2^24 + 1, and its even neighbour 2^24.
+    assert_eq!(sum(&[16777216.0, 1.0, 2f32.powi(-30)]), present(Value::Float32(16777218.0)));
+    assert_eq!(sum(&[-16777216.0, -1.0, -2f32.powi(-100)]), present(Value::Float32(-16777218.0)));
     assert_eq!(sum(&[f32::MAX, f32::MAX]), ERROR);
+    assert_eq!(sum(&[f32::MAX, 1.0]), present(Value::Float32(f32::MAX)));
+    assert_eq!(sum(&[f32::from_bits(1), f32::from_bits(2)]), present(Value::Float32(f32::from_bits(3))));
     let mean = over(DataType::Float32, values(&[0.1, 0.2]), &[Function::Mean]).remove(0);
     assert_eq!(mean, present(Value::Float64((f64::from(0.1f32) + f64::from(0.2f32)) / 2.0)));
 }

@@ -249,6 +249,22 @@ impl Cell {
         }
     }
 
+    /// The exact sum rounded once to a float32.
+    pub fn float32_sum(&self) -> f32 {
+        match &self.wide {
+            None => exact::float32_sum(&self.moments),
+            Some(wide) => self.with_lanes(wide).float32_sum(),
+        }
+    }
+
+    /// The exact sum divided by the number of values, rounded once.
+    pub fn mean(&self) -> f64 {
+        match &self.wide {
+            None => exact::mean(&self.moments, self.count),
+            Some(wide) => self.with_lanes(wide).mean(self.count),
+        }
+    }
+
     /// The numerator of variances.
     pub fn numerator(&self, data_type: DataType) -> Spread {
         match &self.wide {

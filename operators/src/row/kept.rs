@@ -30,6 +30,14 @@ impl Kept for OfColumn<'_> {
         Ok(self.cell.sum())
     }
 
+    fn float32_sum(&self) -> Result<f32, Refusal> {
+        Ok(self.cell.float32_sum())
+    }
+
+    fn mean(&self) -> Result<f64, Refusal> {
+        Ok(self.cell.mean())
+    }
+
     fn spread(&self) -> Result<Spread, Refusal> {
         Ok(self.cell.numerator(self.data_type))
     }

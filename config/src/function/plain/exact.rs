@@ -7,6 +7,8 @@ use num_bigint::{BigInt, BigUint, Sign};
 
 /// The smallest positive double is 2^-1074; all doubles are multiples of it.
 const UNIT_EXPONENT: i64 = -1074;
+/// All float32 are multiples of 2^-149.
+const FLOAT32_UNIT_EXPONENT: i64 = -149;
 
 /// Sums of numbers, in units of 2^-1074, and of their squares, in units of 2^-2148.
 pub(in super::super) struct Sums {
@@ -30,6 +32,22 @@ impl Sums {
     /// The sum, rounded once to the nearest double, ties to even; infinite beyond the largest.
     pub(in super::super) fn sum_rounded(&self) -> f64 {
         round(&self.sum, UNIT_EXPONENT)
+    }
+
+    /// The sum, rounded once to the nearest float32, ties to even; infinite beyond the largest.
+    pub(in super::super) fn sum_as_float32(&self) -> f32 {
+        // What is left of 24 bits is a float32, or beyond them.
+        round_to(&self.sum, UNIT_EXPONENT, 24, FLOAT32_UNIT_EXPONENT) as f32
+    }
+
+    /// The sum divided by the number of values, rounded once to the nearest double, ties to even.
+    pub(in super::super) fn mean_rounded(&self) -> f64 {
+        // Beyond this many places behind the point a rest matters only as one that is there.
+        const PLACES: i64 = 200;
+        let (dividend, n) = (self.sum.magnitude() << PLACES.unsigned_abs(), BigUint::from(self.n));
+        let halves = &dividend / &n * 2u8 + u8::from(&dividend % &n != BigUint::ZERO);
+        let mean = round(&halves.into(), UNIT_EXPONENT - PLACES - 1);
+        if self.sum.sign() == Sign::Minus { -mean } else { mean }
     }
 
     /// The sum of integers; `None` when a fraction remains.
@@ -78,14 +96,19 @@ fn double_in_units(value: f64) -> Option<BigInt> {
 
 /// The double nearest to `number * 2^exponent`, ties to the even one.
 fn round(number: &BigInt, exponent: i64) -> f64 {
+    // A double keeps 53 bits, and none below 2^-1074.
+    round_to(number, exponent, 53, UNIT_EXPONENT)
+}
+
+/// `number * 2^exponent` to the nearest number of so many bits, none of them below `2^unit`, ties to the even one.
+fn round_to(number: &BigInt, exponent: i64, bits: i64, unit: i64) -> f64 {
     let magnitude = number.magnitude();
     if magnitude.bits() == 0 {
         return 0.0;
     }
-    // A double keeps 53 bits, and none below 2^-1074.
-    let lowest = (exponent + magnitude.bits() as i64 - 53).max(UNIT_EXPONENT);
+    let lowest = (exponent + magnitude.bits() as i64 - bits).max(unit);
     let kept = round_shift(magnitude, lowest - exponent);
-    // Rounding up may have carried to 2^53, which is a double too.
+    // Rounding up may have carried to one bit more, of which only the first is set.
     let value = scale(u64::try_from(&kept).unwrap_or(u64::MAX), lowest);
     if number.sign() == Sign::Minus { -value } else { value }
 }
