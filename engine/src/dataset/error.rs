@@ -61,8 +61,8 @@ pub enum DatasetError {
     Expression { source_name: String, error: SqlError },
     #[error("view `{view}` has more than 4 GiB of text for one key: aggregate shorter strings, or filter more")]
     TooMuchText { view: String },
-    #[error("column `{column}` is {found}, which {format} cannot hold: write .parquet")]
-    Unwritable { column: String, found: String, format: &'static str },
+    #[error("column `{column}` is {found}, which {format} cannot hold: write {instead}")]
+    Unwritable { column: String, found: String, format: &'static str, instead: &'static str },
     #[error("the dataset would be written over its spine {}: name another file with --out", .0.display())]
     OverSpine(PathBuf),
     #[error("cannot write {}: {error}", path.display())]

@@ -1,12 +1,15 @@
-//! A dataset as a file: Parquet with every type, CSV and NDJSON with plain ones.
+//! A dataset as a file: Parquet with every type, NDJSON with plain ones, lists and maps, CSV with plain ones.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType as Arrow, Float32Type, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType};
+use arrow::datatypes::{
+    DataType as Arrow, Field, Float32Type, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType,
+};
 use freshet_config::definitions::FileFormat;
 use freshet_config::time::EventTime;
 use parquet::arrow::ArrowWriter;
@@ -49,9 +52,7 @@ fn unfinished(out: &Path) -> PathBuf {
 /// Writes beside `out` first, so that a file of that name is always whole.
 pub(super) fn write(dataset: &Dataset, out: &Path) -> Result<(), DatasetError> {
     let format = format(out)?;
-    if format != FileFormat::Parquet {
-        check_plain(dataset, format)?;
-    }
+    check_holds(dataset, format)?;
     let unfinished = unfinished(out);
     let written = write_to(dataset, format, &unfinished).and_then(|()| fs::rename(&unfinished, out));
     if written.is_err() {
@@ -84,7 +85,7 @@ fn csv(dataset: &Dataset, file: BufWriter<File>) -> io::Result<BufWriter<File>> 
     let mut writer = csv::Writer::from_writer(file);
     writer.write_record(dataset.schema.fields().iter().map(|field| field.name()))?;
     for batch in &dataset.batches {
-        let columns = plain(batch)?;
+        let columns = plain(batch, plain_type)?;
         for row in 0..batch.num_rows() {
             let cells = columns.iter().map(|column| match cell(column, row) {
                 Json::Null => String::new(),
@@ -101,11 +102,12 @@ fn ndjson(dataset: &Dataset, mut file: BufWriter<File>) -> io::Result<BufWriter<
     let names: Vec<String> =
         dataset.schema.fields().iter().map(|field| Json::from(field.name().as_str()).to_string()).collect();
     for batch in &dataset.batches {
-        let columns = plain(batch)?;
+        let columns = plain(batch, json_type)?;
         for row in 0..batch.num_rows() {
             for (index, (name, column)) in names.iter().zip(&columns).enumerate() {
                 let before = if index == 0 { "{" } else { "," };
-                write!(file, "{before}{name}:{}", cell(column, row))?;
+                write!(file, "{before}{name}:")?;
+                json(&mut file, column, row)?;
             }
             file.write_all(if names.is_empty() { b"{}\n" } else { b"}\n" })?;
         }
@@ -131,25 +133,79 @@ fn plain_type(arrow: &Arrow) -> Option<Arrow> {
     })
 }
 
-fn check_plain(dataset: &Dataset, format: FileFormat) -> Result<(), DatasetError> {
-    let format = if format == FileFormat::Csv { "CSV" } else { "NDJSON" };
+/// As [`plain_type`], and lists and maps of such: arrays and objects.
+fn json_type(arrow: &Arrow) -> Option<Arrow> {
+    let renewed = |field: &Field| Some(Field::new(field.name(), json_type(field.data_type())?, field.is_nullable()));
+    match arrow {
+        Arrow::List(item) | Arrow::LargeList(item) | Arrow::FixedSizeList(item, _) => {
+            Some(Arrow::LargeList(Arc::new(renewed(item)?)))
+        }
+        Arrow::Map(entries, sorted) => {
+            let Arrow::Struct(fields) = entries.data_type() else { return None };
+            let fields: Option<Vec<Field>> = fields.iter().map(|field| renewed(field)).collect();
+            let entries = Field::new(entries.name(), Arrow::Struct(fields?.into()), entries.is_nullable());
+            Some(Arrow::Map(Arc::new(entries), *sorted))
+        }
+        plain => plain_type(plain),
+    }
+}
+
+fn check_holds(dataset: &Dataset, format: FileFormat) -> Result<(), DatasetError> {
+    let (format, held, instead): (_, fn(&Arrow) -> Option<Arrow>, _) = match format {
+        FileFormat::Parquet => return Ok(()),
+        FileFormat::Csv => ("CSV", plain_type, ".ndjson or .parquet"),
+        FileFormat::Ndjson => ("NDJSON", json_type, ".parquet"),
+    };
     for field in dataset.schema.fields() {
-        if plain_type(field.data_type()).is_none() {
+        if held(field.data_type()).is_none() {
             let (column, found) = (field.name().clone(), field.data_type().to_string());
-            return Err(DatasetError::Unwritable { column, found, format });
+            // What NDJSON cannot hold either is for Parquet alone.
+            let instead = if json_type(field.data_type()).is_some() { instead } else { ".parquet" };
+            return Err(DatasetError::Unwritable { column, found, format, instead });
         }
     }
     Ok(())
 }
 
-fn plain(batch: &RecordBatch) -> io::Result<Vec<ArrayRef>> {
+fn plain(batch: &RecordBatch, held: fn(&Arrow) -> Option<Arrow>) -> io::Result<Vec<ArrayRef>> {
     let strict = arrow::compute::CastOptions { safe: false, ..Default::default() };
-    let column = |array: &ArrayRef| match plain_type(array.data_type()) {
+    let column = |array: &ArrayRef| match held(array.data_type()) {
         Some(target) => arrow::compute::cast_with_options(array, &target, &strict).map_err(io::Error::other),
-        // `check_plain` let none pass.
+        // `check_holds` let none pass.
         None => cast(array, &Arrow::LargeUtf8).map_err(io::Error::other),
     };
     batch.columns().iter().map(column).collect()
+}
+
+/// Writes one value: a list as an array, a map as an object whose keys are text and in the map's order.
+fn json(out: &mut impl Write, array: &ArrayRef, row: usize) -> io::Result<()> {
+    if array.is_null(row) {
+        return out.write_all(b"null");
+    }
+    match array.data_type() {
+        Arrow::LargeList(_) => {
+            let elements = array.as_list::<i64>().value(row);
+            for i in 0..elements.len() {
+                out.write_all(if i == 0 { b"[" } else { b"," })?;
+                json(out, &elements, i)?;
+            }
+            out.write_all(if elements.is_empty() { b"[]" } else { b"]" })
+        }
+        Arrow::Map(..) => {
+            let entries = array.as_map().value(row);
+            let (keys, values) = (entries.column(0), entries.column(1));
+            for i in 0..entries.len() {
+                let key = match cell(keys, i) {
+                    Json::String(text) => text,
+                    other => other.to_string(),
+                };
+                write!(out, "{}{}:", if i == 0 { "{" } else { "," }, Json::from(key))?;
+                json(out, values, i)?;
+            }
+            out.write_all(if entries.is_empty() { b"{}" } else { b"}" })
+        }
+        _ => write!(out, "{}", cell(array, row)),
+    }
 }
 
 /// One value of a column of a plain type.

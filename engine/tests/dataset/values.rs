@@ -11,7 +11,7 @@ use freshet_config::value::Value;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use crate::fixture::{Fixture, column, visit};
+use crate::fixture::{DEFINITIONS, Fixture, column, visit};
 
 fn events() -> String {
     [
@@ -69,6 +69,38 @@ fn ndjson_keeps_the_types_of_other_fields() {
     );
 }
 
+/// int64 is a number everywhere; the keys of a map are text, in its order.
+#[test]
+fn ndjson_holds_lists_and_maps_and_csv_refuses_them() {
+    let fixture = Fixture::new(&events());
+    let seen = "  - name: seen
+    source: visits
+    entity: user
+    aggregates:
+      - {name: n, fn: count, windows: [{series: {start: -20s, end: 0s, step: 10s, size: 10s}}]}
+      - {name: pages, fn: last_distinct, of: page, n: 3, windows: [1m]}
+      - {name: ids, fn: top_k, of: id, k: 2, windows: [1m]}
+      - {name: cost, fn: max, of: cost, by: page, windows: [{series: {start: -20s, end: 0s, step: 10s, size: 10s}}]}
+services:
+  - {name: seen_v1, features: [seen]}
+";
+    fixture.file("features.yaml", DEFINITIONS.replace("services:\n", seen));
+    fixture.file("spine.csv", "user,at\n7,1970-01-01T00:00:22Z\n6,1970-01-01T00:00:22Z\n");
+    assert_eq!(
+        fixture.run("seen_v1", "spine.csv", "out.ndjson").unwrap(),
+        "{\"user\":7,\"at\":\"1970-01-01T00:00:22Z\",\"seen__n_series_20s_0s_10s_10s\":[1,1],\
+         \"seen__pages_1m\":[\"home\",\"shop\"],\"seen__ids_1m\":{\"1\":1,\"2\":1},\
+         \"seen__cost_series_20s_0s_10s_10s\":[{\"home\":3.0},{\"shop\":4.0}]}\n\
+         {\"user\":6,\"at\":\"1970-01-01T00:00:22Z\",\"seen__n_series_20s_0s_10s_10s\":[0,0],\
+         \"seen__pages_1m\":[],\"seen__ids_1m\":{},\"seen__cost_series_20s_0s_10s_10s\":[{},{}]}\n"
+    );
+    let refused = fixture.refusal(fixture.run("seen_v1", "spine.csv", "out.csv"));
+    assert_eq!(
+        refused,
+        "column `seen__n_series_20s_0s_10s_10s` is List(Int64), which CSV cannot hold: write .ndjson or .parquet"
+    );
+}
+
 /// A Parquet spine of any shape: narrow keys, milliseconds or nanoseconds, lists as luggage.
 #[test]
 fn parquet_passes_every_type_through() {
@@ -99,7 +131,7 @@ fn parquet_passes_every_type_through() {
     }
     assert_eq!(
         fixture.refusal(dataset.write(&fixture.path("out.csv"))),
-        "column `tags` is List(Int64), which CSV cannot hold: write .parquet"
+        "column `tags` is List(Int64), which CSV cannot hold: write .ndjson or .parquet"
     );
     assert!(!fixture.path("out.csv").exists() && !fixture.path("out.csv.tmp").exists());
 }
