@@ -151,6 +151,10 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .map(|(_, candidate)| candidate)
 }
 
+/// Up to so many names are listed in full; of more some are shown, enough fewer that leaving them out is worth a word.
+const LISTED: usize = 16;
+const SHOWN: usize = 12;
+
 /// ``did you mean `transactions`?``, or the list of what there is.
 pub fn suggestion<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str> + Clone) -> String {
     if let Some(near) = nearest(name, candidates.clone()) {
@@ -161,7 +165,7 @@ pub fn suggestion<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str> 
     all.dedup();
     match all.len() {
         0 => "none is defined".to_string(),
-        n if n > 12 => format!("there are {n}, among them {}", all[..12].join(", ")),
+        n if n > LISTED => format!("there are {n}, among them {}", all[..SHOWN].join(", ")),
         _ => format!("there is {}", all.join(", ")),
     }
 }

@@ -64,6 +64,14 @@ fn mistakes_in_sql_are_refused_with_their_place_and_a_hint() {
             ],
         ),
         (
+            "    request: {amount: float64}\n",
+            "",
+            vec![format!(
+                "a.yaml:16:43: {share}: unknown request field `amount` [DEF-REF]; declare it with its type, such as \
+                 `request: {{amount: float64}}`"
+            )],
+        ),
+        (
             "derived.base + request.bonus",
             "derived.base + bonus",
             vec![format!("a.yaml:24:56: {total}: unknown name `bonus` [DEF-REF]; did you mean `request.bonus`?")],

@@ -14,7 +14,7 @@ use arrow::datatypes::{
 use freshet_config::definitions::{Column, arrow_schema, arrow_type};
 use freshet_config::time::EventTime;
 use freshet_config::value::DataType;
-use freshet_operators::sql::{Expression, MAX_DEPTH, MAX_TEXT_BYTES, SqlError, SqlErrorKind, predicate};
+use freshet_operators::sql::{Expression, MAX_DEPTH, MAX_TEXT_BYTES, SqlError, SqlErrorKind, SqlFault, predicate};
 use proptest::prelude::*;
 
 fn schema() -> SchemaRef {
@@ -346,6 +346,16 @@ fn a_failing_row_is_null_and_counted_and_harms_no_other() {
         assert_eq!(evaluated.failed_rows, 1, "{text}");
         assert_eq!(evaluated.first_failure.as_deref(), Some(why), "{text}");
     }
+    let faults = |text: &str| -> Vec<SqlFault> {
+        compile(text).evaluate(&batch()).unwrap().failed.into_iter().map(|(_, fault)| fault).collect()
+    };
+    assert_eq!(faults("abs(-n - 9223372036854775807)"), [SqlFault::Overflow; 3], "the least integer has no positive");
+    // Of -1, and of infinity, -infinity and NaN.
+    let (function, infinite) = (SqlFault::Function, SqlFault::NotFinite);
+    assert_eq!(
+        (faults("sqrt(amount)"), faults("sqrt(amount / 0.0)")),
+        (vec![function], vec![infinite, function, infinite])
+    );
     let negated = compile("-small").evaluate(&batch()).unwrap();
     assert_eq!(negated.array.as_primitive::<Int32Type>().iter().collect::<Vec<_>>(), [Some(-7), Some(7), None, None]);
     assert_eq!(negated.failed_rows, 1);

@@ -59,6 +59,10 @@ impl Scope<'_> {
         match qualifier {
             "request" => match self.request.iter().find(|field| field.name == name) {
                 Some(field) => Ok((Named::Request(field.name.clone()), Some(arrow_type(field.data_type)))),
+                None if self.request.is_empty() => {
+                    let hint = format!("declare it with its type, such as `request: {{{name}: float64}}`");
+                    Err(unknown(format!("unknown request field `{name}`"), hint))
+                }
                 None => {
                     let names = self.request.iter().map(|field| field.name.as_str());
                     Err(unknown(format!("unknown request field `{name}`"), suggestion(name, names)))

@@ -23,6 +23,8 @@ impl SqlFault {
             DataFusionError::ArrowError(error, _) => match error.as_ref() {
                 ArrowError::DivideByZero => SqlFault::DivisionByZero,
                 ArrowError::ArithmeticOverflow(_) => SqlFault::Overflow,
+                // `abs` alone says it so: of the least integer, whose positive is beyond its type.
+                ArrowError::ComputeError(message) if message.contains("overflow on abs") => SqlFault::Overflow,
                 ArrowError::CastError(_) | ArrowError::ParseError(_) => SqlFault::Cast,
                 _ => SqlFault::Function,
             },

@@ -1,7 +1,7 @@
 //! Join keys of a request against those of a service: every key there, none too many, each of its type.
 
 use freshet_config::definitions::Column;
-use freshet_config::time::EventTime;
+use freshet_config::time::{EventTime, TimeError};
 use freshet_config::value::{DataType, KeyError, MAX_KEY_STRING_BYTES, Value, encode_key};
 use freshet_operators::lookup::ServicePlan;
 
@@ -131,9 +131,11 @@ pub fn typed(what: &str, column: &Column, given: &KeyValue<'_>) -> Result<Value,
             _ => Err(wrong("a boolean")),
         },
         DataType::Timestamp => match given {
-            KeyValue::Text(text) if text.as_str().len() <= 64 => EventTime::parse(text.as_str())
-                .map(Value::Timestamp)
-                .map_err(|_| wrong("an RFC 3339 instant with a zone")),
+            KeyValue::Text(text) if text.as_str().len() <= 64 => match EventTime::parse(text.as_str()) {
+                Ok(at) => Ok(Value::Timestamp(at)),
+                Err(TimeError::Range(_)) => Err(wrong("an instant in the years 1700 to 2249")),
+                Err(_) => Err(wrong("an RFC 3339 instant with a zone")),
+            },
             _ => Err(wrong("an RFC 3339 instant with a zone")),
         },
         DataType::Float64 => float(given).map(Value::Float64).ok_or_else(|| wrong("a float64, as a number")),
@@ -183,6 +185,15 @@ mod tests {
             Ok(Value::Timestamp(EventTime::from_micros(1_000_000)))
         );
         assert_eq!(key(DataType::Int64, "null"), Ok(Value::Null));
+    }
+
+    #[test]
+    fn an_instant_that_is_none_of_an_event_is_told_the_years() {
+        for text in ["\"0001-01-01T00:00:00Z\"", "\"2250-01-01T00:00:00.000001Z\""] {
+            let error = key(DataType::Timestamp, text).unwrap_err();
+            let expected = "join key `k` is an instant in the years 1700 to 2249, not the string";
+            assert_eq!(error, format!("{expected} `{}`", text.trim_matches('"')));
+        }
     }
 
     #[test]
