@@ -13,7 +13,7 @@ use std::sync::Arc;
 use freshet_operators::batch::KeyedBatch;
 use freshet_operators::changes::changes;
 use freshet_operators::project::SourceBatch;
-use freshet_operators::slices::{CategoryStore, Layout, Tuning, ViewStore};
+use freshet_operators::slices::{CategoryStore, Layout, Tuning, ViewState, ViewStore};
 use freshet_operators::windows::{Control, GroupView, Rows, windows};
 use timely::container::NoopBuilder;
 use timely::dataflow::operators::{Input, Probe};
@@ -176,21 +176,18 @@ impl<'s> Builder<'_, 's> {
             let plan = &self.plan.views[member.view];
             let Surroundings { tuning, start_us, .. } = *self.surroundings;
             let (columns, bit) = (member.columns.clone(), bit as u32);
-            // Changes that no window can reach at the end of their epoch are not derived.
-            let is_read = self.pipeline.is_read();
-            let store = match &plan.categories {
+            let store: ViewState = match &plan.categories {
                 Some(categories) => {
                     let keys = group.projection.keys.iter().map(|(_, data_type)| *data_type).collect();
-                    let store = CategoryStore::new(plan, categories.clone(), tuning, columns, bit, keys, start_us);
-                    if is_read { store.into() } else { store.of_withheld().into() }
+                    CategoryStore::new(plan, categories.clone(), tuning, columns, bit, keys, start_us).into()
                 }
                 None => {
                     let layout = Layout::new((**plan).clone());
-                    let store =
-                        ViewStore::new(layout, tuning, columns, bit, heap_keys, start_us).leasing_whole_windows();
-                    if is_read { store.into() } else { store.of_withheld().into() }
+                    ViewStore::new(layout, tuning, columns, bit, heap_keys, start_us).leasing_whole_windows().into()
                 }
             };
+            // Changes that no window can reach at the end of their epoch are not derived.
+            let store = if self.pipeline.is_read() { store } else { store.of_withheld() };
             GroupView { view: member.view, store }
         });
         windows(events, group.projection.shape(), views.collect(), self.control.clone())

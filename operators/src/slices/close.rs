@@ -1,6 +1,6 @@
 //! The end of an epoch: rows for what it touched, for leases that end soon, and the slow sweep of silent keys.
 
-use super::dense::{self, FREE};
+use super::dense::{self, FREE, WrittenRow};
 use super::layout::time_of;
 use super::leases::TICK;
 use super::sink::{NO_SLICES, RowSink};
@@ -220,8 +220,7 @@ impl ViewStore {
         let scratch = &mut self.scratch;
         scratch.row.head(codec::KIND_DENSE, self.layout.tag, clock);
         scratch.row.varint((dense.lease - clock) as u64);
-        let slices = dense.write(&self.layout, &self.strings, scratch);
-        let is_over = dense.over_limit;
+        let WrittenRow { slices, over_limit } = dense.write(&self.layout, &self.strings, scratch);
         let budget = self.tuning.slice_budget;
         if slices > budget + budget / 4 {
             dense.lease_length = (dense.lease_length / 2).max(lead + TICK);
@@ -232,7 +231,7 @@ impl ViewStore {
         let newest = newest(self.dense[place as usize].live_words(&self.layout), self.layout.stride);
         self.keys.with_key(slot, |key| rows.push(key, self.scratch.row.row(), newest));
         self.arm(place);
-        self.watch_dense(slot, is_over);
+        self.watch_dense(slot, over_limit);
         true
     }
 

@@ -11,6 +11,14 @@ pub enum ViewState {
 }
 
 impl ViewState {
+    /// As [`ViewStore::of_withheld`].
+    pub fn of_withheld(self) -> ViewState {
+        match self {
+            ViewState::Plain(store) => store.of_withheld().into(),
+            ViewState::ByCategory(store) => store.of_withheld().into(),
+        }
+    }
+
     /// Adds the events that pass this view's filter.
     pub fn apply(&mut self, batch: &KeyedBatch) {
         match self {

@@ -17,7 +17,7 @@ use super::strings::Strings;
 use cores::WideCells;
 use extremes::SuffixList;
 use summaries::{Slices, Summaries};
-pub(super) use write::{RowScratch, put_slices};
+pub(super) use write::{RowScratch, WrittenRow, put_slices};
 
 /// In this order, and on lines of its own, because adding a slice should touch one line.
 #[repr(C, align(64))]
@@ -32,8 +32,6 @@ pub(super) struct Dense {
     /// The key's header; [`FREE`] when this place is free.
     pub slot: u32,
     unordered: bool,
-    /// Its last row has a window with more distinct values than some function of it may tell apart.
-    pub over_limit: bool,
     /// The lease the wheel holds an entry for.
     pub armed: Option<i64>,
     pub core_at: i64,
@@ -70,7 +68,6 @@ impl Dense {
             sorted: 0,
             slot,
             unordered: false,
-            over_limit: false,
             armed: None,
             core_at,
             lease,
@@ -96,7 +93,6 @@ impl Dense {
             sorted: 0,
             slot: FREE,
             unordered: false,
-            over_limit: false,
             armed: None,
             core_at: 0,
             lease: 0,

@@ -16,11 +16,18 @@ pub(in super::super) struct RowScratch {
     ranges: Vec<(usize, usize)>,
 }
 
+/// What is to be known of a row that was written.
+pub(in super::super) struct WrittenRow {
+    pub slices: usize,
+    /// A window has more distinct values than some function of it may tell apart.
+    pub over_limit: bool,
+}
+
 impl Dense {
-    /// Writes what stands behind the head of a row: number of slices, cores, slices. Gives the number of slices.
-    pub fn write(&mut self, layout: &Layout, strings: &Strings, scratch: &mut RowScratch) -> usize {
+    /// Writes what stands behind the head of a row: number of slices, cores, slices.
+    pub fn write(&mut self, layout: &Layout, strings: &Strings, scratch: &mut RowScratch) -> WrittenRow {
         let RowScratch { row, ranges } = scratch;
-        self.over_limit = layout.limits.iter().any(|limit| self.exceeds(layout, limit));
+        let over_limit = layout.limits.iter().any(|limit| self.exceeds(layout, limit));
         self.row_ranges(layout, ranges);
         let slices = ranges.iter().map(|(from, to)| to - from).sum();
         row.varint(slices as u64);
@@ -35,7 +42,7 @@ impl Dense {
             let words = &self.slices[*from * layout.stride..*to * layout.stride];
             put_slices(layout, words, self.core_at, &mut before, strings, row);
         }
-        slices
+        WrittenRow { slices, over_limit }
     }
 
     /// Whether the values of a window are more than a limit: those of its core, and those that leave before the lease ends.
