@@ -11,6 +11,7 @@ use freshet_config::definitions::{
     Changelog, ChangelogFormat, Definitions, Explode, FileFormat, Files, Function, GroupShape, Mode, ServiceFeature,
     Stream, StreamFormat,
 };
+use freshet_config::diagnostic::suggestion;
 use freshet_config::parse;
 use freshet_config::time::{EventTime, Span};
 use freshet_config::value::DataType;
@@ -22,6 +23,15 @@ use refused_cases::CASES;
 const GOOD: &str = include_str!("definitions/good.yaml");
 /// Every function, kind of window and kind of view.
 const RICH: &str = include_str!("definitions/rich.yaml");
+
+/// To leave one of thirteen out would be no shorter.
+#[test]
+fn few_names_are_all_listed_and_many_in_part() {
+    let names: Vec<String> = (10..40).map(|n| format!("name_{n}")).collect();
+    let listed = |n: usize| suggestion("?", names[..n].iter().map(String::as_str));
+    assert_eq!(listed(16), format!("there is {}", names[..16].join(", ")));
+    assert_eq!(listed(17), format!("there are 17, among them {}", names[..12].join(", ")));
+}
 
 fn one_file(text: &str) -> Vec<(String, String)> {
     vec![("a.yaml".to_string(), text.to_string())]
