@@ -88,7 +88,28 @@ pub struct Projected {
     pub keyless: Vec<usize>,
     /// Values that could not be computed (null instead), and why the first could not.
     pub failed_values: u64,
-    pub first_failure: Option<String>,
+    pub first_failure: Option<FirstFailure>,
+}
+
+/// A value that could not be computed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FirstFailure {
+    /// Index into the groups that were projected.
+    pub group: usize,
+    pub part: FailedPart,
+    /// Row of the batch.
+    pub row: usize,
+    pub why: String,
+}
+
+/// What of a [`Projection`] a value is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailedPart {
+    /// The filter of a view, by its bit.
+    View(usize),
+    Category,
+    /// The argument of a column, or its filter.
+    Column(usize),
 }
 
 impl Projection {
@@ -113,8 +134,12 @@ pub fn project(groups: &[Projection], batch: &SourceBatch) -> Result<(Vec<KeyedB
     let mut found = Projected::default();
     let mut fates = Fates { admitted: vec![false; rows], keyless: vec![false; rows], all_admitted: rows == 0 };
     let mut keyed = Vec::with_capacity(groups.len());
-    for group in groups {
+    for (index, group) in groups.iter().enumerate() {
+        let is_first = found.first_failure.is_none();
         keyed.push(group.apply(batch, &mut fates, &mut found)?);
+        if let Some(failure) = found.first_failure.as_mut().filter(|_| is_first) {
+            failure.group = index;
+        }
     }
     if !fates.all_admitted {
         for row in 0..rows {
@@ -221,7 +246,13 @@ impl Projection {
             out.columns.push(words);
             if rows > 1 && out.heap.len() > MOST_HEAP_BYTES {
                 let message = format!("the texts of {rows} events are longer than {MOST_HEAP_BYTES} bytes");
-                return Err(SqlError { kind: SqlErrorKind::Type, message, hint: None, offset: None });
+                return Err(SqlError {
+                    kind: SqlErrorKind::Type,
+                    message,
+                    hint: None,
+                    offset: None,
+                    others: Vec::new(),
+                });
             }
         }
         if !nulls.bits.is_empty() {
@@ -244,7 +275,7 @@ impl Projection {
                 None => passes.iter_mut().for_each(|p| *p |= 1 << bit),
                 Some(filter) => {
                     let selection = filter.evaluate(events)?;
-                    note(found, selection.failed_rows, selection.first_failure);
+                    note(found, FailedPart::View(bit), selection.failed_rows, selection.first_failure);
                     set_bits(&selection.passes, bit, &mut passes);
                 }
             }
@@ -282,7 +313,7 @@ impl Projection {
             None => None,
             Some(category) => {
                 let evaluated = category.of.evaluate(events)?;
-                note(found, evaluated.failed_rows, evaluated.first_failure);
+                note(found, FailedPart::Category, evaluated.failed_rows, evaluated.first());
                 Some((evaluated.array, category.data_type))
             }
         };
@@ -393,10 +424,11 @@ fn fixed_word(array: &ArrayRef, data_type: DataType, row: usize) -> Option<u64> 
     })
 }
 
-fn note(found: &mut Projected, failed: usize, why: Option<String>) {
+/// The group is known to who projects all of them.
+fn note(found: &mut Projected, part: FailedPart, failed: usize, first: Option<(usize, String)>) {
     found.failed_values += failed as u64;
     if found.first_failure.is_none() {
-        found.first_failure = why;
+        found.first_failure = first.map(|(row, why)| FirstFailure { group: 0, part, row, why });
     }
 }
 
@@ -419,14 +451,14 @@ impl ProjectedColumn {
         let rows = events.num_rows();
         if let Some(filter) = &self.filter {
             let selection = filter.evaluate(events)?;
-            note(found, selection.failed_rows, selection.first_failure);
+            note(found, FailedPart::Column(c), selection.failed_rows, selection.first_failure);
             if selection.passes.true_count() < rows {
                 nulls.set(c, rows, |row| !selection.passes.value(row));
             }
         }
         let Some(of) = &self.of else { return Ok(vec![1; taken.len()]) };
         let evaluated = of.evaluate(events)?;
-        note(found, evaluated.failed_rows, evaluated.first_failure);
+        note(found, FailedPart::Column(c), evaluated.failed_rows, evaluated.first());
         let array = evaluated.array;
         if array.null_count() > 0 {
             nulls.set(c, rows, |row| array.is_null(row));

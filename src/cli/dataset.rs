@@ -76,15 +76,20 @@ fn left_out(report: &DatasetReport) -> String {
         let total: u64 = of_source().map(|refused| refused.count).sum();
         let counts: Vec<String> = of_source().map(|refused| format!("{} {}", refused.code, refused.count)).collect();
         let first = of_source().next().map_or("", |refused| refused.first.as_str());
-        text.push_str(&format!(
-            "{total} rows of the history of source `{source}` are no events and were left out ({}); the first: {first}\n",
-            counts.join(", ")
-        ));
+        let counts = counts.join(", ");
+        let rows = match total {
+            1 => format!("1 row of the history of source `{source}` is no event and was left out"),
+            _ => format!("{total} rows of the history of source `{source}` are no events and were left out"),
+        };
+        text.push_str(&format!("{rows} ({counts}); the first: {first}\n"));
     }
     if report.failed_expressions > 0 {
         let why = report.first_failure.as_deref().unwrap_or("unknown");
-        let number = report.failed_expressions;
-        text.push_str(&format!("{number} results of SQL could not be computed and are null; the first: {why}\n"));
+        let results = match report.failed_expressions {
+            1 => "1 result of SQL could not be computed and is null".to_string(),
+            n => format!("{n} results of SQL could not be computed and are null; the first"),
+        };
+        text.push_str(&format!("{results}: {why}\n"));
     }
     for FailedValues { feature, served, reason, count } in &report.errors {
         let (values, are) = if *count == 1 { ("value", "is an error") } else { ("values", "are errors") };

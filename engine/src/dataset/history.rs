@@ -5,14 +5,15 @@ use std::collections::{BTreeSet, HashSet};
 use std::ops::Range;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::{Int32Type, Int64Type};
+use arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
 use freshet_config::definitions::Source;
+use freshet_config::time::EventTime;
 use freshet_config::value::encode_key;
 use freshet_connectors::events::{Code, EventBatch, Rejection};
 use freshet_connectors::explode::Exploder;
 use freshet_connectors::files::EventFiles;
 use freshet_operators::batch::{BatchShape, KeyedBatch, heap_bytes};
-use freshet_operators::project::{Projection, SourceBatch, project_in_parts};
+use freshet_operators::project::{FailedPart, FirstFailure, Projection, SourceBatch, project_in_parts};
 
 use super::error::DatasetError;
 use super::evaluate::Request;
@@ -22,7 +23,7 @@ use super::{DatasetReport, RefusedEvents, changes};
 use crate::ingest::admission::{oversized, without};
 use crate::ingest::changelog::Changelog;
 use crate::ingest::origin::HistoryOrigin;
-use crate::plan::{Group, Node, Pipeline, Plan};
+use crate::plan::{Group, GroupView, Node, Pipeline, Plan};
 
 /// Rows of a table projected at once.
 const TABLE_ROWS: usize = 8192;
@@ -131,6 +132,8 @@ impl Taker for Asked<'_> {
 }
 
 struct History<'p> {
+    plan: &'p Plan,
+    groups: Vec<&'p Group>,
     source: &'p Source,
     pipeline: &'p Pipeline,
     tables: Vec<Table>,
@@ -146,7 +149,7 @@ impl<'p> History<'p> {
     fn new(
         plan: &'p Plan,
         pipeline: &'p Pipeline,
-        groups: &[&Group],
+        groups: &[&'p Group],
         taker: &'p mut dyn Taker,
     ) -> Result<Self, DatasetError> {
         let source = &plan.definitions.sources[pipeline.source];
@@ -159,7 +162,8 @@ impl<'p> History<'p> {
         let projections: Vec<Projection> = groups.iter().map(ordered).collect();
         let shapes: Vec<BatchShape> = projections.iter().map(Projection::shape).collect();
         let (exploder, seen) = (Exploder::of_source(source), HashSet::new());
-        Ok(History { source, pipeline, tables, projections, shapes, exploder, seen, taker })
+        let groups = groups.to_vec();
+        Ok(History { plan, groups, source, pipeline, tables, projections, shapes, exploder, seen, taker })
     }
 
     fn take(&mut self, read: EventBatch, report: &mut DatasetReport) -> Result<(), DatasetError> {
@@ -226,9 +230,13 @@ impl<'p> History<'p> {
                     events = self.with_columns(&events, joined)?;
                 }
                 Node::Compute { columns } => {
-                    for (_, expression) in columns {
+                    for (column, expression) in columns {
                         let evaluated = expression.evaluate(&events).map_err(|error| self.failed(error))?;
-                        report.note_failures(evaluated.failed_rows as u64, evaluated.first_failure);
+                        report.note_failures(evaluated.failed_rows as u64, || {
+                            let (row, why) = evaluated.first()?;
+                            let what = format!("column `{column}` of source `{}`", self.source.name);
+                            Some(format!("{what}{}: {why}", of_event(self.source, &events, row)))
+                        });
                         events = self.with_columns(&events, vec![evaluated.array])?;
                     }
                 }
@@ -250,9 +258,13 @@ impl<'p> History<'p> {
     }
 
     fn project(&mut self, batch: SourceBatch, report: &mut DatasetReport) -> Result<(), DatasetError> {
-        let History { source, projections, shapes, taker, .. } = self;
-        let projected = project_in_parts(projections, batch, &mut |_, keyed, found| {
-            report.note_failures(found.failed_values, found.first_failure);
+        let History { plan, groups, source, projections, shapes, taker, .. } = self;
+        let projected = project_in_parts(projections, batch, &mut |part, keyed, found| {
+            report.note_failures(found.failed_values, || {
+                let FirstFailure { group, part: failed, row, why } = found.first_failure.as_ref()?;
+                let what = described(plan, groups[*group], *failed);
+                Some(format!("{what}{}: {why}", of_event(source, &part.events, *row)))
+            });
             let keyless = keyless(&source.name);
             found.keyless.iter().for_each(|_| report.reject(&source.name, std::slice::from_ref(&keyless)));
             for (index, batch) in keyed.iter().enumerate() {
@@ -260,6 +272,31 @@ impl<'p> History<'p> {
             }
         });
         projected.map_err(|error| self.failed(error))
+    }
+}
+
+/// What of a group's views could not be computed.
+fn described(plan: &Plan, group: &Group, failed: FailedPart) -> String {
+    let view = |found: Option<&GroupView>| {
+        found.map_or(String::new(), |found| format!(" of view `{}`", plan.definitions.views[found.view].served_as))
+    };
+    match failed {
+        FailedPart::View(bit) => format!("`where`{}", view(group.views.get(bit))),
+        FailedPart::Category => format!("the category{}", view(group.views.first())),
+        FailedPart::Column(column) => {
+            let source = &group.sources[column];
+            let sql = source.of.as_ref().or(source.filter.as_ref()).map_or("", |sql| sql.text.as_str());
+            format!("`{sql}`{}", view(group.views.iter().find(|view| view.columns.contains(&column))))
+        }
+    }
+}
+
+/// Which event of a batch, by its time.
+fn of_event(source: &Source, events: &RecordBatch, row: usize) -> String {
+    let times = events.column(source.event_time).as_primitive_opt::<TimestampMicrosecondType>();
+    match times.filter(|times| times.is_valid(row)) {
+        Some(times) => format!(" for the event at {}", EventTime::from_micros(times.value(row))),
+        None => String::new(),
     }
 }
 
@@ -290,10 +327,10 @@ impl DatasetReport {
         }
     }
 
-    fn note_failures(&mut self, failed: u64, why: Option<String>) {
+    fn note_failures(&mut self, failed: u64, why: impl FnOnce() -> Option<String>) {
         self.failed_expressions += failed;
         if self.first_failure.is_none() {
-            self.first_failure = why;
+            self.first_failure = why();
         }
     }
 }

@@ -213,14 +213,18 @@ impl<'a> Compiler<'a> {
         self.keep(compiled, sql, what)
     }
 
-    /// What compiled, or `None` and an error.
+    /// What compiled, or `None` and its errors.
     pub(super) fn keep<T>(&mut self, compiled: Result<T, SqlError>, sql: &Sql, what: &str) -> Option<T> {
-        let error = match compiled {
+        match compiled {
             Ok(compiled) => return Some(compiled),
-            Err(error) => error,
-        };
+            Err(error) => error.each().for_each(|error| self.refuse(&error, sql, what)),
+        }
+        None
+    }
+
+    fn refuse(&mut self, error: &SqlError, sql: &Sql, what: &str) {
         if self.unsound.iter().any(|name| error.is_unknown(name)) {
-            return None;
+            return;
         }
         let mut found = error.diagnostic(sql, what);
         let names = self.left_out.iter().flat_map(|changes| &changes.left_out);
@@ -228,7 +232,6 @@ impl<'a> Compiler<'a> {
             found.hint = Some(format!("changes carry single values, and no decayed sums: `{name}` is not one of them"));
         }
         self.errors.push(found);
-        None
     }
 
     fn check_functions(&mut self, view: &View, sources: &[ColumnSource], types: &[DataType]) {

@@ -44,6 +44,43 @@ fn the_spine_has_the_keys() {
 }
 
 #[test]
+fn a_value_that_cannot_be_computed_is_named_with_its_event() {
+    use freshet_engine::dataset::{DatasetOptions, run};
+
+    let fixture = Fixture::new(&visit(1, 7, "home", 1.0, 0, 1));
+    let spine = fixture.file("spine.csv", "user,time\n7,1970-01-01T00:00:22Z\n");
+    for (from, to, said) in [
+        (
+            "sql: \"cost * weight\"",
+            "sql: \"cost / 0 * weight\"",
+            "column `charge` of source `visits` for the event at 1970-01-01T00:00:01Z: the result is not a finite number",
+        ),
+        (
+            "fn: last, of: page",
+            "fn: sum, of: cast(page as bigint)",
+            "`cast(page as bigint)` of view `clicks` for the event at 1970-01-01T00:00:01Z: 'home' is no int64",
+        ),
+        (
+            "page <> 'bot'",
+            "cast(page as bigint) > 1",
+            "`where` of view `tiles` for the event at 1970-01-01T00:00:01Z: 'home' is no int64",
+        ),
+    ] {
+        assert!(DEFINITIONS.contains(from));
+        fixture.file("features.yaml", DEFINITIONS.replace(from, to));
+        let options = DatasetOptions {
+            definitions: fixture.path(""),
+            service: "visits_v1".to_string(),
+            spine: spine.clone(),
+            out: fixture.path("out.csv"),
+            time_column: None,
+        };
+        let report = run(&options).unwrap();
+        assert_eq!((report.failed_expressions, report.first_failure.as_deref()), (1, Some(said)));
+    }
+}
+
+#[test]
 fn the_spine_has_instants() {
     assert_eq!(
         refused("user,when\n7,now\n"),

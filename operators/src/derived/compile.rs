@@ -77,11 +77,13 @@ impl<'a> Node<'a> {
         let schema = Arc::new(Schema::new(fields));
         match Expression::compile_qualified(&derived.sql.text, &schema, derived.data_type) {
             Ok(expression) => node.compiled = Some((schema, expression)),
-            Err(mut error) => {
-                if error.kind == SqlErrorKind::NonDeterministic {
-                    error.hint = Some(format!("use `{}`, the instant asked for", super::INSTANT));
+            Err(error) => {
+                for mut error in error.each() {
+                    if error.kind == SqlErrorKind::NonDeterministic {
+                        error.hint = Some(format!("use `{}`, the instant asked for", super::INSTANT));
+                    }
+                    errors.push(error.diagnostic(&derived.sql, what));
                 }
-                errors.push(error.diagnostic(&derived.sql, what));
             }
         }
         node

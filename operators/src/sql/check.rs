@@ -16,26 +16,32 @@ use super::functions::{self, Meaning};
 /// Longest string `lpad` and `rpad` may make, in characters.
 const MAX_PADDED_CHARS: usize = 65_536;
 
-/// The first thing in `expression`, from the outside in, that may not be used over `schema`.
+/// All in `expression` that may not be used over `schema`, from the outside in, once each. A subquery ends the search: names
+/// in it are of tables.
 pub(super) fn check(expression: &Expr, schema: &Schema) -> Result<(), SqlError> {
-    match expression.visit(&mut Checker { schema }) {
-        ControlFlow::Break(error) => Err(*error),
-        ControlFlow::Continue(()) => Ok(()),
+    let mut checker = Checker { schema, refused: Vec::new() };
+    let _ = expression.visit(&mut checker);
+    let mut refused = checker.refused.into_iter();
+    match refused.next() {
+        Some(first) => Err(SqlError { others: refused.collect(), ..first }),
+        None => Ok(()),
     }
 }
 
 struct Checker<'a> {
     schema: &'a Schema,
+    refused: Vec<SqlError>,
 }
 
 impl Visitor for Checker<'_> {
-    type Break = Box<SqlError>;
+    type Break = ();
 
-    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<Self::Break> {
-        refuse(unsupported("a subquery cannot be used in an expression").at(query.span().start))
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        self.refused.push(unsupported("a subquery cannot be used in an expression").at(query.span().start));
+        ControlFlow::Break(())
     }
 
-    fn pre_visit_expr(&mut self, expression: &Expr) -> ControlFlow<Self::Break> {
+    fn pre_visit_expr(&mut self, expression: &Expr) -> ControlFlow<()> {
         let checked = match expression {
             Expr::Identifier(name) => check_column(name, self.schema),
             Expr::CompoundIdentifier(parts) => check_qualified(parts, self.schema),
@@ -49,15 +55,13 @@ impl Visitor for Checker<'_> {
             Expr::Lambda(_) => Err(unsupported("a lambda cannot be used in an expression")),
             _ => Ok(()),
         };
-        match checked {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => refuse(error),
+        if let Err(error) = checked
+            && !self.refused.iter().any(|known| known.message == error.message)
+        {
+            self.refused.push(error);
         }
+        ControlFlow::Continue(())
     }
-}
-
-fn refuse(error: SqlError) -> ControlFlow<Box<SqlError>> {
-    ControlFlow::Break(Box::new(error))
 }
 
 fn unsupported(message: impl Into<String>) -> SqlError {

@@ -50,11 +50,13 @@ pub struct SqlError {
     pub hint: Option<String>,
     /// Line and column within the expression's text, both from 1.
     pub offset: Option<(usize, usize)>,
+    /// What else is wrong with the same expression, each with nothing else.
+    pub others: Vec<SqlError>,
 }
 
 impl SqlError {
     pub(super) fn new(kind: SqlErrorKind, message: impl Into<String>) -> SqlError {
-        SqlError { kind, message: message.into(), hint: None, offset: None }
+        SqlError { kind, message: message.into(), hint: None, offset: None, others: Vec::new() }
     }
 
     pub(super) fn hint(mut self, hint: impl Into<String>) -> SqlError {
@@ -62,12 +64,19 @@ impl SqlError {
         self
     }
 
+    /// Everything that is wrong with the expression, one by one.
+    pub fn each(self) -> impl Iterator<Item = SqlError> {
+        let SqlError { others, .. } = self;
+        let first = SqlError { others: Vec::new(), ..self };
+        std::iter::once(first).chain(others)
+    }
+
     /// Whether what is wrong is that there is no column of this name.
     pub fn is_unknown(&self, column: &str) -> bool {
         self.kind == SqlErrorKind::UnknownColumn && self.message.contains(&format!("`{column}`"))
     }
 
-    /// The error at its place in a definition file; `what` names the expression.
+    /// The first error at its place in a definition file; `what` names the expression.
     pub fn diagnostic(&self, sql: &Sql, what: &str) -> Diagnostic {
         let code = match self.kind {
             SqlErrorKind::Syntax | SqlErrorKind::Unsupported => "DEF-SQL",

@@ -35,6 +35,11 @@ impl Evaluated {
         Evaluated { array, failed_rows: failed.len(), failed, first_failure }
     }
 
+    /// The first row that failed, and why.
+    pub fn first(&self) -> Option<(usize, String)> {
+        Some((self.failed.first()?.0, self.first_failure.clone()?))
+    }
+
     fn whole(array: ArrayRef) -> Evaluated {
         Evaluated { array, failed_rows: 0, failed: Vec::new(), first_failure: None }
     }
@@ -72,7 +77,8 @@ pub(super) fn evaluate(
     }
 }
 
-fn evaluate_whole(
+/// Evaluates all rows, or fails with one of them.
+pub(super) fn evaluate_whole(
     expression: &Arc<dyn PhysicalExpr>,
     target: &DataType,
     batch: &RecordBatch,

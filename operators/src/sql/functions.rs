@@ -85,7 +85,12 @@ pub(super) fn meaning(name: &str) -> Meaning {
 
 /// Whether a written name, in any case, means the function that is called `name`.
 pub(super) fn same(written: &str, name: &str) -> bool {
-    SCALARS.find(&written.to_ascii_lowercase()).is_some_and(|function| function.name() == name)
+    known_as(written) == Some(name)
+}
+
+/// What the planner calls the function that a written name, in any case, means.
+pub(super) fn known_as(written: &str) -> Option<&'static str> {
+    SCALARS.find(&written.to_ascii_lowercase()).map(|function| function.name())
 }
 
 /// Names an expression may call, for suggestions.

@@ -5,19 +5,23 @@
 //! Columns are found by exact name, functions in any case. Integer arithmetic never wraps: a row that overflows,
 //! divides by zero or cannot be cast gets null and is counted.
 
+mod alike;
 mod check;
+mod constants;
 mod costs;
 mod error;
 mod evaluate;
 mod fault;
 mod functions;
 mod growth;
+mod innermost;
 mod limits;
 mod names;
 mod parse;
 mod patterns;
 mod place;
 mod plan;
+mod signature;
 mod types;
 mod words;
 
@@ -173,8 +177,8 @@ pub struct Selection {
     pub passes: BooleanArray,
     /// Rows for which the condition could not be computed; they do not pass.
     pub failed_rows: usize,
-    /// Why the first of them failed.
-    pub first_failure: Option<String>,
+    /// The first of them, and why it failed.
+    pub first_failure: Option<(usize, String)>,
 }
 
 /// Compiles a condition over the columns of `schema`; it must be boolean.
@@ -198,7 +202,7 @@ impl Predicate {
         let evaluated = self.expression.evaluate(batch)?;
         let answers = evaluated.array.as_boolean();
         let passes = if answers.null_count() > 0 { prep_null_mask_filter(answers) } else { answers.clone() };
-        Ok(Selection { passes, failed_rows: evaluated.failed_rows, first_failure: evaluated.first_failure })
+        Ok(Selection { passes, failed_rows: evaluated.failed_rows, first_failure: evaluated.first() })
     }
 }
 
@@ -214,7 +218,9 @@ fn plan_text(text: &str, schema: &Schema, naming: Naming) -> Result<Planned, Sql
     on_planner(|| {
         let parsed = names::rewritten(parse::parse(text)?, naming);
         check::check(&parsed, schema)?;
-        let (physical, text_bound) = plan::plan(parsed, schema)?;
+        let planned = plan::plan(parsed.clone(), schema);
+        let (physical, text_bound) =
+            planned.map_err(|error| innermost::blame(&parsed, error, |part| plan::plan(part, schema)))?;
         let sql_type = physical.data_type(schema)?;
         Ok(Planned { physical, sql_type, text_bound })
     })

@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{DataType, Schema};
 use datafusion_common::tree_node::{Transformed, TreeNode};
 use datafusion_common::{DFSchema, DataFusionError, Result, ScalarValue};
 use datafusion_expr::execution_props::ExecutionProps;
 use datafusion_expr::simplify::SimplifyContext;
-use datafusion_expr::{BinaryExpr, Cast, Expr, ExprSchemable, Operator};
+use datafusion_expr::{BinaryExpr, Expr, ExprSchemable, Operator};
 use datafusion_optimizer::simplify_expressions::ExprSimplifier;
 use datafusion_physical_expr::expressions::BinaryExpr as PhysicalBinary;
 use datafusion_physical_expr::{PhysicalExpr, create_physical_expr};
@@ -16,11 +15,12 @@ use datafusion_sql::planner::{ParserOptions, PlannerContext, SqlToRel};
 use datafusion_sql::sqlparser::ast;
 use datafusion_sql::sqlparser::tokenizer::Location;
 
-use super::error::{SqlError, SqlErrorKind, describe};
+use super::constants::is_arithmetic;
+use super::error::SqlError;
 use super::functions::SCALARS;
 use super::growth::{self, Bound};
 use super::patterns::{self, Sought};
-use super::{costs, place, words};
+use super::{alike, constants, costs, place, signature, words};
 
 /// Plans an expression whose names [`super::check`] has found, and bounds the length of its texts.
 pub(super) fn plan(
@@ -31,6 +31,8 @@ pub(super) fn plan(
     // The planner drops places: what is refused later is looked for in what was written.
     let written = expression.clone();
     let logical = resolve(expression, &columns)?;
+    signature::check(&logical, &columns)?;
+    alike::check(&logical, &columns)?;
     let simplifier = ExprSimplifier::new(SimplifyContext::builder().with_schema(Arc::new(columns.clone())).build());
     let logical = simplifier.coerce(logical, &columns)?;
     let logical = check_negations(logical, &columns)?;
@@ -48,7 +50,8 @@ pub(super) fn plan(
     })?;
     let logical = costs::bound(logical)?;
     // Before the simplifier, which folds constants with wrapping arithmetic.
-    let logical = fold_constants(logical)?;
+    let logical = constants::fold(logical)?;
+    constants::check(&logical, &columns)?;
     let logical = simplifier.simplify(logical)?;
     Ok((checked(&logical, &columns)?, bound))
 }
@@ -75,49 +78,8 @@ fn check_negations(expression: Expr, columns: &DFSchema) -> Result<Expr> {
     Ok(rewritten.data)
 }
 
-/// Computes arithmetic on constants; one that fails fails for every event, so it is a mistake in the definition.
-fn fold_constants(expression: Expr) -> std::result::Result<Expr, SqlError> {
-    let folded = expression.transform_up(|node| {
-        let constant = match &node {
-            Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
-                is_arithmetic(*op) && is_literal(left) && is_literal(right)
-            }
-            Expr::Cast(Cast { expr, .. }) => is_literal(expr),
-            _ => false,
-        };
-        if !constant {
-            return Ok(Transformed::no(node));
-        }
-        Ok(Transformed::yes(Expr::Literal(evaluate_constant(&node)?, None)))
-    });
-    folded.map(|folded| folded.data).map_err(|error| {
-        let said = describe(&error);
-        let error = SqlError::new(SqlErrorKind::Type, format!("a constant part cannot be computed: {}", said.message));
-        SqlError { hint: said.hint, ..error }
-    })
-}
-
-fn is_literal(expression: &Expr) -> bool {
-    matches!(expression, Expr::Literal(..))
-}
-
-fn is_arithmetic(operator: Operator) -> bool {
-    matches!(operator, Operator::Plus | Operator::Minus | Operator::Multiply | Operator::Divide | Operator::Modulo)
-}
-
-fn evaluate_constant(expression: &Expr) -> Result<ScalarValue> {
-    let physical = checked(expression, &DFSchema::empty())?;
-    let one_row = RecordBatch::try_new_with_options(
-        Arc::new(Schema::empty()),
-        Vec::new(),
-        &RecordBatchOptions::new().with_row_count(Some(1)),
-    )?;
-    let value = physical.evaluate(&one_row)?.into_array(1)?;
-    ScalarValue::try_from_array(&value, 0)
-}
-
 /// The executable form, in which integer overflow is an error instead of a wrong number.
-fn checked(expression: &Expr, columns: &DFSchema) -> Result<Arc<dyn PhysicalExpr>, DataFusionError> {
+pub(super) fn checked(expression: &Expr, columns: &DFSchema) -> Result<Arc<dyn PhysicalExpr>, DataFusionError> {
     let physical = create_physical_expr(expression, columns, &ExecutionProps::new(), &Default::default())?;
     let rewritten = physical.transform_up(|node| match node.downcast_ref::<PhysicalBinary>() {
         Some(binary) if is_arithmetic(*binary.op()) => {

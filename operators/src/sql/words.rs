@@ -10,8 +10,24 @@ pub(super) struct Said {
     pub hint: Option<String>,
 }
 
+/// What layers of libraries put in front of each other's sentences.
+const HEADINGS: [&str; 9] = [
+    "compute error: ",
+    "invalid argument error: ",
+    "external error: ",
+    "arrow error: ",
+    "error during planning: ",
+    "execution error: ",
+    "Execution error: ",
+    "internal error: ",
+    "schema error: ",
+];
+
 /// Says the planner's sentence anew.
 pub(super) fn said(text: &str) -> Said {
+    if let Some(rest) = HEADINGS.iter().find_map(|heading| text.strip_prefix(heading)) {
+        return said(rest);
+    }
     let known = operation(text).or_else(|| choice(text)).or_else(|| call(text)).or_else(|| value(text));
     known.unwrap_or_else(|| Said { message: types(text), hint: None })
 }
@@ -219,6 +235,9 @@ fn value(text: &str) -> Option<Said> {
     if text.starts_with("divide by zero") {
         return new("it divides by zero".to_string(), "write `x / nullif(y, 0)` where a divisor may be 0");
     }
+    if text.contains("Unable to cast to Date") {
+        return new("it is no date".to_string(), "write a date such as '2026-01-31'");
+    }
     if let Some((_, sum)) = text.split_once("Overflow happened on: ") {
         return new(format!("{sum} is beyond its type"), "write a number that fits, or `cast(... as double)`");
     }
@@ -298,10 +317,10 @@ fn list(text: &str) -> Vec<String> {
 }
 
 /// With its article.
-fn a(name: &str) -> String {
+pub(super) fn a(name: &str) -> String {
     match name {
         "null" => "null".to_string(),
-        _ if name.starts_with("int") => format!("an {name}"),
+        _ if name.starts_with(['i', 'e']) => format!("an {name}"),
         _ => format!("a {name}"),
     }
 }
@@ -343,8 +362,8 @@ fn ours(name: &str) -> Option<(&'static str, bool)> {
         "Float64" => ("float64", false),
         "Decimal32" | "Decimal64" | "Decimal128" | "Decimal256" => ("decimal", true),
         "Timestamp" => ("timestamp", true),
-        "Date32" | "Date64" => ("date", false),
-        "Time32" | "Time64" => ("time of day", true),
+        "Date" | "Date32" | "Date64" => ("date", false),
+        "Time" | "Time32" | "Time64" => ("time of day", true),
         "Interval" | "Duration" => ("span", true),
         "Null" => ("null", false),
         "List" | "LargeList" | "FixedSizeList" | "ListView" | "LargeListView" => ("list", true),
