@@ -10,6 +10,7 @@ pub mod cases;
 mod decode;
 pub mod definitions;
 pub mod diagnostic;
+pub mod foreign;
 pub mod function;
 mod lines;
 mod load;

@@ -252,9 +252,9 @@ fn all_unusable_files_are_named_before_anything_is_read() {
         .collect();
     let name = |index: usize| found[index].0.as_str();
     assert_eq!((name(0), name(1), name(2)), ("cut.parquet", "empty.parquet", "magic.parquet"));
-    assert!(found[0].1.starts_with("is not a whole parquet file ("), "{}", found[0].1);
+    assert!(found[0].1.starts_with("is not a whole parquet file: "), "{}", found[0].1);
     assert_eq!(found[1].1, "is empty: not even an empty table is that small in parquet");
-    assert!(found[2].1.starts_with("is not a whole parquet file ("), "{}", found[2].1);
+    assert!(found[2].1.starts_with("is not a whole parquet file: "), "{}", found[2].1);
     let odd: Vec<&str> = found[3..]
         .iter()
         .map(|(file, message)| {
@@ -265,14 +265,30 @@ fn all_unusable_files_are_named_before_anything_is_read() {
     assert_eq!(
         odd,
         [
-            "has column `ts` as Int64, which does not convert to timestamp exactly",
+            "has column `ts` as int64, which does not convert to timestamp exactly: write it as timestamp, or declare another type",
             "has `User` where `user` is expected: names are case-sensitive",
             "has no column `amount`; did you mean `amunt`?",
-            "has column `n` as Float64, which does not convert to int64 exactly",
+            "has column `n` as float64, which does not convert to int64 exactly: write it as int64, or declare another type",
         ]
     );
     let message = FileError::Unusable(problems).to_string();
     assert_eq!(message.matches(".parquet ").count(), 7, "{message}");
+}
+
+#[test]
+fn a_compression_that_is_not_read_is_named_before_anything_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.parquet");
+    simple_parquet(&path, 0, 100);
+    let mut bytes = fs::read(&path).unwrap();
+    // Of the last row group, whose metadata come last: the path of column `n`, then its codec, from uncompressed to brotli.
+    let codec = b"\x01n\x15\x00";
+    let at = bytes.windows(codec.len()).rposition(|window| window == codec).unwrap();
+    bytes[at + 3] = 8;
+    fs::write(&path, bytes).unwrap();
+    let Err(FileError::Unusable(problems)) = events(dir.path(), FileFormat::Parquet, ".") else { panic!("usable") };
+    let message = "has column `n` compressed with brotli, which is not read: write it with zstd or snappy";
+    assert_eq!(problems.iter().map(|problem| problem.message.as_str()).collect::<Vec<_>>(), [message]);
 }
 
 #[test]

@@ -203,7 +203,7 @@ fn files_of_another_shape_are_refused_before_anything_is_read() {
     for (columns, message) in [
         // Envelopes are a shape of streams: a table of them names no row.
         (vec![("before", envelope.clone()), ("after", envelope)], "has no column `id`"),
-        (vec![("__deleted", deleted)], "has column `__deleted` as Utf8, which does not convert to bool exactly"),
+        (vec![("__deleted", deleted)], "has column `__deleted` as string, which does not convert to bool exactly"),
     ] {
         let directory = directory_of(std::slice::from_ref(&row), 1, Marks::None);
         let path = directory.path().join("orders/0.parquet");

@@ -31,6 +31,10 @@ pub fn read_span(
             Diagnostic::new(&written.place, code, format!("{what} `{shown}`{of} has no unit"))
                 .hint("write a unit w, d, h, m, s, ms or us, such as 10m or 30s")
         }
+        Err(_) if Span::parse(&with_short_numbers(text)).is_ok() => {
+            let message = format!("{what} `{}`{of} is longer than the {MAX_SPAN} (10 years) allowed", shorten(text));
+            Diagnostic::new(&written.place, code, message).hint("write a shorter one")
+        }
         Err(_) => {
             let message = format!("{what} `{}`{of} is not a span", shorten(text));
             let hint = "write numbers with units w, d, h, m, s, ms or us, such as 90s or 1h30m";
@@ -39,6 +43,17 @@ pub fn read_span(
     };
     errors.push(diagnostic);
     None
+}
+
+/// The text with every number cut to its first digit: what was no span for its length alone becomes one.
+fn with_short_numbers(text: &str) -> String {
+    let mut within = false;
+    let kept = text.chars().filter(|c| {
+        let again = within && c.is_ascii_digit();
+        within = c.is_ascii_digit();
+        !again
+    });
+    kept.collect()
 }
 
 /// Reads a span that must be longer than nothing and at most [`MAX_SPAN`].

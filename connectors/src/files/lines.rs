@@ -39,6 +39,14 @@ pub(super) fn next_line<'a>(reader: &mut impl BufRead, buffer: &'a mut Vec<u8>) 
     }
 }
 
+/// The text of a line, numbered from 1, without the mark some editors put in front of a file.
+pub(super) fn unmarked(text: &[u8], line: u64) -> &[u8] {
+    match line {
+        1 => text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text),
+        _ => text,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

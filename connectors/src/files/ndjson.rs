@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
-use super::lines::{Line, next_line};
+use super::lines::{Line, next_line, unmarked};
 use super::{Chunk, Chunks, FileError, TextRows};
 use crate::json::{ObjectReader, too_large};
 use crate::row::Rules;
@@ -42,6 +42,10 @@ impl Chunks for NdjsonChunks {
             let line = next_line(&mut self.reader, &mut self.buffer).map_err(FileError::io(&self.path))?;
             let Some(line) = line else { break };
             self.line += 1;
+            let line = match line {
+                Line::Whole(text) => Line::Whole(unmarked(text, self.line)),
+                long => long,
+            };
             if matches!(line, Line::Whole(text) if text.iter().all(u8::is_ascii_whitespace)) {
                 continue;
             }

@@ -8,6 +8,7 @@ use arrow::array::{Array, AsArray, BooleanArray, RecordBatch, RecordBatchOptions
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Schema, SchemaRef};
 use freshet_config::definitions::{Column, arrow_type};
+use freshet_config::foreign::type_name;
 use freshet_config::value::MAX_KEY_STRING_BYTES;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
@@ -49,7 +50,45 @@ fn builder(path: &Path) -> Result<Result<Builder, FileProblem>, FileError> {
         return Ok(Err(problem("is empty: not even an empty table is that small in parquet".to_string())));
     }
     let footer = survive(|| Builder::try_new(file).map_err(|error| error.to_string()));
-    Ok(footer.map_err(|error| problem(format!("is not a whole parquet file ({error})"))))
+    Ok(match footer {
+        Err(error) => Err(problem(format!("is not a whole parquet file: {}", reason(&error)))),
+        Ok(builder) => match unreadable_column(&builder) {
+            Some(message) => Err(problem(message)),
+            None => Ok(builder),
+        },
+    })
+}
+
+/// The library's reason without its headings.
+fn reason(error: &str) -> String {
+    let error = ["Parquet error: ", "EOF: ", "Invalid Parquet file. "]
+        .iter()
+        .fold(error, |text, heading| text.strip_prefix(heading).unwrap_or(text));
+    let mut letters = error.chars();
+    letters.next().map_or(String::new(), |first| first.to_lowercase().chain(letters).collect())
+}
+
+/// What is said of a file with a column in a compression this build does not read.
+fn unreadable_column(builder: &Builder) -> Option<String> {
+    use parquet::basic::Compression;
+    let columns = builder.metadata().row_groups().iter().flat_map(|group| group.columns());
+    let unreadable = |compression: Compression| match compression {
+        Compression::BROTLI(_) => Some("brotli"),
+        Compression::LZO => Some("LZO"),
+        _ => None,
+    };
+    columns.into_iter().find_map(|column| {
+        let (name, compression) = (column.column_path().string(), unreadable(column.compression())?);
+        Some(format!(
+            "has column `{name}` compressed with {compression}, which is not read: write it with zstd or snappy"
+        ))
+    })
+}
+
+/// Rows of a whole file as they are, in batches.
+pub fn rows(path: &Path) -> Result<ParquetRecordBatchReader, FileError> {
+    let builder = builder(path)?.map_err(|problem| FileError::Unusable(vec![problem]))?;
+    survive(|| builder.build().map_err(|error| error.to_string())).map_err(|error| damaged(path, error))
 }
 
 fn problems(path: &Path, schema: &Schema, rules: &Rules) -> Vec<FileProblem> {
@@ -71,7 +110,13 @@ fn problems(path: &Path, schema: &Schema, rules: &Rules) -> Vec<FileProblem> {
             true => (converts_list(found, *data_type), format!("a list of {data_type}")),
             false => (converts(found, *data_type), data_type.to_string()),
         };
-        (!fits).then(|| format!("has column `{name}` as {found}, which does not convert to {wanted} exactly"))
+        let found = type_name(found);
+        (!fits).then(|| {
+            format!(
+                "has column `{name}` as {found}, which does not convert to {wanted} exactly: write it as {wanted}, or declare \
+                 another type"
+            )
+        })
     };
     let problem = |message| FileProblem { file: path.to_path_buf(), message };
     columns.iter().enumerate().filter_map(wrong).map(problem).collect()

@@ -10,7 +10,7 @@ use freshet_config::time::EventTime;
 use freshet_config::value::DataType;
 use serde_json::Value as Json;
 
-use super::lines::{Line, next_line};
+use super::lines::{Line, next_line, unmarked};
 use super::{FileError, FileProblem, csv};
 
 /// Rows of a CSV file that are looked at for the types of its columns.
@@ -56,9 +56,12 @@ fn ndjson(path: &Path) -> Result<Vec<Column>, FileError> {
     let mut reader = BufReader::new(file);
     let mut buffer = Vec::new();
     let mut seen: Vec<Seen> = Vec::new();
+    let mut number = 0;
     while let Some(line) = next_line(&mut reader, &mut buffer).map_err(FileError::io(path))? {
         // Lines that are no objects are refused, with their place, when they are read as rows.
+        number += 1;
         let Line::Whole(text) = line else { continue };
+        let text = unmarked(text, number);
         let Ok(Json::Object(fields)) = serde_json::from_slice::<Json>(text) else { continue };
         for (name, value) in &fields {
             let known = match seen.iter().position(|known| known.name == *name) {

@@ -10,6 +10,7 @@ use arrow::datatypes::{
     TimestampNanosecondType, TimestampSecondType,
 };
 use freshet_config::definitions::{Column, FileFormat, Files, arrow_type};
+use freshet_config::foreign::type_name;
 use freshet_config::time::EventTime;
 use freshet_config::value::{DataType, Value};
 use freshet_connectors::files;
@@ -142,7 +143,7 @@ impl Spine {
             let found = micros(batch.column(index)).ok_or_else(|| DatasetError::ColumnType {
                 spine: self.path.clone(),
                 column: column.to_string(),
-                found: batch.column(index).data_type().to_string(),
+                found: type_name(batch.column(index).data_type()),
                 wanted: "a timestamp".to_string(),
             })?;
             for micros in found {
@@ -339,7 +340,7 @@ fn field_array(spine: &Path, field: &Column, array: &ArrayRef) -> Result<ArrayRe
     cast.and_then(Result::ok).ok_or_else(|| DatasetError::ColumnType {
         spine: spine.to_path_buf(),
         column: field.name.clone(),
-        found: array.data_type().to_string(),
+        found: type_name(array.data_type()),
         wanted: format!("{}, the type of the request field", field.data_type),
     })
 }
@@ -348,7 +349,7 @@ fn key_type(spine: &Path, key: &Column, array: &ArrayRef) -> DatasetError {
     DatasetError::ColumnType {
         spine: spine.to_path_buf(),
         column: key.name.clone(),
-        found: array.data_type().to_string(),
+        found: type_name(array.data_type()),
         wanted: format!("{}, the type of the join key", key.data_type),
     }
 }

@@ -158,7 +158,7 @@ fn check_holds(dataset: &Dataset, format: FileFormat) -> Result<(), DatasetError
     };
     for field in dataset.schema.fields() {
         if held(field.data_type()).is_none() {
-            let (column, found) = (field.name().clone(), field.data_type().to_string());
+            let (column, found) = (field.name().clone(), freshet_config::foreign::type_name(field.data_type()));
             // What NDJSON cannot hold either is for Parquet alone.
             let instead = if json_type(field.data_type()).is_some() { instead } else { ".parquet" };
             return Err(DatasetError::Unwritable { column, found, format, instead });

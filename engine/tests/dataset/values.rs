@@ -131,7 +131,7 @@ fn parquet_passes_every_type_through() {
     }
     assert_eq!(
         fixture.refusal(dataset.write(&fixture.path("out.csv"))),
-        "column `tags` is List(Int64), which CSV cannot hold: write .ndjson or .parquet"
+        "column `tags` is list of int64, which CSV cannot hold: write .ndjson or .parquet"
     );
     assert!(!fixture.path("out.csv").exists() && !fixture.path("out.csv.tmp").exists());
 }

@@ -79,7 +79,7 @@ impl Ingest {
             self.send(&client, &waiting, &mut tally)?;
         }
         match broken {
-            None => self.report(&tally),
+            None => self.report(&tally, rows.name()),
             Some(failure) => Err(broken_off(failure, &tally)),
         }
     }
@@ -110,7 +110,7 @@ impl Ingest {
         body
     }
 
-    fn report(&self, tally: &Tally) -> Result<(), Failure> {
+    fn report(&self, tally: &Tally, file: &str) -> Result<(), Failure> {
         if self.json {
             output::json(&serde_json::json!({
                 "source": self.source,
@@ -124,7 +124,8 @@ impl Ingest {
         }
         match tally.rejected {
             0 => Ok(()),
-            n => Err(Failure::data(format!("{n} records of {} were not accepted", self.file.display()))),
+            1 => Err(Failure::data(format!("1 record of {file} was not accepted"))),
+            n => Err(Failure::data(format!("{n} records of {file} were not accepted"))),
         }
     }
 }
@@ -172,6 +173,7 @@ fn broken_off(failure: Failure, tally: &Tally) -> Failure {
 fn so_far(failure: Failure, accepted: u64) -> Failure {
     match accepted {
         0 => failure,
+        1 => Failure::new(failure.status, format!("{}; 1 record was accepted before", failure.message)),
         n => Failure::new(failure.status, format!("{}; {n} records were accepted before", failure.message)),
     }
 }

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use freshet_config::definitions::{Column, Source};
 use freshet_config::diagnostic::suggestion;
 use freshet_config::value::DataType;
-use freshet_connectors::files::{CsvRows, FileError, check_parquet};
+use freshet_connectors::files::{CsvRows, FileError, check_parquet, parquet_rows};
 use freshet_connectors::malformed::Malformed;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 use serde_json::value::RawValue;
 
 use crate::exit::Failure;
@@ -18,6 +18,9 @@ use crate::records::json_records;
 
 /// Longest line that is read whole, in bytes: a record may hold no more.
 const MOST_LINE_BYTES: u64 = 1 << 20;
+
+/// What some editors put in front of a text; the reader of CSV passes over it, too.
+const MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// One row, or what is wrong with it.
 pub struct FileRow {
@@ -59,9 +62,7 @@ impl FileRows {
                 if let Some(directory) = definitions {
                     check_parquet(path, &declared(source, directory)?).map_err(unreadable)?;
                 }
-                let opened = ParquetRecordBatchReaderBuilder::try_new(file).and_then(|builder| builder.build());
-                let reader = opened.map_err(|error| Failure::data(format!("{name} is no Parquet file: {error}")))?;
-                Reader::Parquet(reader, Vec::new().into_iter())
+                Reader::Parquet(parquet_rows(path).map_err(unreadable)?, Vec::new().into_iter())
             }
             _ => {
                 let message =
@@ -70,6 +71,11 @@ impl FileRows {
             }
         };
         Ok(FileRows { name, number: 0, reader })
+    }
+
+    /// What messages call the file.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// The next row; `None` at the end.
@@ -87,6 +93,9 @@ impl FileRows {
                 if line.len() as u64 > MOST_LINE_BYTES {
                     // What follows is the rest of this line, not a record.
                     return Err(Failure::data(format!("{place}: the line is longer than {MOST_LINE_BYTES} bytes")));
+                }
+                if self.number == 1 && line.starts_with(MARK) {
+                    line.drain(..MARK.len());
                 }
                 if !line.trim_ascii().is_empty() {
                     return Ok(Some(FileRow { place, record: object(&line) }));
@@ -216,7 +225,7 @@ mod tests {
     fn lines_are_objects_or_said_to_be_none() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.ndjson");
-        std::fs::write(&path, b"{\"a\": 1}\n\n[1]\n{\"a\"\n\xff\n{}").unwrap();
+        std::fs::write(&path, b"\xef\xbb\xbf{\"a\": 1}\n\n[1]\n{\"a\"\n\xff\n{}").unwrap();
         let found = all(&path, None);
         let places: Vec<&str> = found.iter().map(|(place, _)| place.as_str()).collect();
         assert_eq!(places, ["x.ndjson:1", "x.ndjson:3", "x.ndjson:4", "x.ndjson:5", "x.ndjson:6"]);
@@ -294,8 +303,8 @@ mod tests {
         let text: ArrayRef = Arc::new(StringArray::from(vec!["2026-01-01T00:00:00Z"; 2]));
         write(Arc::new(UInt64Array::from(vec![1, 2])), text);
         let refused = FileRows::open(&path, "s", Some(dir.path())).unwrap_err().message;
-        assert!(refused.contains("`n` as UInt64, which does not convert to int64 exactly"), "{refused}");
-        assert!(refused.contains("`at` as Utf8, which does not convert to timestamp exactly"), "{refused}");
+        assert!(refused.contains("`n` as uint64, which does not convert to int64 exactly"), "{refused}");
+        assert!(refused.contains("`at` as string, which does not convert to timestamp exactly"), "{refused}");
         // Without types the source itself refuses what it cannot hold.
         assert_eq!(all(&path, None)[0].1, Ok(r#"{"n":[1],"x":0.5,"at":"2026-01-01T00:00:00Z"}"#.to_string()));
         let at: ArrayRef = Arc::new(TimestampMicrosecondArray::from(vec![0, 1]));
