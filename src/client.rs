@@ -80,7 +80,13 @@ impl Client {
     }
 
     fn unreachable(&self, error: &ureq::Error) -> ClientError {
-        ClientError::Unreachable { url: self.url.clone(), cause: error.to_string() }
+        let said = error.to_string();
+        // `io: Connection refused (os error 111)`: what helps is in the middle.
+        let cause = said.strip_prefix("io: ").unwrap_or(&said);
+        let cause = cause.split(" (os error ").next().unwrap_or(cause);
+        let mut letters = cause.chars();
+        let cause = letters.next().map_or(String::new(), |first| first.to_lowercase().chain(letters).collect());
+        ClientError::Unreachable { url: self.url.clone(), cause }
     }
 }
 

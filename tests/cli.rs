@@ -648,6 +648,16 @@ fn shop(dir: &Path) {
 }
 
 #[test]
+fn a_server_that_is_not_there_is_said_to_be_so() {
+    let (status, said) = refused(&["get", "s", "--url", "http://127.0.0.1:9"]);
+    assert_eq!(status, 69);
+    assert_eq!(
+        said,
+        "cannot reach http://127.0.0.1:9: connection refused; is `freshet run` or `freshet demo` running there?\n"
+    );
+}
+
+#[test]
 fn a_dataset_says_what_of_the_history_it_left_out() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     shop(dir.path());
@@ -656,7 +666,7 @@ fn a_dataset_says_what_of_the_history_it_left_out() {
     let arguments = ["dataset", &definitions, "--service", "s", "--spine", &spine, "--out", &out];
     let made = freshet(&arguments);
     assert_eq!(made.status.code(), Some(0), "{}", text(&made.stderr));
-    assert_eq!(text(&made.stdout), format!("{out}: 1 rows\n"));
+    assert_eq!(text(&made.stdout), format!("{out}: 1 row\n"));
     assert_eq!(
         text(&made.stderr),
         "3 rows of the history of source `sales` are no events and were left out (EV-RANGE 2, EV-TYPE 1); the first: \
@@ -693,8 +703,8 @@ fn a_dataset_says_how_many_values_are_errors_and_why() {
     assert_eq!(
         said.lines().skip(1).collect::<Vec<_>>(),
         [
-            "2 values of `derived.more` are errors and null: `v.d_1h`, which it is computed from, is an error",
-            "2 values of `v.d_1h` are errors, which others are computed from: more than 1 distinct values in the window",
+            "2 values of `derived.more` are errors and null: `v.d_1h`, which it is computed from, is an error; the first in row 1",
+            "2 values of `v.d_1h` are errors, which others are computed from: more than 1 distinct values in the window; the first in row 1",
         ]
     );
     let made = freshet(&[&arguments[..], &["--json"]].concat());
@@ -702,7 +712,7 @@ fn a_dataset_says_how_many_values_are_errors_and_why() {
     assert_eq!(report["failedValues"], 2, "{report}");
     assert_eq!(
         report["errors"][1],
-        serde_json::json!({"feature": "v.d_1h", "served": false, "reason": "more than 1 distinct values in the window", "values": 2})
+        serde_json::json!({"feature": "v.d_1h", "served": false, "reason": "more than 1 distinct values in the window; the first in row 1", "values": 2})
     );
 }
 

@@ -246,13 +246,7 @@ impl Projection {
             out.columns.push(words);
             if rows > 1 && out.heap.len() > MOST_HEAP_BYTES {
                 let message = format!("the texts of {rows} events are longer than {MOST_HEAP_BYTES} bytes");
-                return Err(SqlError {
-                    kind: SqlErrorKind::Type,
-                    message,
-                    hint: None,
-                    offset: None,
-                    others: Vec::new(),
-                });
+                return Err(SqlError { kind: SqlErrorKind::Type, message, hint: None, offset: None, next: None });
             }
         }
         if !nulls.bits.is_empty() {

@@ -209,7 +209,10 @@ fn records_of<'a>(source: &str, pushed: &[Pushed<'a>]) -> Result<Vec<&'a str>, A
 fn after(mut error: ApiError, source: &str, done: &[(&str, IngestReport)]) -> ApiError {
     error.message = format!("source `{source}`: {}", error.message);
     for (name, report) in done {
-        error.message.push_str(&format!("; {} records of `{name}` were taken before", report.accepted));
+        error.message.push_str(&match report.accepted {
+            1 => format!("; 1 record of `{name}` was taken before"),
+            n => format!("; {n} records of `{name}` were taken before"),
+        });
     }
     error
 }

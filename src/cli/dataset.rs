@@ -48,7 +48,10 @@ impl Dataset {
         let _ = std::io::stderr().write_all(left_out(&report).as_bytes());
         match self.json {
             true => output::json(&json(&report)),
-            false => output::line(&format!("{}: {} rows", out.display(), report.rows)),
+            false => {
+                let rows = if report.rows == 1 { "row" } else { "rows" };
+                output::line(&format!("{}: {} {rows}", out.display(), report.rows))
+            }
         }
     }
 }
@@ -91,10 +94,11 @@ fn left_out(report: &DatasetReport) -> String {
         };
         text.push_str(&format!("{results}: {why}\n"));
     }
-    for FailedValues { feature, served, reason, count } in &report.errors {
+    for FailedValues { feature, served, reason, count, first_row } in &report.errors {
         let (values, are) = if *count == 1 { ("value", "is an error") } else { ("values", "are errors") };
+        let rows = if *count == 1 { "in row" } else { "the first in row" };
         let kept = if *served { " and null" } else { ", which others are computed from" };
-        text.push_str(&format!("{count} {values} of `{feature}` {are}{kept}: {reason}\n"));
+        text.push_str(&format!("{count} {values} of `{feature}` {are}{kept}: {reason}; {rows} {first_row}\n"));
     }
     text
 }
@@ -114,6 +118,7 @@ fn json(report: &DatasetReport) -> serde_json::Value {
             "served": failed.served,
             "reason": failed.reason,
             "values": failed.count,
+            "firstRow": failed.first_row,
         })
     });
     serde_json::json!({

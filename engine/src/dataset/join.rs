@@ -55,7 +55,7 @@ impl Join<'_> {
         let read = self.columns.iter().map(|column| column.array(start, rows)).collect::<Result<Vec<_>, _>>()?;
         let of = |place: &ViewFeature| place_of(&self.reads, place).map(|index| read[index].clone());
         let derived = self.derive(batch, from, rows, start, of);
-        self.errors.add_derived(&derived);
+        self.errors.add_derived(&derived, start);
         let mut columns = self.spine.batches[batch].slice(from, rows).columns().to_vec();
         for feature in &self.service.features {
             columns.extend(match feature.value {

@@ -116,6 +116,8 @@ pub struct FailedValues {
     pub served: bool,
     pub reason: String,
     pub count: u64,
+    /// The first row of the spine with it, counted from 1.
+    pub first_row: usize,
 }
 
 /// Features of a service at every row of a spine.

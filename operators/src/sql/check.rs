@@ -21,11 +21,9 @@ const MAX_PADDED_CHARS: usize = 65_536;
 pub(super) fn check(expression: &Expr, schema: &Schema) -> Result<(), SqlError> {
     let mut checker = Checker { schema, refused: Vec::new() };
     let _ = expression.visit(&mut checker);
-    let mut refused = checker.refused.into_iter();
-    match refused.next() {
-        Some(first) => Err(SqlError { others: refused.collect(), ..first }),
-        None => Ok(()),
-    }
+    let chained = |next: Option<Box<SqlError>>, error| Some(Box::new(SqlError { next, ..error }));
+    let first = checker.refused.into_iter().rev().fold(None, chained);
+    first.map_or(Ok(()), |first| Err(*first))
 }
 
 struct Checker<'a> {

@@ -50,13 +50,13 @@ pub struct SqlError {
     pub hint: Option<String>,
     /// Line and column within the expression's text, both from 1.
     pub offset: Option<(usize, usize)>,
-    /// What else is wrong with the same expression, each with nothing else.
-    pub others: Vec<SqlError>,
+    /// What else is wrong with the same expression.
+    pub next: Option<Box<SqlError>>,
 }
 
 impl SqlError {
     pub(super) fn new(kind: SqlErrorKind, message: impl Into<String>) -> SqlError {
-        SqlError { kind, message: message.into(), hint: None, offset: None, others: Vec::new() }
+        SqlError { kind, message: message.into(), hint: None, offset: None, next: None }
     }
 
     pub(super) fn hint(mut self, hint: impl Into<String>) -> SqlError {
@@ -66,9 +66,12 @@ impl SqlError {
 
     /// Everything that is wrong with the expression, one by one.
     pub fn each(self) -> impl Iterator<Item = SqlError> {
-        let SqlError { others, .. } = self;
-        let first = SqlError { others: Vec::new(), ..self };
-        std::iter::once(first).chain(others)
+        let mut rest = Some(Box::new(self));
+        std::iter::from_fn(move || {
+            let mut error = rest.take()?;
+            rest = error.next.take();
+            Some(*error)
+        })
     }
 
     /// Whether what is wrong is that there is no column of this name.

@@ -91,5 +91,5 @@ fn a_log_that_cannot_write_is_not_a_success() {
     refused(&client.post("/ingest", &one("full")), 507, 8, "no room");
     refused(&client.post("/ingest", &one("panic")), 500, 13, "failed while it took");
     let half = push("{\"payments\":[{\"record\":{\"ok\":true}}],\"clicks\":[{\"record\":{\"busy\":1}}]}");
-    refused(&client.post("/ingest", &half), 503, 14, "1 records of `payments` were taken before");
+    refused(&client.post("/ingest", &half), 503, 14, "1 record of `payments` was taken before");
 }
