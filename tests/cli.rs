@@ -712,7 +712,7 @@ fn a_dataset_says_how_many_values_are_errors_and_why() {
     assert_eq!(report["failedValues"], 2, "{report}");
     assert_eq!(
         report["errors"][1],
-        serde_json::json!({"feature": "v.d_1h", "served": false, "reason": "more than 1 distinct values in the window; the first in row 1", "values": 2})
+        serde_json::json!({"feature": "v.d_1h", "served": false, "reason": "more than 1 distinct values in the window", "values": 2, "firstRow": 1})
     );
 }
 
