@@ -97,7 +97,7 @@ services:
     let refused = fixture.refusal(fixture.run("seen_v1", "spine.csv", "out.csv"));
     assert_eq!(
         refused,
-        "column `seen__n_series_20s_0s_10s_10s` is List(Int64), which CSV cannot hold: write .ndjson or .parquet"
+        "column `seen__n_series_20s_0s_10s_10s` is list of int64, which CSV cannot hold: write .ndjson or .parquet"
     );
 }
 
