@@ -132,6 +132,13 @@ fn schemas_are_checked(node: &Service) {
         assert!(error.contains("`bare.features` does not exist") && error.contains("CREATE TABLE"), "{error}");
         let error = connect(settings(node.address(), "taken", "live")).unwrap_err().to_string();
         assert!(error.contains("`taken.features`") && error.contains("fv text clustering"), "{error}");
+        // The statement in the message is what mends it.
+        session.query_unpaged("ALTER TABLE versions.features WITH default_time_to_live = 60", ()).await.unwrap();
+        let error = connect(strict("versions")).unwrap_err().to_string();
+        assert!(error.contains("a default time to live of 60 s"), "{error}");
+        let (_, statement) = error.split_once("type in cqlsh: ").expect("a statement");
+        session.query_unpaged(statement, ()).await.unwrap();
+        connect(strict("versions")).unwrap();
         let simple = ScyllaSettings {
             replication: Replication::Simple { copies: 1 },
             ..settings(node.address(), "ring", "live")
@@ -182,9 +189,20 @@ fn writes_wait_for_a_node_that_crashed() {
 }
 
 #[test]
-fn a_wrong_port_is_named() {
+fn nodes_that_do_not_answer_are_named_and_waited_for() {
     let address = format!("127.0.0.1:{}", services::closed_port());
-    let error = connect(settings(address.clone(), "ks", "live")).unwrap_err();
-    assert!(matches!(error, StoreError::NoNode { .. }), "{error}");
-    assert!(error.to_string().contains(&address), "{error}");
+    let store = connect(settings(address.clone(), "ks", "live")).unwrap();
+    let trouble = store.trouble().unwrap();
+    assert!(trouble.contains(&format!("no ScyllaDB node of {address} can be reached")), "{trouble}");
+    assert_eq!(store.refusal(), None);
+    let error = read(&store, &[(0, b"k")]).unwrap_err();
+    assert!(matches!(error, StoreError::NoNode { .. }) && error.to_string().contains(&address), "{error}");
+    std::thread::scope(|scope| {
+        let write = scope.spawn(|| store.upsert_blocking(&batch(0, 1, &[(b"k", b"v")])));
+        std::thread::sleep(Duration::from_millis(300));
+        assert!(!write.is_finished(), "a write ended without a node");
+        store.close();
+        let error = write.join().expect("the writer").unwrap_err();
+        assert!(matches!(error, StoreError::Closed), "{error}");
+    });
 }

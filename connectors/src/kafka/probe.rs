@@ -13,7 +13,7 @@ use rdkafka::error::{KafkaError as NativeError, RDKafkaErrorCode};
 
 use super::KafkaError;
 use super::described::{TopicId, describe};
-use super::source::Watch;
+use super::source::{Watch, is_no_answer};
 
 /// Shares a reader's connection; for a thread of its own.
 pub struct KafkaProbe {
@@ -101,6 +101,11 @@ impl KafkaProbe {
             Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownTopicId => {
                 KafkaError::NoTopic { brokers: self.brokers.clone(), topic: self.topic.clone() }
             }
+            code if is_no_answer(code) => KafkaError::Unreachable {
+                brokers: self.brokers.clone(),
+                timeout: self.timeout,
+                error: self.consumer.context().said().unwrap_or_else(|| code.to_string()),
+            },
             _ => KafkaError::Topic { action, topic: self.topic.clone(), error: code.to_string() },
         }
     }

@@ -35,11 +35,13 @@ pub struct KafkaMessage {
     pub payload: Option<Vec<u8>>,
 }
 
-/// How the connection does.
+/// How reading does.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KafkaState {
     /// What went wrong since a record last came; librdkafka is trying again.
     pub trouble: Option<String>,
+    /// When records themselves could last not be fetched or read, though a broker answered.
+    pub refused_at: Option<Instant>,
 }
 
 /// A topic with its partitions, read by one thread.
@@ -70,8 +72,19 @@ impl Watch {
         state.trouble = Some(if said { reason } else { format!("the connection to {brokers} is lost ({reason})") });
     }
 
-    fn set(&self, trouble: Option<String>) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).trouble = trouble;
+    /// Notes that a broker, which answers, does not give records.
+    fn refuse(&self, error: &NativeError) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        *state = KafkaState { trouble: Some(error.to_string()), refused_at: Some(Instant::now()) };
+    }
+
+    /// The client's own words on what went wrong last.
+    pub fn said(&self) -> Option<String> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).trouble.clone()
+    }
+
+    fn reset(&self) {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = KafkaState::default();
     }
 }
 
@@ -140,7 +153,7 @@ impl KafkaSource {
         let timeout = self.timeout.min(DESCRIBED_WITHIN);
         let described = describe(self.consumer.client().native_ptr(), &self.topic, timeout);
         self.id = described.ok().and_then(|described| described.id);
-        self.consumer.context().set(None);
+        self.consumer.context().reset();
         Ok(())
     }
 
@@ -290,12 +303,13 @@ impl KafkaSource {
                         self.pending = lasting;
                         break;
                     }
-                    None => self.consumer.context().note(&self.brokers, &error),
+                    None if is_of_connection(&error) => self.consumer.context().note(&self.brokers, &error),
+                    None => self.consumer.context().refuse(&error),
                 },
             }
         }
         if !messages.is_empty() {
-            self.consumer.context().set(None);
+            self.consumer.context().reset();
         }
         Ok(messages)
     }
@@ -324,6 +338,28 @@ impl KafkaSource {
     fn topic_error(&self, action: &'static str, error: impl ToString) -> KafkaError {
         KafkaError::Topic { action, topic: self.topic.clone(), error: error.to_string() }
     }
+}
+
+/// Whether a broker did not answer; nothing is said of records then.
+pub(super) fn is_of_connection(error: &NativeError) -> bool {
+    error.rdkafka_error_code().is_none_or(|code| is_no_answer(code))
+}
+
+pub(super) fn is_no_answer(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        code,
+        Code::BrokerTransportFailure
+            | Code::AllBrokersDown
+            | Code::Resolve
+            | Code::OperationTimedOut
+            | Code::MessageTimedOut
+            | Code::RequestTimedOut
+            | Code::NetworkException
+            | Code::BrokerDestroy
+            | Code::NodeUpdate
+            | Code::SSL
+    )
 }
 
 fn owned(message: &impl Message) -> KafkaMessage {

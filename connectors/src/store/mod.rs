@@ -61,6 +61,30 @@ impl OnlineStore {
         }
     }
 
+    /// Why the store cannot be read or written at the moment, though it may be later by itself.
+    pub fn trouble(&self) -> Option<String> {
+        match self {
+            OnlineStore::Memory(_) => None,
+            OnlineStore::Scylla(store) => store.trouble(),
+        }
+    }
+
+    /// Why the store can never be used as it is.
+    pub fn refusal(&self) -> Option<String> {
+        match self {
+            OnlineStore::Memory(_) => None,
+            OnlineStore::Scylla(store) => store.refusal(),
+        }
+    }
+
+    /// Ends what waits for a store that is away, with [`StoreError::Closed`].
+    pub fn close(&self) {
+        match self {
+            OnlineStore::Memory(_) => {}
+            OnlineStore::Scylla(store) => store.close(),
+        }
+    }
+
     /// How much the store holds, as far as this process knows.
     pub fn state(&self) -> StoreStats {
         match self {
@@ -104,6 +128,11 @@ pub enum StoreError {
          the table"
     )]
     WrongTable { table: String, found: String, wanted: String },
+    #[error(
+        "ScyllaDB table `{table}` has a default time to live of {seconds} s, and rows that go by themselves are missing \
+         values; type in cqlsh: ALTER TABLE {table} WITH default_time_to_live = 0"
+    )]
+    Expires { table: String, seconds: i32 },
     #[error("ScyllaDB refused to {action} in keyspace `{keyspace}`: {cause}")]
     Refused { action: &'static str, keyspace: String, cause: String },
     #[error(

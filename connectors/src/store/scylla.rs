@@ -2,28 +2,30 @@
 //!
 //! The cluster itself keeps the law of versions: of two writes of one key the one with the greater timestamp stays,
 //! whichever arrives last. Every write can therefore be repeated, and is, until it is acknowledged. Two different rows
-//! of one key and one epoch must not be written: the cluster would keep the greater bytes, not the later ones.
+//! of one key and one epoch must not be written: the cluster would keep the greater bytes, not the later ones. A cluster
+//! that is not there yet is waited for as one that went away is.
 
+mod connect;
+mod fault;
+mod health;
+mod options;
 mod schema;
 mod settings;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use freshet_config::rows::RowBatch;
 use futures::stream::{FuturesUnordered, TryStreamExt, iter};
-use scylla::client::session::Session;
-use scylla::client::session_builder::SessionBuilder;
-use scylla::errors::{DbError, ExecutionError, RequestAttemptError};
-use scylla::policies::load_balancing::DefaultPolicy;
 use scylla::response::query_result::QueryRowsResult;
-use scylla::statement::Consistency;
-use scylla::statement::prepared::PreparedStatement;
 use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 
 use super::{Lookup, StoreError, StoreStats};
+use connect::Link;
+use fault::Fault;
+use health::Health;
 pub use settings::{Credentials, Replication, ScyllaSettings};
 
 /// Requests under way at once, writes and reads counted apart. More only wait in the cluster instead of here.
@@ -31,42 +33,42 @@ const MAX_IN_FLIGHT: usize = 256;
 /// The driver fails at once while a node is away, so a write pauses before it is made again, each time twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A connection to a cluster that keeps the rows of one workspace.
 pub struct ScyllaStore {
-    session: Session,
-    insert: PreparedStatement,
-    select: PreparedStatement,
-    settings: ScyllaSettings,
+    cluster: Arc<Cluster>,
     /// By view index: the name in the table, so that rows outlive a renumbering of views.
     views: Vec<String>,
     writing: Semaphore,
     reading: Semaphore,
-    /// Whether the last attempt to write failed; a change is logged once.
-    failing: AtomicBool,
     closed: AtomicBool,
     rows: AtomicU64,
     bytes: AtomicU64,
     client: Client,
 }
 
+/// What requests and the task that connects and looks after the cluster share.
+struct Cluster {
+    settings: ScyllaSettings,
+    /// Empty until a node was reached.
+    link: OnceLock<Link>,
+    health: Health,
+}
+
 impl ScyllaStore {
-    /// Connects, and creates the keyspace and the table if they do not exist and the settings allow it. Blocks until
-    /// then. `view_names` are the views in the order of the definitions.
+    /// Connects, and creates the keyspace and the table if they do not exist and the settings allow it. Blocks for one
+    /// attempt; where no node answers, others follow without an end ([`ScyllaStore::trouble`]). `view_names` are the views
+    /// in the order of the definitions.
     pub fn connect(settings: ScyllaSettings, view_names: &[String]) -> Result<ScyllaStore, StoreError> {
         settings.check()?;
         let client = Client::start()?;
-        let (session, insert, select) = client.block_on(open(&settings))?;
+        let cluster = Arc::new(Cluster { settings, link: OnceLock::new(), health: Health::default() });
+        client.block_on(connect::begin(cluster.clone()))?;
         Ok(ScyllaStore {
-            session,
-            insert,
-            select,
-            settings,
+            cluster,
             views: view_names.to_vec(),
             writing: Semaphore::new(MAX_IN_FLIGHT),
             reading: Semaphore::new(MAX_IN_FLIGHT),
-            failing: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             rows: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
@@ -97,7 +99,7 @@ impl ScyllaStore {
         }
         while let Some((index, result)) = answers.try_next().await? {
             let row = result.maybe_first_row::<(Option<&[u8]>,)>();
-            let row = row.map_err(|e| schema::refused(&self.settings, "return a row", e.to_string()))?;
+            let row = row.map_err(|e| Fault::lasting(e).error(&self.cluster.settings, "return a row"))?;
             found(index, row.and_then(|(payload,)| payload));
         }
         Ok(())
@@ -106,6 +108,16 @@ impl ScyllaStore {
     /// Ends every write that waits for a lost cluster, and every later one that would, with [`StoreError::Closed`].
     pub fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
+    }
+
+    /// Why the cluster cannot be read or written at the moment; what failed is tried again.
+    pub fn trouble(&self) -> Option<String> {
+        self.cluster.health.trouble(&self.cluster.settings)
+    }
+
+    /// Why it never can be as it is, found out after [`ScyllaStore::connect`]: nothing is tried again.
+    pub fn refusal(&self) -> Option<String> {
+        self.cluster.health.refusal()
     }
 
     /// What was acknowledged since the connection was made; the cluster does not count its rows.
@@ -121,121 +133,66 @@ impl ScyllaStore {
     async fn write(&self, view: &str, key: &[u8], row: &[u8], timestamp: i64) -> Result<(), StoreError> {
         // The semaphore is never closed; without it the cluster would only be pressed harder.
         let _slot = self.writing.acquire().await;
-        let ttl = self.settings.ttl_seconds as i32;
+        let settings = &self.cluster.settings;
         let started = Instant::now();
         let mut pause = FIRST_PAUSE;
+        // The cluster is in trouble for as long as some write is made again.
+        let mut repeated = None;
         loop {
-            let values = (&self.settings.workspace, view, key, row, timestamp, ttl);
-            let cause = match self.session.execute_unpaged(&self.insert, values).await {
-                Ok(_) => {
+            let fault = match self.attempt(view, key, row, timestamp).await {
+                Ok(()) => {
                     self.count(key.len() + row.len());
                     return Ok(());
                 }
-                Err(error) if passes(&error) => error.to_string(),
-                Err(error) => return Err(schema::refused(&self.settings, "write a row", error.to_string())),
+                Err(fault) if fault.passes => fault,
+                Err(fault) => return Err(fault.error(settings, "write a row")),
             };
-            if !self.failing.swap(true, Ordering::Relaxed) {
-                tracing::warn!(view, cause, "ScyllaDB does not take writes; they are tried again");
-            }
-            if self.closed.load(Ordering::Relaxed) {
+            if self.closed.load(Ordering::Relaxed) || self.refusal().is_some() {
                 return Err(StoreError::Closed);
             }
             let waited = started.elapsed();
-            if waited >= self.settings.write_patience {
-                return Err(StoreError::WriteUnavailable { view: view.to_string(), waited, cause });
+            if waited >= settings.write_patience {
+                return Err(StoreError::WriteUnavailable { view: view.to_string(), waited, cause: fault.cause });
             }
+            repeated.get_or_insert_with(|| self.cluster.health.repeat()).note(fault.cause);
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 
+    async fn attempt(&self, view: &str, key: &[u8], row: &[u8], timestamp: i64) -> Result<(), Fault> {
+        let Cluster { settings, link, health } = &*self.cluster;
+        let Some(link) = link.get() else { return Err(health.unconnected()) };
+        let values = (&settings.workspace, view, key, row, timestamp, settings.ttl_seconds as i32);
+        link.session.execute_unpaged(&link.insert, values).await.map_err(Fault::from).map(drop)
+    }
+
     async fn read(&self, index: usize, view: &str, key: &[u8]) -> Result<(usize, QueryRowsResult), StoreError> {
+        let Cluster { settings, link, health } = &*self.cluster;
+        let Some(link) = link.get() else { return Err(health.unconnected().error(settings, "read a row")) };
         let _slot = self.reading.acquire().await;
-        let result = self.session.execute_unpaged(&self.select, (&self.settings.workspace, view, key)).await;
-        let result = result.map_err(|error| match passes(&error) {
-            true => StoreError::ReadUnavailable { view: view.to_string(), cause: error.to_string() },
-            false => schema::refused(&self.settings, "read a row", error.to_string()),
+        let result = link.session.execute_unpaged(&link.select, (&settings.workspace, view, key)).await;
+        let result = result.map_err(|error| match Fault::from(error) {
+            Fault { passes: true, cause } => StoreError::ReadUnavailable { view: view.to_string(), cause },
+            fault => fault.error(settings, "read a row"),
         })?;
         let rows = result.into_rows_result();
-        Ok((index, rows.map_err(|e| schema::refused(&self.settings, "return a row", e.to_string()))?))
+        Ok((index, rows.map_err(|e| Fault::lasting(e).error(settings, "return a row"))?))
     }
 
     fn count(&self, bytes: usize) {
         self.rows.fetch_add(1, Ordering::Relaxed);
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
-        // Looked at first: the line is shared by every writer.
-        if self.failing.load(Ordering::Relaxed) && self.failing.swap(false, Ordering::Relaxed) {
-            tracing::info!("ScyllaDB takes writes again");
-        }
     }
 }
 
 impl std::fmt::Debug for ScyllaStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ScyllaStore")
-            .field("settings", &self.settings)
+            .field("settings", &self.cluster.settings)
             .field("views", &self.views)
             .finish_non_exhaustive()
     }
-}
-
-/// Whether the same request may succeed later: the cluster or the way to it failed, not the request.
-fn passes(error: &ExecutionError) -> bool {
-    match error {
-        ExecutionError::ConnectionPoolError(_) | ExecutionError::RequestTimeout(_) | ExecutionError::EmptyPlan => true,
-        ExecutionError::LastAttemptError(attempt) => match attempt {
-            RequestAttemptError::BrokenConnectionError(_) | RequestAttemptError::UnableToAllocStreamId => true,
-            RequestAttemptError::DbError(error, _) => matches!(
-                error,
-                DbError::Unavailable { .. }
-                    | DbError::Overloaded
-                    | DbError::IsBootstrapping
-                    | DbError::ReadTimeout { .. }
-                    | DbError::WriteTimeout { .. }
-                    | DbError::ReadFailure { .. }
-                    | DbError::WriteFailure { .. }
-                    | DbError::RateLimitReached { .. }
-                    | DbError::ServerError
-            ),
-            _ => false,
-        },
-        _ => false,
-    }
-}
-
-/// Connects, provides the schema, prepares the two statements.
-async fn open(settings: &ScyllaSettings) -> Result<(Session, PreparedStatement, PreparedStatement), StoreError> {
-    let mut builder = SessionBuilder::new()
-        .known_nodes(&settings.nodes)
-        .keyspaces_to_fetch([settings.keyspace.as_str()])
-        .connection_timeout(CONNECT_TIMEOUT);
-    if let Some(credentials) = &settings.credentials {
-        builder = builder.user(&credentials.user, &credentials.password);
-    }
-    let session = builder
-        .build()
-        .await
-        .map_err(|e| StoreError::NoNode { nodes: settings.nodes.join(", "), cause: e.to_string() })?;
-    let datacenter = schema::provide(&session, settings).await?;
-    let table = schema::table(settings);
-    let policy = DefaultPolicy::builder().prefer_datacenter(datacenter).token_aware(true).build();
-    let prepare = async |text: String| {
-        let prepared = session.prepare(text).await;
-        let mut prepared = prepared.map_err(|e| schema::refused(settings, "prepare a statement", e.to_string()))?;
-        // Absolute rows: whatever was sent may be sent again.
-        prepared.set_is_idempotent(true);
-        prepared.set_use_cached_result_metadata(true);
-        prepared.set_load_balancing_policy(Some(Arc::clone(&policy)));
-        Ok::<_, StoreError>(prepared)
-    };
-    let insert = "(ws, fv, entity, payload) VALUES (?, ?, ?, ?) USING TIMESTAMP ? AND TTL ?";
-    let mut insert = prepare(format!("INSERT INTO {table} {insert}")).await?;
-    insert.set_consistency(Consistency::LocalQuorum);
-    insert.set_request_timeout(Some(settings.write_timeout));
-    let mut select = prepare(format!("SELECT payload FROM {table} WHERE ws = ? AND fv = ? AND entity = ?")).await?;
-    select.set_consistency(Consistency::LocalOne);
-    select.set_request_timeout(Some(settings.read_timeout));
-    Ok((session, insert, select))
 }
 
 /// The runtime on which the driver keeps its connections, apart from those of the callers: they come and go.

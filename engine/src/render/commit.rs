@@ -7,7 +7,7 @@ use freshet_config::rows::RowBatch;
 use freshet_config::time::Epoch;
 use freshet_config::value::{Value, decode_key};
 use freshet_connectors::offline::{OfflineError, OfflineView, OfflineWriter, Roll};
-use freshet_connectors::store::OnlineStore;
+use freshet_connectors::store::{OnlineStore, StoreError};
 use freshet_operators::row::Reader;
 use freshet_operators::windows::Rows;
 use timely::container::NoopBuilder;
@@ -67,10 +67,12 @@ impl Sinks {
         if self.failure.is_set() {
             return;
         }
-        if self.plan.definitions.views[rows.view].online
-            && let Err(error) = self.store.upsert_blocking(rows)
-        {
-            self.failure.set(error.to_string());
+        if self.plan.definitions.views[rows.view].online {
+            match self.store.upsert_blocking(rows) {
+                // Whoever closes it ends the process, and the next one writes a row of every live key.
+                Ok(()) | Err(StoreError::Closed) => {}
+                Err(error) => self.failure.set(error.to_string()),
+            }
         }
         if let Err(error) = self.write_offline(rows) {
             self.failure.set(error.to_string());

@@ -4,10 +4,13 @@
 //! partition on one set of replicas. The row is one column: two writes with one timestamp are resolved column by
 //! column, and one column cannot become a mixture.
 
+use std::collections::BTreeMap;
+
 use scylla::client::session::Session;
 use scylla::deserialize::row::DeserializeRow;
-use scylla::errors::{ExecutionError, IntoRowsResultError};
 
+use super::fault::Fault;
+use super::options::Options;
 use super::settings::{Replication, ScyllaSettings};
 use crate::store::StoreError;
 
@@ -28,7 +31,7 @@ pub(super) fn table(settings: &ScyllaSettings) -> String {
 
 /// Leaves the keyspace and the table in place with the right columns, and returns the local data centre.
 pub(super) async fn provide(session: &Session, settings: &ScyllaSettings) -> Result<String, StoreError> {
-    let refused = |action| move |cause: String| refused(settings, action, cause);
+    let refused = |action| move |fault: Fault| fault.error(settings, action);
     let datacenter = local_datacenter(session).await.map_err(refused("name its data centre"))?;
     if !keyspace_exists(session, settings).await.map_err(refused("list its keyspaces"))? {
         let statement = create_keyspace(settings, &datacenter);
@@ -49,11 +52,14 @@ pub(super) async fn provide(session: &Session, settings: &ScyllaSettings) -> Res
     }
     let wanted = COLUMNS.map(|(name, of_type, kind)| format!("{name} {of_type} {kind}")).join(", ");
     let found = found.join(", ");
-    if found == wanted { Ok(datacenter) } else { Err(StoreError::WrongTable { table: table(settings), found, wanted }) }
-}
-
-pub(super) fn refused(settings: &ScyllaSettings, action: &'static str, cause: String) -> StoreError {
-    StoreError::Refused { action, keyspace: settings.keyspace.clone(), cause }
+    if found != wanted {
+        return Err(StoreError::WrongTable { table: table(settings), found, wanted });
+    }
+    let options = options(session, settings).await.map_err(refused("list the options of the table"))?;
+    for warning in options.check(settings, &datacenter, nodes_of(session, &datacenter))? {
+        tracing::warn!("{warning}");
+    }
+    Ok(datacenter)
 }
 
 fn create_keyspace(settings: &ScyllaSettings, datacenter: &str) -> String {
@@ -77,19 +83,19 @@ fn create_table(settings: &ScyllaSettings) -> String {
     )
 }
 
-async fn local_datacenter(session: &Session) -> Result<String, String> {
+async fn local_datacenter(session: &Session) -> Result<String, Fault> {
     let names: Vec<(String,)> = rows(session, "SELECT data_center FROM system.local", &[]).await?;
-    names.into_iter().next().map(|(name,)| name).ok_or_else(|| "system.local is empty".to_string())
+    names.into_iter().next().map(|(name,)| name).ok_or_else(|| Fault::lasting("system.local is empty"))
 }
 
-async fn keyspace_exists(session: &Session, settings: &ScyllaSettings) -> Result<bool, String> {
+async fn keyspace_exists(session: &Session, settings: &ScyllaSettings) -> Result<bool, Fault> {
     let statement = "SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = ?";
     let found: Vec<(String,)> = rows(session, statement, &[&settings.keyspace]).await?;
     Ok(!found.is_empty())
 }
 
 /// `name type kind` of every column: the partition key in its order, then the others by name. Empty without a table.
-async fn columns(session: &Session, settings: &ScyllaSettings) -> Result<Vec<String>, String> {
+async fn columns(session: &Session, settings: &ScyllaSettings) -> Result<Vec<String>, Fault> {
     let statement = "SELECT column_name, type, kind, position FROM system_schema.columns \
                      WHERE keyspace_name = ? AND table_name = ?";
     let mut found: Vec<(String, String, String, i32)> = rows(session, statement, &[&settings.keyspace, TABLE]).await?;
@@ -97,19 +103,37 @@ async fn columns(session: &Session, settings: &ScyllaSettings) -> Result<Vec<Str
     Ok(found.into_iter().map(|(name, of_type, kind, _)| format!("{name} {of_type} {kind}")).collect())
 }
 
-async fn execute(session: &Session, statement: &str) -> Result<(), String> {
-    session.query_unpaged(statement, ()).await.map(drop).map_err(|e| e.to_string())
+async fn options(session: &Session, settings: &ScyllaSettings) -> Result<Options, Fault> {
+    let statement = "SELECT default_time_to_live, compaction FROM system_schema.tables \
+                     WHERE keyspace_name = ? AND table_name = ?";
+    let of_table: Vec<(Option<i32>, BTreeMap<String, String>)> =
+        rows(session, statement, &[&settings.keyspace, TABLE]).await?;
+    let statement = "SELECT replication FROM system_schema.keyspaces WHERE keyspace_name = ?";
+    let of_keyspace: Vec<(BTreeMap<String, String>,)> = rows(session, statement, &[&settings.keyspace]).await?;
+    let (ttl_seconds, compaction) = of_table.into_iter().next().unwrap_or_default();
+    let (replication,) = of_keyspace.into_iter().next().unwrap_or_default();
+    Ok(Options { ttl_seconds: ttl_seconds.unwrap_or(0), compaction, replication })
+}
+
+/// How many nodes a data centre has, as far as is known.
+fn nodes_of(session: &Session, datacenter: &str) -> usize {
+    let state = session.get_cluster_state();
+    state.get_nodes_info().iter().filter(|node| node.datacenter.as_deref() == Some(datacenter)).count()
+}
+
+async fn execute(session: &Session, statement: &str) -> Result<(), Fault> {
+    session.query_unpaged(statement, ()).await.map(drop).map_err(Fault::from)
 }
 
 async fn rows<R: for<'a> DeserializeRow<'a, 'a>>(
     session: &Session,
     statement: &str,
     values: &[&str],
-) -> Result<Vec<R>, String> {
-    let result = session.query_unpaged(statement, values).await.map_err(|e: ExecutionError| e.to_string())?;
-    let result = result.into_rows_result().map_err(|e: IntoRowsResultError| e.to_string())?;
-    let rows = result.rows::<R>().map_err(|e| e.to_string())?;
-    rows.collect::<Result<_, _>>().map_err(|e| e.to_string())
+) -> Result<Vec<R>, Fault> {
+    let result = session.query_unpaged(statement, values).await.map_err(Fault::from)?;
+    let result = result.into_rows_result().map_err(Fault::lasting)?;
+    let rows = result.rows::<R>().map_err(Fault::lasting)?;
+    rows.collect::<Result<_, _>>().map_err(Fault::lasting)
 }
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ pub struct ScyllaSettings {
 }
 
 impl ScyllaSettings {
-    /// Settings that create what is missing with one copy, keep rows for ever, and wait five minutes for a lost cluster.
+    /// Settings that create what is missing with one copy, keep rows for ever, and wait for a lost cluster without an end.
     pub fn new(nodes: Vec<String>, keyspace: impl Into<String>, workspace: impl Into<String>) -> ScyllaSettings {
         ScyllaSettings {
             nodes,
@@ -47,7 +47,7 @@ impl ScyllaSettings {
             ttl_seconds: 0,
             read_timeout: Duration::from_millis(250),
             write_timeout: Duration::from_secs(2),
-            write_patience: Duration::from_secs(300),
+            write_patience: Duration::MAX,
         }
     }
 
