@@ -49,6 +49,7 @@ pub struct NodeOptions {
 pub struct Node {
     engine: Arc<Engine>,
     state: Arc<ServingState<StoreRows>>,
+    store: Arc<OnlineStore>,
     server: Server,
     /// Of a store that outlives the process.
     filled: Option<Filled>,
@@ -91,7 +92,7 @@ impl Node {
         let figures = Arc::new(figures);
         let door = EngineDoor(engine.clone());
         let catalog = Catalog::new(options.workspace, &plan.definitions, &plan.services);
-        let state = ServingState::new(catalog, StoreRows(store), Arc::new(EngineClock(clock)))
+        let state = ServingState::new(catalog, StoreRows(store.clone()), Arc::new(EngineClock(clock)))
             .with_ingest(Arc::new(door))
             .with_stats(figures.clone());
         state.metrics.register(figures);
@@ -104,11 +105,11 @@ impl Node {
             Ok(server) => server,
             Err(error) => {
                 drop(state);
-                stop_engine(engine)?;
+                stop_engine(engine, &store)?;
                 return Err(server_failed(&error));
             }
         };
-        Ok(Node { engine, state, server, filled, data_dir })
+        Ok(Node { engine, state, store, server, filled, data_dir })
     }
 
     pub fn engine(&self) -> &Engine {
@@ -120,14 +121,16 @@ impl Node {
         self.server.local_addr()
     }
 
-    /// Waits until what was there before the start is read and says so to `/readyz`, or until then what is waited for.
-    /// `false` when the end was asked for before.
+    /// Waits until what was there before the start is read, and the store is reached, and says so to `/readyz`, or until then
+    /// what is waited for. `false` when the end was asked for before.
     pub fn await_ready(&self, interrupt: &Interrupt, troubles: &mut TroubleLog) -> Result<bool, Failure> {
-        while !self.engine.ready() {
+        // Where nothing was there no row is written: that says nothing of the store.
+        while !self.engine.ready() || self.store.trouble().is_some() {
             self.check()?;
             let shared = self.engine.shared();
-            troubles.look(shared.trouble().as_deref(), Instant::now());
-            self.state.readiness.not_ready(shared.standstill().unwrap_or_else(|| LOADING.to_string()));
+            troubles.look(self.with_store(shared.trouble()).as_deref(), Instant::now());
+            let standstill = self.with_store(shared.standstill());
+            self.state.readiness.not_ready(standstill.unwrap_or_else(|| LOADING.to_string()));
             if interrupt.wait(LOOK) {
                 return Ok(false);
             }
@@ -140,13 +143,34 @@ impl Node {
         Ok(true)
     }
 
-    /// Whether the engine still works; if not, `/readyz` says so too. It also says which inputs have ended for good: values
-    /// that are there are still given.
-    pub fn check(&self) -> Result<(), Failure> {
-        let shared = self.engine.shared();
-        if let Some(reason) = shared.ended() {
-            self.state.readiness.not_ready(reason);
+    /// Looks at a process that was ready: `/readyz` says what keeps values from being current or from being read for longer
+    /// than a moment, and turns back when it is over. Lookups are answered all the same, where they can be.
+    pub fn look(&self, troubles: &mut TroubleLog) -> Result<(), Failure> {
+        self.check()?;
+        let (shared, now) = (self.engine.shared(), Instant::now());
+        troubles.look(self.with_store(shared.trouble()).as_deref(), now);
+        match self.with_store(shared.standstill()) {
+            Some(reason) if troubles.lasts(now) || shared.ended().is_some() => self.state.readiness.not_ready(reason),
+            Some(_) => {}
+            None => self.state.readiness.ready(),
         }
+        Ok(())
+    }
+
+    /// What stands in the way of inputs, and of the store.
+    fn with_store(&self, inputs: Option<String>) -> Option<String> {
+        let store = self.store.trouble().map(|trouble| format!("{trouble}; trying again"));
+        let all: Vec<String> = inputs.into_iter().chain(store).collect();
+        (!all.is_empty()).then(|| all.join(", "))
+    }
+
+    /// Whether engine and store still work; if not, `/readyz` says so too.
+    pub fn check(&self) -> Result<(), Failure> {
+        if let Some(reason) = self.store.refusal() {
+            self.state.readiness.not_ready(reason.clone());
+            return Err(Failure::unavailable(reason));
+        }
+        let shared = self.engine.shared();
         let Some(reason) = shared.failure.get() else { return Ok(()) };
         self.state.readiness.not_ready(reason);
         let status = match shared.failure.cause() {
@@ -161,7 +185,7 @@ impl Node {
         self.state.readiness.not_ready("stopping");
         self.server.shutdown();
         drop(self.state);
-        stop_engine(self.engine)
+        stop_engine(self.engine, &self.store)
     }
 }
 
@@ -173,7 +197,12 @@ impl Filled {
     }
 }
 
-fn stop_engine(engine: Arc<Engine>) -> Result<(), Failure> {
+fn stop_engine(engine: Arc<Engine>, store: &OnlineStore) -> Result<(), Failure> {
+    // The engine would wait for it.
+    if let Some(trouble) = store.trouble() {
+        tracing::warn!("rows that wait for the store are not written, but by the next start: {trouble}");
+        store.close();
+    }
     match Arc::into_inner(engine) {
         Some(engine) => engine.stop().map_err(engine_failed),
         None => Err(Failure::internal("a request still holds the engine: it was not stopped in order")),

@@ -226,6 +226,45 @@ fn a_topic_that_is_another_one_is_never_read_on() {
 }
 
 #[test]
+fn a_broker_that_goes_away_later_is_said_and_comes_back() {
+    let mut broker = Service::kafka();
+    let options = KafkaOptions { timeout: Duration::from_secs(60), ..KafkaOptions::default() };
+    for topic in ["sales", "shops"] {
+        create_topic(&broker.address(), topic, 1, &options).expect("the topic is created");
+    }
+    let address = broker.address();
+    let send = || {
+        let sink = KafkaSink::connect(&address, &options).expect("the broker answers");
+        let sale = r#"{"id": 7, "amount": 5, "shop": "north", "ts": "2026-01-01T00:00:00Z"}"#;
+        sink.send_all("sales", &[sale], None).expect("the record is sent");
+    };
+    send();
+    let site = Site::new(&broker.address(), "");
+    let (running, url) = site.run();
+    until("ready with the first record", || amount(&url).as_deref() == Some("5"));
+    until("ready", || ask(&url, "/readyz").0 == 200);
+
+    broker.kill();
+    until("not ready", || ask(&url, "/readyz").0 == 503);
+    for input in ["source `sales`", "dimension `shops`"] {
+        let wanted = format!("{input}: no kafka broker answered at {address} within ");
+        let (status, said) = readiness(&url, &wanted);
+        assert!(status == 503 && said.contains("; trying again"), "{said}");
+    }
+    assert_eq!(metric(&url, "freshet_ready"), Some(0.0));
+    assert_eq!(ask(&url, "/healthz").0, 200);
+    assert_eq!(amount(&url).as_deref(), Some("5"), "what is in memory is still given");
+
+    broker.start();
+    // Nothing needs to come for it to be well again.
+    until("ready again", || ask(&url, "/readyz").0 == 200);
+    send();
+    until("the second record is read", || amount(&url).as_deref() == Some("10"));
+    running.signal("TERM");
+    assert_eq!(running.end().code(), Some(0));
+}
+
+#[test]
 fn partitions_that_are_added_are_read() {
     let broker = Service::kafka();
     let options = KafkaOptions { timeout: Duration::from_secs(60), ..KafkaOptions::default() };

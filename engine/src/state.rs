@@ -221,7 +221,7 @@ impl Shared {
 
     /// Which inputs give nothing at the moment, failed or not.
     pub fn standstill(&self) -> Option<String> {
-        self.troubles_that(|_| true)
+        self.troubles_that(|trouble| !matches!(trouble, Trouble::Beside(_)))
     }
 
     /// Which inputs give nothing any more until somebody does something.

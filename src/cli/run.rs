@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::Args;
 use freshet_config::Settings;
@@ -80,8 +80,7 @@ fn serve(node: &Node, interrupt: &Interrupt) -> Result<(), Failure> {
         tracing::info!("ready");
     }
     while !interrupt.wait(WATCH) {
-        node.check()?;
-        troubles.look(node.engine().shared().trouble().as_deref(), Instant::now());
+        node.look(&mut troubles)?;
     }
     Ok(())
 }

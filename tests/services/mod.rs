@@ -34,13 +34,22 @@ impl Service {
 
     /// A Kafka broker that [`Service::start`] will start: its address is known, and nobody listens there yet.
     pub fn kafka_later() -> Service {
-        let directory = TempDir::with_prefix("freshet-kafka-").expect("a temporary directory");
-        Service { name: "kafka", directory, ports: free_ports(), pid: None }
+        Service::later("kafka")
     }
 
     /// A Cassandra node without keyspaces, in the data centre `datacenter1`. What it has acknowledged survives a kill.
     pub fn cassandra() -> Service {
         Service::new("cassandra")
+    }
+
+    /// As [`Service::kafka_later`].
+    pub fn cassandra_later() -> Service {
+        Service::later("cassandra")
+    }
+
+    fn later(name: &'static str) -> Service {
+        let directory = TempDir::with_prefix(format!("freshet-{name}-")).expect("a temporary directory");
+        Service { name, directory, ports: free_ports(), pid: None }
     }
 
     fn new(name: &'static str) -> Service {

@@ -184,7 +184,7 @@ impl DimensionIntake {
     /// What stands in the way at the moment.
     pub fn trouble(&self) -> Option<Trouble> {
         let stream = self.changes.as_ref().and_then(|(stream, _)| stream.trouble());
-        stream.or_else(|| self.ledger_trouble.clone().map(Trouble::Fails))
+        stream.or_else(|| self.ledger_trouble.clone().map(Trouble::Beside))
     }
 }
 

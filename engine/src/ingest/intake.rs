@@ -364,7 +364,10 @@ impl Intake {
 
     /// What stands in the way at the moment.
     pub fn trouble(&self) -> Option<Trouble> {
-        self.stream.as_ref().and_then(StreamReader::trouble).or_else(|| self.ledger_trouble.clone().map(Trouble::Fails))
+        self.stream
+            .as_ref()
+            .and_then(StreamReader::trouble)
+            .or_else(|| self.ledger_trouble.clone().map(Trouble::Beside))
     }
 }
 

@@ -25,6 +25,8 @@ use super::{Connections, IntakeError};
 /// A topic that is silent for this long has nothing more to give, whatever its end offset says: markers of transactions
 /// and compacted records take offsets and never come.
 const QUIET: Duration = Duration::from_secs(2);
+/// Records that cannot be read are asked for again by the client, and refused again, more often than this.
+const REFUSED_FOR: Duration = Duration::from_secs(5);
 /// How long one attempt to reach a broker lasts; the client connects again and again meanwhile.
 const ATTEMPT: Duration = Duration::from_secs(5);
 /// Pauses between attempts, each twice as long as the one before.
@@ -199,7 +201,7 @@ impl TopicStream {
     /// What keeps records from coming.
     pub fn trouble(&self) -> Option<Trouble> {
         match &self.state {
-            State::Open(topic) => topic.source.state().trouble.or_else(|| topic.watch.trouble()).map(Trouble::Fails),
+            State::Open(topic) => topic.trouble().map(Trouble::Fails),
             State::Lost(lost) => Some(Trouble::Ends(lost.why.to_string())),
             State::Waiting(waiting) => {
                 let failure = waiting.failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -302,6 +304,19 @@ impl OpenTopic {
             record_time: message.record_time,
         };
         Ok(messages.into_iter().map(record).collect())
+    }
+
+    /// Whether brokers answer is found by looks, which reach the leaders of all partitions: the client also speaks of brokers
+    /// that nothing is read from, and does not say when one is back. What it says of records counts until it stops.
+    fn trouble(&self) -> Option<String> {
+        self.watch.trouble().or_else(|| {
+            let state = self.source.state();
+            let refused = state.refused_at.is_some_and(|at| at.elapsed() < REFUSED_FOR);
+            state
+                .trouble
+                .filter(|_| refused)
+                .map(|why| format!("records of topic `{}` of kafka cannot be read ({why})", self.source.topic()))
+        })
     }
 
     fn caught_up(&self) -> bool {

@@ -9,6 +9,8 @@ pub enum Trouble {
     Fails(String),
     /// Nothing is tried again: somebody has to do something.
     Ends(String),
+    /// Records come, and something beside them fails.
+    Beside(String),
 }
 
 impl Trouble {
@@ -16,7 +18,7 @@ impl Trouble {
     pub fn sentence(&self, kind: &str, name: &str) -> String {
         match self {
             Trouble::Waits(what) => format!("{kind} `{name}` waits for {what}"),
-            Trouble::Fails(why) => format!("{kind} `{name}`: {why}; trying again"),
+            Trouble::Fails(why) | Trouble::Beside(why) => format!("{kind} `{name}`: {why}; trying again"),
             Trouble::Ends(why) => format!("{kind} `{name}`: {why}"),
         }
     }

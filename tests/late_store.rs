@@ -1,0 +1,169 @@
+//! Processes whose CQL store is not there, at the start or later: they stay up, say what they wait for, and go on by themselves
+//! when it comes.
+
+mod process;
+mod services;
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use process::{PATIENCE, Running, drain, freshet, text};
+use serde_json::Value;
+use services::{Service, closed_port};
+
+const DEFINITIONS: &str = "
+sources:
+  - name: sales
+    stream: {log: {}}
+    schema: {id: int64, amount: int64, ts: timestamp}
+    event_time: ts
+entities:
+  - {name: customer, keys: {id: int64}}
+views:
+  - name: spend
+    source: sales
+    entity: customer
+    aggregates: [{name: amount, fn: sum, of: amount, windows: [3650d]}]
+services:
+  - {name: checkout, features: [\"spend.*\"]}
+";
+
+/// A directory of definitions, of settings, and of data.
+struct Site(tempfile::TempDir);
+
+impl Site {
+    fn new(node: &str) -> Site {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let data = dir.path().join("data");
+        let settings = format!(
+            "[engine]\ndata_dir = {data:?}\n[http]\nlisten = \"127.0.0.1:0\"\n\
+             [store]\nkind = \"scylla\"\nnodes = [\"{node}\"]\n"
+        );
+        let written = fs::create_dir(dir.path().join("definitions"))
+            .and_then(|()| fs::write(dir.path().join("definitions/sales.yaml"), DEFINITIONS))
+            .and_then(|()| fs::write(dir.path().join("freshet.toml"), settings));
+        written.expect("a temporary directory is written");
+        Site(dir)
+    }
+
+    fn path(&self, name: &str) -> String {
+        let dir: &Path = self.0.path();
+        dir.join(name).display().to_string()
+    }
+
+    fn run(&self) -> (Running, String) {
+        let arguments = [&self.path("definitions"), "--config", &self.path("freshet.toml")];
+        let (running, url, log) = Running::listen(&arguments, &[]);
+        drain(log);
+        (running, url)
+    }
+}
+
+/// Status and body of a GET.
+fn ask(url: &str, path: &str) -> (u16, Value) {
+    let agent = ureq::Agent::new_with_config(ureq::Agent::config_builder().http_status_as_error(false).build());
+    let mut answer = agent.get(&format!("{url}{path}")).call().expect("an answer");
+    let body = answer.body_mut().read_to_string().expect("text");
+    (answer.status().as_u16(), serde_json::from_str(&body).expect("JSON"))
+}
+
+/// Asks `/readyz` until it has this status; gives what it said.
+fn readiness(url: &str, wanted: u16) -> String {
+    let begun = Instant::now();
+    loop {
+        let (status, body) = ask(url, "/readyz");
+        if status == wanted {
+            return body.to_string();
+        }
+        assert!(begun.elapsed() < PATIENCE, "{status} {body}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Feeds a sale of a customer; what is accepted is in the log.
+fn sell(url: &str, amount: u32) {
+    let now = freshet_config::time::EventTime::from_micros(
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_micros() as i64,
+    );
+    let body = format!(
+        "{{\"records\": {{\"sales\": [{{\"record\": {{\"id\": 7, \"amount\": {amount}, \"ts\": \"{now}\"}}}}]}}}}"
+    );
+    let answer = ureq::post(&format!("{url}/ingest")).header("content-type", "application/json").send(body);
+    assert_eq!(answer.expect("an answer").status(), 200);
+}
+
+/// What `freshet get` answers: the value of the only feature, or why there is none.
+fn amount(url: &str) -> Result<String, String> {
+    let shown = freshet(&["get", "checkout", "id=7", "--url", url]);
+    match shown.status.success() {
+        false => Err(text(&shown.stderr)),
+        true => {
+            let table = text(&shown.stdout);
+            let value = table.lines().last().and_then(|line| line.split_whitespace().nth(1)).map(str::to_string);
+            value.ok_or(table)
+        }
+    }
+}
+
+fn amount_becomes(url: &str, wanted: &str) {
+    let begun = Instant::now();
+    while amount(url).as_deref() != Ok(wanted) {
+        assert!(begun.elapsed() < PATIENCE, "{:?} instead of {wanted}", amount(url));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn a_store_is_waited_for_at_the_start_and_later() {
+    let mut node = Service::cassandra_later();
+    let site = Site::new(&node.address());
+    let (running, url) = site.run();
+    let said = readiness(&url, 503);
+    let wanted = format!("no ScyllaDB node of {} can be reached", node.address());
+    assert!(said.contains(&wanted) && said.contains("trying again"), "{said}");
+    assert_eq!(ask(&url, "/healthz").0, 200);
+    sell(&url, 5);
+    let early = amount(&url).unwrap_err();
+    assert!(early.starts_with("the online store is being filled, ask again: ") && early.contains(&wanted), "{early}");
+
+    node.start();
+    readiness(&url, 200);
+    amount_becomes(&url, "5");
+
+    // What is accepted meanwhile is in the log, and becomes a row when the store is back.
+    node.kill();
+    sell(&url, 6);
+    let said = readiness(&url, 503);
+    assert!(said.contains(&format!("ScyllaDB at {} does not ", node.address())) && said.contains("trying"), "{said}");
+    let refused = amount(&url).unwrap_err();
+    assert!(refused.contains("ScyllaDB cannot be read for view `spend`"), "{refused}");
+    node.start();
+    readiness(&url, 200);
+    amount_becomes(&url, "11");
+
+    // Who waits to write a row ends when told; the next one finds the event in the log, and the rows in the store.
+    node.kill();
+    sell(&url, 7);
+    readiness(&url, 503);
+    running.signal("TERM");
+    assert_eq!(running.end().code(), Some(0));
+    let (running, url) = site.run();
+    let refused = amount(&url).unwrap_err();
+    assert!(refused.contains(&wanted) && !refused.contains("is being filled"), "{refused}");
+    node.start();
+    readiness(&url, 200);
+    amount_becomes(&url, "18");
+    running.signal("TERM");
+    assert_eq!(running.end().code(), Some(0));
+}
+
+#[test]
+fn who_waits_for_a_store_ends_when_told() {
+    let site = Site::new(&format!("127.0.0.1:{}", closed_port()));
+    let (running, url) = site.run();
+    sell(&url, 5);
+    readiness(&url, 503);
+    running.signal("INT");
+    assert_eq!(running.end().code(), Some(0));
+}
