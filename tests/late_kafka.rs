@@ -225,6 +225,48 @@ fn a_topic_that_is_another_one_is_never_read_on() {
     assert_eq!(running.end().code(), Some(0));
 }
 
+/// Offsets alone do not tell: the new topic has as many records as were read of the old one, and one of them is refused.
+#[test]
+fn a_topic_made_anew_while_nobody_reads_is_another_one() {
+    let broker = Service::kafka();
+    let address = broker.address();
+    let options = KafkaOptions { timeout: Duration::from_secs(60), ..KafkaOptions::default() };
+    let create = |topic| create_topic(&address, topic, 1, &options).expect("the topic is created");
+    create("sales");
+    create("shops");
+    let send = |records: &[&str]| {
+        let sink = KafkaSink::connect(&address, &options).expect("the broker answers");
+        sink.send_all("sales", records, None).expect("the records are sent");
+    };
+    let sale = r#"{"id": 7, "amount": 5, "shop": "north", "ts": "2026-01-01T00:00:00Z"}"#;
+    send(&[sale, sale, "{}"]);
+    let site = Site::new(&address, "");
+    let refused = || {
+        let ledger = freshet(&["ledger", "sales", "--data-dir", &site.path("data"), "--json"]);
+        let answer: Value = serde_json::from_slice(&ledger.stdout).expect("JSON");
+        answer["counts"].as_array().expect("a list").iter().filter_map(|count| count["count"].as_u64()).sum::<u64>()
+    };
+    let run_until = |wanted: &str| {
+        let (running, url) = site.run();
+        until("every record is read", || amount(&url).as_deref() == Some(wanted));
+        until("nothing is left", || metric(&url, "freshet_source_lag_records{source=\"sales\"}") == Some(0.0));
+        running.signal("TERM");
+        assert_eq!(running.end().code(), Some(0));
+    };
+    run_until("10");
+    assert_eq!(refused(), 1);
+    run_until("10");
+    assert_eq!(refused(), 1, "the ledger has it from the process before");
+
+    delete_topic(&address, "sales");
+    create("sales");
+    send(&["{}", sale, sale, sale]);
+    run_until("15");
+    assert_eq!(refused(), 2, "the new topic's first record was never seen");
+    run_until("15");
+    assert_eq!(refused(), 2);
+}
+
 #[test]
 fn a_broker_that_goes_away_later_is_said_and_comes_back() {
     let mut broker = Service::kafka();

@@ -7,14 +7,21 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::kafka::TopicId;
+
 /// The next record to read of one source.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SourcePosition {
     /// The next offset of the embedded log.
     Log { offset: u64 },
-    /// Per partition the next offset.
-    Kafka { partitions: BTreeMap<i32, i64> },
+    Kafka {
+        /// Per partition the next offset.
+        partitions: BTreeMap<i32, i64>,
+        /// Of which topic of its name, where the broker told.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        topic_id: Option<TopicId>,
+    },
     /// The next row (from 0) of a file (from 0, in planned order).
     Files { file: usize, row: u64 },
 }
@@ -78,12 +85,23 @@ mod tests {
         assert_eq!(load(&path).unwrap(), Positions::new());
         let mut positions = Positions::new();
         positions.insert("a".into(), SourcePosition::Log { offset: u64::MAX });
-        positions.insert("b".into(), SourcePosition::Kafka { partitions: [(0, 5), (11, i64::MAX)].into() });
+        let topic_id = Some(TopicId::from("AAAAAAAAAAAAAAAAAAAAAQ".to_string()));
+        positions.insert("b".into(), SourcePosition::Kafka { partitions: [(0, 5), (11, i64::MAX)].into(), topic_id });
         save(&path, &positions).unwrap();
         positions.insert("c".into(), SourcePosition::Files { file: 2, row: 9 });
         save(&path, &positions).unwrap();
         assert_eq!(load(&path).unwrap(), positions);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    /// As files were written before topics had ids in them.
+    #[test]
+    fn positions_without_an_id_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("positions.json");
+        fs::write(&path, br#"{"a": {"kafka": {"partitions": {"0": 5}}}}"#).unwrap();
+        let wanted = SourcePosition::Kafka { partitions: [(0, 5)].into(), topic_id: None };
+        assert_eq!(load(&path).unwrap().get("a"), Some(&wanted));
     }
 
     #[test]

@@ -169,7 +169,7 @@ proptest! {
         let (positions, epoch) = (dir.path().join("positions.json"), dir.path().join("epoch"));
         let written = Positions::from([
             ("a".to_string(), SourcePosition::Log { offset: u64::MAX }),
-            ("b".to_string(), SourcePosition::Kafka { partitions: [(0, 5), (11, i64::MAX)].into() }),
+            ("b".to_string(), SourcePosition::Kafka { partitions: [(0, 5), (11, i64::MAX)].into(), topic_id: None }),
             ("b.history".to_string(), SourcePosition::Files { file: 3, row: 9 }),
         ]);
         positions::save(&positions, &written).unwrap();

@@ -3,25 +3,40 @@
 //! Law: two topics of one name differ in nothing but their id, which the wrapper of the client does not give. So this file
 //! calls the client itself. Every pointer it takes is given back before it returns, and none leaves it.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
+use std::fmt;
 use std::ptr;
 use std::time::Duration;
 
 use rdkafka::bindings as native;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::types::{RDKafka, RDKafkaRespErr};
+use serde::{Deserialize, Serialize};
 
 /// A topic at a moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Described {
     /// `None`: the broker is older than ids of topics.
     pub id: Option<TopicId>,
     pub partitions: usize,
 }
 
-/// Of no other topic before or after.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct TopicId(i64, i64);
+/// Of no other topic before or after; in base64, as Kafka's own tools show it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TopicId(String);
+
+impl From<String> for TopicId {
+    fn from(base64: String) -> TopicId {
+        TopicId(base64)
+    }
+}
+
+impl fmt::Display for TopicId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 /// Asks a broker, for at most `timeout`.
 pub(super) fn describe(client: *mut RDKafka, topic: &str, timeout: Duration) -> Result<Described, RDKafkaErrorCode> {
@@ -73,13 +88,12 @@ unsafe fn read(event: *mut native::rd_kafka_event_t) -> Result<Described, RDKafk
         let mut partitions = 0;
         native::rd_kafka_TopicDescription_partitions(topic, &mut partitions);
         let id = native::rd_kafka_TopicDescription_topic_id(topic);
-        let id = (!id.is_null()).then(|| {
-            let (most, least) =
-                (native::rd_kafka_Uuid_most_significant_bits(id), native::rd_kafka_Uuid_least_significant_bits(id));
-            TopicId(most, least)
-        });
-        // A broker that knows no ids says nothing but zeros.
-        Ok(Described { id: id.filter(|id| *id != TopicId(0, 0)), partitions })
+        let known = !id.is_null()
+            // A broker that knows no ids says nothing but zeros.
+            && (native::rd_kafka_Uuid_most_significant_bits(id), native::rd_kafka_Uuid_least_significant_bits(id)) != (0, 0);
+        let text = if known { native::rd_kafka_Uuid_base64str(id) } else { ptr::null() };
+        let id = (!text.is_null()).then(|| TopicId(CStr::from_ptr(text).to_string_lossy().into_owned()));
+        Ok(Described { id, partitions })
     }
 }
 

@@ -10,6 +10,7 @@ mod source;
 
 use std::time::Duration;
 
+pub use described::TopicId;
 pub use probe::{Bounds, KafkaProbe};
 pub use sink::{KafkaSink, create_topic};
 pub use source::{KafkaMessage, KafkaSource, KafkaState};

@@ -34,7 +34,7 @@ impl KafkaProbe {
     /// Where the topic begins and ends, if it is still the one of which what stands before `next` was read. Of partitions
     /// that `next` does not name nothing was.
     pub fn look(&self, next: &BTreeMap<i32, i64>) -> Result<Bounds, KafkaError> {
-        let partitions = match self.id {
+        let partitions = match &self.id {
             Some(id) => self.described(id)?,
             None => self.told()?,
         };
@@ -54,10 +54,10 @@ impl KafkaProbe {
     }
 
     /// How many partitions the topic has, if it is the one with this id.
-    fn described(&self, id: TopicId) -> Result<usize, KafkaError> {
+    fn described(&self, id: &TopicId) -> Result<usize, KafkaError> {
         let described = describe(self.consumer.client().native_ptr(), &self.topic, self.timeout)
             .map_err(|code| self.error("look at", code))?;
-        if described.id.is_some_and(|found| found != id) {
+        if described.id.is_some_and(|found| found != *id) {
             return Err(KafkaError::Remade { brokers: self.brokers.clone(), topic: self.topic.clone() });
         }
         if self.partitions.swap(described.partitions, Ordering::Relaxed) != described.partitions {

@@ -187,6 +187,11 @@ impl KafkaSource {
         &self.topic
     }
 
+    /// Which of the topics of its name, where the broker told when it was [looked up](KafkaSource::look_up).
+    pub fn topic_id(&self) -> Option<&TopicId> {
+        self.id.as_ref()
+    }
+
     /// Partitions are numbered from 0 to this, excluded.
     pub fn partitions(&self) -> i32 {
         self.partitions
@@ -223,7 +228,7 @@ impl KafkaSource {
             consumer: self.consumer.clone(),
             brokers: self.brokers.clone(),
             topic: self.topic.clone(),
-            id: self.id,
+            id: self.id.clone(),
             partitions: AtomicUsize::new(usize::try_from(self.partitions).unwrap_or(0)),
             timeout: self.timeout,
         }

@@ -3,8 +3,10 @@
 //! The state of the dataflow is not kept: positions tell a restart which rejections the ledger already has, how far
 //! behind the stream is, and from where on it must be read at the latest.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use freshet_connectors::position;
@@ -22,6 +24,8 @@ pub struct SavedPositions {
     /// As the file held them when it was opened.
     before: Positions,
     now: Mutex<Pending>,
+    /// Inputs whose stream is another one than `before` speaks of, once that is known.
+    renewed: Mutex<BTreeMap<String, Arc<AtomicBool>>>,
 }
 
 #[derive(Debug)]
@@ -37,6 +41,8 @@ pub struct Consumed {
     /// `(file, row)` of the first record of the history that was not read.
     history: (usize, u64),
     stream: Option<SourcePosition>,
+    /// The stream turned out to be another one, of which nothing was consumed.
+    renewed: Arc<AtomicBool>,
     /// Positions are those of elements, which are of records here.
     exploded: bool,
 }
@@ -59,9 +65,9 @@ impl Consumed {
         if !position::is_stream(position) {
             return position::split_history(position) < self.history;
         }
-        match &self.stream {
+        match self.stream.as_ref().filter(|_| !self.renewed.load(Ordering::Acquire)) {
             Some(SourcePosition::Log { offset }) => position::split_log(position) < *offset,
-            Some(SourcePosition::Kafka { partitions }) => {
+            Some(SourcePosition::Kafka { partitions, .. }) => {
                 let (partition, offset) = position::split_kafka(position);
                 partitions.get(&partition).is_some_and(|next| offset < *next)
             }
@@ -82,7 +88,7 @@ impl SavedPositions {
         let path = data_dir.join("positions.json");
         let before = positions::load(&path)?;
         let pending = Pending { positions: before.clone(), changed: false, saved_at: None };
-        Ok(SavedPositions { path, before, now: Mutex::new(pending) })
+        Ok(SavedPositions { path, before, now: Mutex::new(pending), renewed: Mutex::default() })
     }
 
     /// Where the input stood when the process before this one ended.
@@ -96,7 +102,13 @@ impl SavedPositions {
             Some(SourcePosition::Files { file, row }) => (*file, *row),
             _ => (0, 0),
         };
-        Consumed { history, stream: self.before(source).cloned(), exploded: false }
+        let renewed = self.renewed(source);
+        Consumed { history, stream: self.before(source).cloned(), renewed, exploded: false }
+    }
+
+    /// To be set when the stream of an input turns out to be another one, before a record of it is handed on.
+    pub(super) fn renewed(&self, input: &str) -> Arc<AtomicBool> {
+        self.renewed.lock().unwrap_or_else(PoisonError::into_inner).entry(input.to_string()).or_default().clone()
     }
 
     /// Notes a position, and writes the file when the last time was more than a second ago.

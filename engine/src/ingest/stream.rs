@@ -11,7 +11,7 @@ use freshet_connectors::position;
 use freshet_connectors::positions::SourcePosition;
 
 use super::lag::Lag;
-use super::topic::TopicStream;
+use super::topic::{Before, TopicStream};
 use super::trouble::Trouble;
 use super::{Connections, IntakeError};
 
@@ -74,7 +74,9 @@ impl StreamReader {
             }
             Stream::Kafka { topic, .. } => {
                 let before = match saved {
-                    Some(SourcePosition::Kafka { partitions }) => Some(partitions.clone()),
+                    Some(SourcePosition::Kafka { partitions, topic_id }) => {
+                        Some(Before { partitions: partitions.clone(), topic_id: topic_id.clone() })
+                    }
                     _ => None,
                 };
                 Kind::Topic(TopicStream::open(input, topic, before, needed_from, connections)?)

@@ -2,17 +2,19 @@
 //!
 //! Law: a broker that does not answer, or has no such topic yet, is waited for and never an error. The wait is on a thread
 //! of its own, so that whoever reads can stop at any time. A topic that is no longer the one that was read is not waited for:
-//! nothing more is read of it, and the reader says so for as long as the process runs.
+//! nothing more is read of it, and the reader says so for as long as the process runs. One that is another than the process
+//! before read is read from its beginning, as if nothing of it had been read.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use freshet_config::settings::KafkaSettings;
 use freshet_config::time::EventTime;
-use freshet_connectors::kafka::{Bounds, KafkaError, KafkaMessage, KafkaOptions, KafkaProbe, KafkaSource};
+use freshet_connectors::kafka::{Bounds, KafkaError, KafkaMessage, KafkaOptions, KafkaProbe, KafkaSource, TopicId};
 use freshet_connectors::position;
 use freshet_connectors::positions::SourcePosition;
 
@@ -39,6 +41,8 @@ pub(super) struct TopicStream {
     brokers: String,
     /// Per partition, where the process before this one stood.
     before: Offsets,
+    /// Set when what is read is another topic than the one `before` speaks of.
+    renewed: Arc<AtomicBool>,
     ends: TopicEnds,
     state: State,
 }
@@ -53,7 +57,15 @@ enum State {
 struct Lost {
     why: KafkaError,
     /// What the next start is told.
-    position: Offsets,
+    position: SourcePosition,
+}
+
+/// Where the process before this one stood.
+#[derive(Clone)]
+pub(super) struct Before {
+    pub partitions: BTreeMap<i32, i64>,
+    /// In which topic of its name, where the broker told.
+    pub topic_id: Option<TopicId>,
 }
 
 /// Offsets by partition.
@@ -75,6 +87,8 @@ struct Reached {
     source: KafkaSource,
     next: Offsets,
     bounds: Bounds,
+    /// It is another topic than the process before read.
+    renewed: bool,
 }
 
 struct OpenTopic {
@@ -95,7 +109,7 @@ impl TopicStream {
     pub fn open(
         input: &str,
         topic: &str,
-        before: Option<Offsets>,
+        before: Option<Before>,
         needed_from: Option<EventTime>,
         connections: &Connections<'_>,
     ) -> Result<TopicStream, IntakeError> {
@@ -123,7 +137,8 @@ impl TopicStream {
         Ok(TopicStream {
             topic: topic.to_string(),
             brokers,
-            before: before.unwrap_or_default(),
+            before: before.map(|before| before.partitions).unwrap_or_default(),
+            renewed: connections.positions.renewed(input),
             ends: TopicEnds::default(),
             state: State::Waiting(Waiting { outcome, failure, _wanted: wanted }),
         })
@@ -140,8 +155,9 @@ impl TopicStream {
         match &mut self.state {
             State::Open(topic) => match topic.poll(max, wait) {
                 Err(why) if why.is_loss() => {
+                    let nothing = SourcePosition::Kafka { partitions: Offsets::new(), topic_id: None };
                     // Of another topic the next start has read nothing.
-                    let position = if why.is_other_topic() { Offsets::new() } else { topic.next.clone() };
+                    let position = if why.is_other_topic() { nothing } else { topic.position() };
                     self.ends.set_bounds(None);
                     self.state = State::Lost(Lost { why, position });
                     Ok(Vec::new())
@@ -155,7 +171,17 @@ impl TopicStream {
             State::Waiting(waiting) => {
                 match waiting.outcome.recv_timeout(wait) {
                     Ok(reached) => {
-                        let topic = OpenTopic::new(input, reached.map_err(failed)?, self.ends.clone())?;
+                        let reached = reached.map_err(failed)?;
+                        if reached.renewed {
+                            tracing::warn!(
+                                "topic `{}` of kafka at {} was made anew since it was read last: it is read from its beginning",
+                                self.topic,
+                                self.brokers
+                            );
+                            self.before.clear();
+                            self.renewed.store(true, Ordering::Release);
+                        }
+                        let topic = OpenTopic::new(input, reached, self.ends.clone())?;
                         self.state = State::Open(Box::new(topic));
                     }
                     Err(RecvTimeoutError::Timeout) => {}
@@ -171,12 +197,11 @@ impl TopicStream {
 
     /// `None` while no broker was reached: what was known before stands.
     pub fn position(&self) -> Option<SourcePosition> {
-        let partitions = match &self.state {
-            State::Waiting(_) => return None,
-            State::Open(topic) => topic.next.clone(),
-            State::Lost(lost) => lost.position.clone(),
-        };
-        Some(SourcePosition::Kafka { partitions })
+        match &self.state {
+            State::Waiting(_) => None,
+            State::Open(topic) => Some(topic.position()),
+            State::Lost(lost) => Some(lost.position.clone()),
+        }
     }
 
     /// A record as rejections name it.
@@ -218,7 +243,7 @@ impl TopicStream {
 
 /// What decides where reading begins.
 struct Start {
-    before: Option<Offsets>,
+    before: Option<Before>,
     /// Records that an earlier process consumed and that came before this instant are passed over.
     needed_from: Option<EventTime>,
 }
@@ -233,7 +258,10 @@ fn wait_for(
     let mut pause = FIRST_PAUSE;
     loop {
         match start.assign(&mut source) {
-            Ok((next, bounds)) => return Some(Ok(Reached { source, next, bounds })),
+            Ok((next, bounds)) => {
+                let renewed = start.is_before_another(&source);
+                return Some(Ok(Reached { source, next, bounds, renewed }));
+            }
             Err(error) if error.may_pass() => {
                 *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
             }
@@ -247,11 +275,18 @@ fn wait_for(
 }
 
 impl Start {
+    /// Whether the process before read another topic of this name. Brokers that do not tell have only one.
+    fn is_before_another(&self, source: &KafkaSource) -> bool {
+        let before = self.before.as_ref().and_then(|before| before.topic_id.as_ref());
+        matches!((before, source.topic_id()), (Some(before), Some(now)) if before != now)
+    }
+
     /// Has all partitions read; gives the offsets to start from where they are not the first, and where all begin and end.
     fn assign(&self, source: &mut KafkaSource) -> Result<(Offsets, Bounds), KafkaError> {
         source.look_up()?;
-        let start = match (&self.before, self.needed_from) {
-            (Some(before), Some(from)) => {
+        let before = self.before.as_ref().filter(|_| !self.is_before_another(source));
+        let start = match (before, self.needed_from) {
+            (Some(Before { partitions: before, .. }), Some(from)) => {
                 let mut start = source.offsets_for_time(from)?;
                 // Nothing is passed over that was never consumed; a partition of which nothing was read starts at its
                 // beginning.
@@ -271,13 +306,17 @@ impl Start {
 
 impl OpenTopic {
     fn new(input: &str, reached: Reached, ends: TopicEnds) -> Result<OpenTopic, IntakeError> {
-        let Reached { source, next, bounds } = reached;
+        let Reached { source, next, bounds, renewed: _ } = reached;
         let backlog_end = bounds.iter().map(|(partition, (_, end))| (*partition, *end)).collect();
         ends.set_next(&next);
         ends.set_bounds(Some(bounds));
         let watch = TopicWatch::start(input, source.probe(), ends.clone())
             .map_err(|error| IntakeError::Thread { input: input.to_string(), error })?;
         Ok(OpenTopic { probe: source.probe(), source, watch, ends, next, backlog_end, quiet_since: None })
+    }
+
+    fn position(&self) -> SourcePosition {
+        SourcePosition::Kafka { partitions: self.next.clone(), topic_id: self.source.topic_id().cloned() }
     }
 
     fn poll(&mut self, max: usize, wait: Duration) -> Result<Vec<Record>, KafkaError> {
