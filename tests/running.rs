@@ -401,3 +401,39 @@ fn requests_that_are_wrong_say_what_the_server_said() {
     }
     drop(running);
 }
+
+/// An event of the history that one view cannot take for its key, and no other either, has its place: in the ledger, and in
+/// what is said of a dataset.
+#[test]
+fn rows_without_a_key_have_their_place() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let definitions = dir.path().join("definitions");
+    std::fs::create_dir(&definitions).expect("a temporary directory");
+    let write = |name: &str, content: &str| std::fs::write(dir.path().join(name), content).expect("it is written");
+    write(
+        "definitions/sales.yaml",
+        "sources:\n  - name: sales\n    history: {ndjson: {path: ../sales.ndjson}}\n\
+         \x20   schema: {shop: int64, city: string, at: timestamp}\n    event_time: at\n\
+         entities:\n  - {name: shop, keys: {shop: int64}}\n  - {name: city, keys: {city: string}}\n\
+         views:\n  - {name: v, source: sales, entity: shop, aggregates: [{name: n, fn: count, windows: [1h]}]}\n\
+         \x20 - {name: w, source: sales, entity: city, aggregates: [{name: n, fn: count, windows: [1h]}]}\n\
+         services:\n  - {name: s, features: [v, w]}\n",
+    );
+    let at = now();
+    let events = ["\"shop\":1,", "\"city\":\"Oslo\",", ""].map(|keys| format!("{{{keys}\"at\":\"{at}\"}}\n"));
+    write("sales.ndjson", &events.concat());
+    write("spine.csv", &format!("shop,city,time\n1,Oslo,{at}\n"));
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let (spine, out, data) = (path("spine.csv"), path("out.csv"), path("data"));
+    let wanted = "sales.ndjson, row 2: a join key of every view that would take the event is null or too long [EV-KEY]";
+
+    let made = freshet(&["dataset", &path("definitions"), "--service", "s", "--spine", &spine, "--out", &out]);
+    assert!(made.status.success() && text(&made.stderr).contains(wanted), "{}", text(&made.stderr));
+
+    let run = [&path("definitions"), "--data-dir", &data, "--listen", "127.0.0.1:0"];
+    let (running, _) = Running::serve(&run, &[]);
+    running.signal("TERM");
+    assert_eq!(running.end().code(), Some(0));
+    let ledger = text(&freshet(&["ledger", "--data-dir", &data]).stdout);
+    assert!(ledger.contains(wanted), "{ledger}");
+}

@@ -6,7 +6,7 @@ use std::time::Instant;
 use freshet_config::time::{Epoch, EventTime};
 use freshet_connectors::ledger::Ledger;
 use freshet_connectors::store::{MemoryStore, OnlineStore};
-use freshet_engine::ingest::Consumed;
+use freshet_engine::ingest::{Consumed, Places};
 use freshet_engine::plan::Plan;
 use freshet_engine::progress::{Failure, Tally};
 use freshet_engine::render::{Sinks, Surroundings};
@@ -43,9 +43,10 @@ pub fn run_epochs(
     let ledger = Arc::new(Ledger::open(directory.path()).expect("a ledger"));
     let failure = Arc::new(Failure::default());
     let sinks = Sinks::open(plan.clone(), store.clone(), directory.path(), failure.clone()).expect("sinks");
+    let places = Places::of_source(&plan.definitions.sources[0], &[]);
     let surroundings = Surroundings {
         sinks: Arc::new(sinks),
-        tallies: Arc::new(vec![Tally::new("transactions", ledger, Consumed::default())]),
+        tallies: Arc::new(vec![Tally::new("transactions", ledger, Consumed::default(), places)]),
         tuning: Tuning::default(),
         start_us: START_US,
     };

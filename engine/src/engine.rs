@@ -23,8 +23,8 @@ use crate::clock::Clock;
 use crate::dimension::DimensionTable;
 use crate::epochs::{Arrival, Coordinator};
 use crate::ingest::{
-    Connections, Consumed, Delivery, DimensionIntake, Intake, IntakeError, LogIngest, Logs, PushError, PushReport,
-    SavedPositions,
+    Connections, Consumed, Delivery, DimensionIntake, Intake, IntakeError, LogIngest, Logs, Places, PushError,
+    PushReport, SavedPositions,
 };
 use crate::numbering::Numbering;
 use crate::plan::Plan;
@@ -129,16 +129,18 @@ impl Engine {
         }
         let push = LogIngest::new(&plan, &logs, options.kafka.as_ref(), options.clock.clone());
         let failure = Arc::new(Failure::default());
-        let tally = |source: &Source| {
+        let tally = |(index, source): (usize, &Source)| {
             // A tie breaker takes the place of positions: nobody can tell what was seen before.
             let before = match source.tie_breaker {
                 None if source.explode.is_some() => positions.consumed(&source.name).of_elements(),
                 None => positions.consumed(&source.name),
                 Some(_) => Consumed::default(),
             };
-            Tally::new(&source.name, ledger.clone(), before)
+            let of_source = |(pipeline, _): &&(usize, Intake)| plan.pipelines[*pipeline].source == index;
+            let files = intakes.iter().find(of_source).map(|(_, intake)| intake.history_files()).unwrap_or_default();
+            Tally::new(&source.name, ledger.clone(), before, Places::of_source(source, files))
         };
-        let tallies: Vec<Tally> = plan.definitions.sources.iter().map(tally).collect();
+        let tallies: Vec<Tally> = plan.definitions.sources.iter().enumerate().map(tally).collect();
         let tallies = Arc::new(tallies);
         let sinks = Arc::new(Sinks::open(plan.clone(), store, &options.offline, failure.clone())?);
         let numbering = Numbering::open(&options.data_dir, sinks.last_epoch())?;

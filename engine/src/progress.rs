@@ -7,7 +7,7 @@ use freshet_connectors::events::{Code, Rejection};
 use freshet_connectors::ledger::Ledger;
 use freshet_operators::project::{Projected, SourceBatch};
 
-use crate::ingest::{Consumed, IntakeCounts, IntakeError};
+use crate::ingest::{Consumed, IntakeCounts, IntakeError, Places};
 
 /// What became of the events of one source behind its reader.
 pub struct Tally {
@@ -15,6 +15,7 @@ pub struct Tally {
     ledger: Arc<Ledger>,
     /// What the ledger knows of already.
     before: Consumed,
+    places: Places,
     filtered: AtomicU64,
     keyless: AtomicU64,
     failed_values: AtomicU64,
@@ -23,11 +24,12 @@ pub struct Tally {
 }
 
 impl Tally {
-    pub fn new(source: &str, ledger: Arc<Ledger>, before: Consumed) -> Tally {
+    pub fn new(source: &str, ledger: Arc<Ledger>, before: Consumed, places: Places) -> Tally {
         Tally {
             source: source.to_string(),
             ledger,
             before,
+            places,
             filtered: AtomicU64::new(0),
             keyless: AtomicU64::new(0),
             failed_values: AtomicU64::new(0),
@@ -53,7 +55,7 @@ impl Tally {
                 &self.source,
                 &Rejection {
                     code: Code::Key,
-                    place: format!("position {position}"),
+                    place: self.places.place(position),
                     message: "a join key of every view that would take the event is null or too long".to_string(),
                     record_time: None,
                     payload_excerpt: String::new(),

@@ -23,6 +23,7 @@ use super::{DatasetReport, RefusedEvents, changes};
 use crate::ingest::admission::{oversized, without};
 use crate::ingest::changelog::Changelog;
 use crate::ingest::origin::HistoryOrigin;
+use crate::ingest::places::Places;
 use crate::plan::{Group, GroupView, Node, Pipeline, Plan};
 
 /// Rows of a table projected at once.
@@ -83,6 +84,7 @@ pub(super) fn read_groups(
     let report = if reading.counted.insert(pipeline.source) { &mut *reading.report } else { &mut aside };
     let mut changelog = Changelog::of_source(source, None, None)?;
     let mut files = EventFiles::open(source, &plan.directory)?;
+    history.places = Places::of_source(source, files.files());
     while let Some(read) = files.next() {
         let read = read?;
         report.events += (read.events.len() + read.rejections.len()) as u64;
@@ -140,6 +142,7 @@ struct History<'p> {
     projections: Vec<Projection>,
     shapes: Vec<BatchShape>,
     exploder: Option<Exploder>,
+    places: Places,
     /// Encoded `dedup_key`s that were seen.
     seen: HashSet<Vec<u8>>,
     taker: &'p mut dyn Taker,
@@ -163,7 +166,8 @@ impl<'p> History<'p> {
         let shapes: Vec<BatchShape> = projections.iter().map(Projection::shape).collect();
         let (exploder, seen) = (Exploder::of_source(source), HashSet::new());
         let groups = groups.to_vec();
-        Ok(History { plan, groups, source, pipeline, tables, projections, shapes, exploder, seen, taker })
+        let places = Places::of_source(source, &[]);
+        Ok(History { plan, groups, source, pipeline, tables, projections, shapes, exploder, places, seen, taker })
     }
 
     fn take(&mut self, read: EventBatch, report: &mut DatasetReport) -> Result<(), DatasetError> {
@@ -258,15 +262,16 @@ impl<'p> History<'p> {
     }
 
     fn project(&mut self, batch: SourceBatch, report: &mut DatasetReport) -> Result<(), DatasetError> {
-        let History { plan, groups, source, projections, shapes, taker, .. } = self;
+        let History { plan, groups, source, projections, shapes, places, taker, .. } = self;
         let projected = project_in_parts(projections, batch, &mut |part, keyed, found| {
             report.note_failures(found.failed_values, || {
                 let FirstFailure { group, part: failed, row, why } = found.first_failure.as_ref()?;
                 let what = described(plan, groups[*group], *failed);
                 Some(format!("{what}{}: {why}", of_event(source, &part.events, *row)))
             });
-            let keyless = keyless(&source.name);
-            found.keyless.iter().for_each(|_| report.reject(&source.name, std::slice::from_ref(&keyless)));
+            for row in &found.keyless {
+                report.reject(&source.name, &[keyless(places.place(part.positions[*row]))]);
+            }
             for (index, batch) in keyed.iter().enumerate() {
                 taker.take(index, &shapes[index], batch);
             }
@@ -300,11 +305,11 @@ fn of_event(source: &Source, events: &RecordBatch, row: usize) -> String {
     }
 }
 
-/// Of an event that no view can take. Its place in the file is not kept as far as to where its key is seen.
-fn keyless(source: &str) -> Rejection {
+/// Of an event that no view can take.
+fn keyless(place: String) -> Rejection {
     Rejection {
         code: Code::Key,
-        place: format!("the history of `{source}`"),
+        place,
         message: "a join key of every view that would take the event is null or too long".to_string(),
         record_time: None,
         payload_excerpt: String::new(),

@@ -145,6 +145,11 @@ impl Intake {
         &self.name
     }
 
+    /// The files of the history, in the order they are read.
+    pub fn history_files(&self) -> &[PathBuf] {
+        self.history.as_ref().map(EventFiles::files).unwrap_or_default()
+    }
+
     /// The largest event time of the history, `None` without any. Reads the time column of all files; a clock of
     /// events is set by it before the history is read.
     pub fn history_latest(&self) -> Result<Option<EventTime>, IntakeError> {

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use freshet_connectors::events::excerpt;
-use freshet_connectors::position;
 
 use super::admission::Origin;
+use super::places::in_files;
 use super::stream::{Record, StreamReader};
 
 /// Rows of files as rejections name them.
@@ -16,9 +16,7 @@ pub(crate) struct HistoryOrigin<'a> {
 
 impl Origin for HistoryOrigin<'_> {
     fn place(&self, row: usize) -> String {
-        let (file, row) = position::split_history(self.positions[row]);
-        let name = self.files.get(file).and_then(|path| path.file_name()).unwrap_or_default();
-        format!("{}, row {row}", name.to_string_lossy())
+        in_files(self.files, self.positions[row])
     }
 
     fn excerpt(&self, _: usize) -> String {

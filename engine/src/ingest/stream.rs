@@ -11,6 +11,7 @@ use freshet_connectors::position;
 use freshet_connectors::positions::SourcePosition;
 
 use super::lag::Lag;
+use super::places::in_log;
 use super::topic::{Before, TopicStream};
 use super::trouble::Trouble;
 use super::{Connections, IntakeError};
@@ -117,7 +118,7 @@ impl StreamReader {
     /// A record as rejections name it.
     pub fn place(&self, position: u64) -> String {
         match &self.kind {
-            Kind::Log(_) => format!("log/{}", position::split_log(position)),
+            Kind::Log(_) => in_log(position),
             Kind::Topic(topic) => topic.place(position),
         }
     }

@@ -19,6 +19,7 @@ use freshet_connectors::position;
 use freshet_connectors::positions::SourcePosition;
 
 use super::lag::TopicEnds;
+use super::places::in_topic;
 use super::stream::Record;
 use super::topic_watch::TopicWatch;
 use super::trouble::Trouble;
@@ -206,8 +207,7 @@ impl TopicStream {
 
     /// A record as rejections name it.
     pub fn place(&self, position: u64) -> String {
-        let (partition, offset) = position::split_kafka(position);
-        format!("{}/{partition}/{offset}", self.topic)
+        in_topic(&self.topic, position)
     }
 
     pub fn was_consumed(&self, position: u64) -> bool {
