@@ -679,6 +679,35 @@ fn a_dataset_says_what_of_the_history_it_left_out() {
     assert_eq!(report["refused"][1]["code"], "EV-TYPE");
 }
 
+/// What a reader pastes works: the line stands in the README and in the example.
+#[test]
+fn the_dataset_of_the_readme_is_made() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let line_of = |file: &str| {
+        let text = fs::read_to_string(root.join(file)).expect("a file of the repository");
+        let line = text.lines().map(str::trim).find(|line| line.starts_with("freshet dataset examples/"));
+        line.expect("a line to paste").to_string()
+    };
+    let line = line_of("README.md");
+    assert_eq!(line, line_of("examples/training/README.md"));
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let make = |out: &str| {
+        let line = line.replace("training.parquet", out);
+        let made = freshet(&line.split_whitespace().skip(1).collect::<Vec<_>>());
+        assert_eq!((made.status.code(), text(&made.stderr)), (Some(0), String::new()));
+        assert_eq!(text(&made.stdout), format!("{out}: 8 rows\n"));
+    };
+    make(&path("training.parquet"));
+    make(&path("training.csv"));
+    let training = fs::read_to_string(path("training.csv")).expect("written");
+    let lines: Vec<&str> = training.lines().collect();
+    assert!(lines[0].starts_with("card_id,amount,ts,fraud,card_txn__txns_1h,"), "{training}");
+    // Thirteen payments of the day before, three of them abroad; none is of the last hour.
+    assert_eq!(lines[4], "4242,481.0,2026-03-02T20:00:00Z,true,0,13,,1091.45,3,DE,0.44069815383205824");
+    assert_eq!(lines[7], "99,4.5,2026-03-03T12:00:00Z,false,0,0,,,0,,");
+}
+
 #[test]
 fn a_dataset_says_how_many_values_are_errors_and_why() {
     let dir = tempfile::tempdir().expect("a temporary directory");
