@@ -59,6 +59,24 @@ impl Site {
         dir.join(name).display().to_string()
     }
 
+    fn broker(&self) -> String {
+        let settings = fs::read_to_string(self.0.path().join("freshet.toml")).expect("it was written");
+        settings
+            .split("brokers = [\"")
+            .nth(1)
+            .and_then(|rest| rest.split('"').next())
+            .expect("it was written")
+            .to_string()
+    }
+
+    /// Status and stderr of `freshet ingest` with a sale.
+    fn ingest(&self, url: &str) -> (Option<i32>, String) {
+        let sale = r#"{"id": 7, "amount": 5, "shop": "north", "ts": "2026-01-01T00:00:00Z"}"#;
+        fs::write(self.0.path().join("sale.ndjson"), sale).expect("a temporary directory is written");
+        let fed = freshet(&["ingest", "sales", &self.path("sale.ndjson"), "--url", url]);
+        (fed.status.code(), text(&fed.stderr))
+    }
+
     fn run(&self) -> (Running, String) {
         let arguments = [&self.path("definitions"), "--config", &self.path("freshet.toml")];
         let (running, url, log) = Running::listen(&arguments, &[]);
@@ -97,7 +115,10 @@ fn a_broker_that_comes_late_is_waited_for() {
     let (status, said) = readiness(&url, "source `sales`: ");
     assert_eq!(status, 503);
     let wanted = format!("source `sales`: no kafka broker answered at {} within 5 s (", broker.address());
-    assert!(said.contains(&wanted) && said.contains("refused") && said.contains("trying again"), "{said}");
+    assert!(
+        said.contains(&wanted) && said.contains(": Connection refused): check") && said.contains("trying again"),
+        "{said}"
+    );
     readiness(&url, "dimension `shops`: no kafka broker answered at ");
     assert_eq!(ask(&url, "/healthz").0, 200);
     let early = freshet(&["get", "checkout", "id=7", "--url", &url]);
@@ -143,6 +164,12 @@ fn who_waits_for_a_broker_ends_when_told() {
     // Long before an attempt to reach it is over.
     let (status, said) = readiness(&url, "source `sales` waits for the kafka broker at 127.0.0.1:");
     assert!(status == 503 && said.contains("dimension `shops` waits for the kafka broker at "), "{said}");
+    let broker = site.broker();
+    let wanted = format!(
+        "source `sales`: no kafka broker answered at {broker} within 10 s ({broker}: Connection refused): check the address \
+         and that the broker runs\n"
+    );
+    assert_eq!(site.ingest(&url), (Some(69), wanted));
     running.signal("INT");
     assert_eq!(running.end().code(), Some(0));
     let positions = fs::read_to_string(site.path("data/positions.json")).unwrap_or_default();
@@ -283,7 +310,8 @@ fn a_broker_that_goes_away_later_is_said_and_comes_back() {
     send();
     let site = Site::new(&broker.address(), "");
     let (running, url) = site.run();
-    until("ready with the first record", || amount(&url).as_deref() == Some("5"));
+    assert_eq!(site.ingest(&url), (Some(0), String::new()));
+    until("ready with the first records", || amount(&url).as_deref() == Some("10"));
     until("ready", || ask(&url, "/readyz").0 == 200);
 
     broker.kill();
@@ -295,13 +323,18 @@ fn a_broker_that_goes_away_later_is_said_and_comes_back() {
     }
     assert_eq!(metric(&url, "freshet_ready"), Some(0.0));
     assert_eq!(ask(&url, "/healthz").0, 200);
-    assert_eq!(amount(&url).as_deref(), Some("5"), "what is in memory is still given");
+    assert_eq!(amount(&url).as_deref(), Some("10"), "what is in memory is still given");
+    let wanted = format!(
+        "source `sales`: 1 of 1 records did not reach topic `sales` of kafka at {address} (no broker acknowledged them in \
+         time): check that its brokers run, and send them again\n"
+    );
+    assert_eq!(site.ingest(&url), (Some(69), wanted));
 
     broker.start();
     // Nothing needs to come for it to be well again.
     until("ready again", || ask(&url, "/readyz").0 == 200);
     send();
-    until("the second record is read", || amount(&url).as_deref() == Some("10"));
+    until("the third record is read", || amount(&url).as_deref() == Some("15"));
     running.signal("TERM");
     assert_eq!(running.end().code(), Some(0));
 }

@@ -98,5 +98,6 @@ fn records_that_cannot_be_sent_are_counted() {
     let (_mock, brokers) = cluster("events", 1);
     let sink = KafkaSink::connect(&brokers, &options()).unwrap();
     let error = sink.send_all("events", &[vec![0; 10], vec![0; 3 << 20]], None).unwrap_err();
-    assert!(error.to_string().starts_with("1 of 2 records did not reach topic `events`: "), "{error}");
+    let wanted = format!("1 of 2 records did not reach topic `events` of kafka at {brokers} (");
+    assert!(error.to_string().starts_with(&wanted), "{error}");
 }

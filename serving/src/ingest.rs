@@ -48,7 +48,8 @@ pub enum IngestError {
     /// Too many records are waiting to be written.
     #[error("records come in faster than they are written; send again in {retry_after_seconds} s")]
     Busy { retry_after_seconds: u32 },
-    #[error("the log is unavailable: {0}")]
+    /// Who keeps the records does not answer. Some may be taken all the same.
+    #[error("{0}")]
     Unavailable(String),
     #[error("the log has no room for more records: {0}")]
     StorageFull(String),
@@ -66,8 +67,11 @@ impl From<IngestError> for ApiError {
             IngestError::Failed(_) => ErrorKind::Internal,
         };
         let mut api = ApiError::new(kind, error.to_string());
-        if let IngestError::Busy { retry_after_seconds } = error {
-            api.retry_after_seconds = Some(retry_after_seconds);
+        match error {
+            IngestError::Busy { retry_after_seconds } => api.retry_after_seconds = Some(retry_after_seconds),
+            // Nobody knows when, and what is sent again may come twice.
+            IngestError::Unavailable(_) => api.retry_after_seconds = None,
+            _ => {}
         }
         api
     }

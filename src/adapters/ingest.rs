@@ -24,7 +24,12 @@ fn report(report: PushReport) -> IngestReport {
 }
 
 fn refused(error: PushError) -> IngestError {
-    let text = error.to_string();
+    let text = match &error {
+        // The server names the source.
+        PushError::Log { error, .. } => error.to_string(),
+        PushError::Kafka { error, .. } => error.to_string(),
+        other => other.to_string(),
+    };
     match error {
         PushError::UnknownSource { .. } => IngestError::UnknownSource(text),
         PushError::NoStream(_) | PushError::Derived(_) | PushError::NoLog(_) | PushError::NoKafka(_) => {

@@ -7,6 +7,7 @@ mod described;
 mod probe;
 mod sink;
 mod source;
+mod words;
 
 use std::time::Duration;
 
@@ -54,8 +55,11 @@ pub enum KafkaError {
     OffsetGone { topic: String, partition: i32, offset: i64, first: i64, end: i64 },
     #[error("cannot {action} topic `{topic}`: {error}")]
     Topic { action: &'static str, topic: String, error: String },
-    #[error("{failed} of {records} records did not reach topic `{topic}`: {error}")]
-    NotSent { topic: String, records: usize, failed: usize, error: String },
+    #[error(
+        "{failed} of {records} records did not reach topic `{topic}` of kafka at {brokers} ({error}): check that its brokers run, \
+         and send them again"
+    )]
+    NotSent { brokers: String, topic: String, records: usize, failed: usize, error: String },
 }
 
 /// The client's words on its settings without those that it says twice, and without values, which may be secrets.

@@ -14,6 +14,7 @@ use rdkafka::error::{KafkaError as NativeError, RDKafkaErrorCode};
 use super::KafkaError;
 use super::described::{TopicId, describe};
 use super::source::{Watch, is_no_answer};
+use super::words::plain_code;
 
 /// Shares a reader's connection; for a thread of its own.
 pub struct KafkaProbe {
@@ -104,9 +105,9 @@ impl KafkaProbe {
             code if is_no_answer(code) => KafkaError::Unreachable {
                 brokers: self.brokers.clone(),
                 timeout: self.timeout,
-                error: self.consumer.context().said().unwrap_or_else(|| code.to_string()),
+                error: self.consumer.context().said().unwrap_or_else(|| plain_code(code)),
             },
-            _ => KafkaError::Topic { action, topic: self.topic.clone(), error: code.to_string() },
+            _ => KafkaError::Topic { action, topic: self.topic.clone(), error: plain_code(code) },
         }
     }
 }

@@ -10,24 +10,37 @@ use rdkafka::config::ClientConfig;
 use rdkafka::error::{KafkaError as NativeError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
 
+use super::words::{plain, plain_error};
 use super::{KafkaError, KafkaOptions};
 
 /// An idempotent producer that waits for every record. Share it between threads by reference.
 pub struct KafkaSink {
     producer: ThreadedProducer<Reports>,
+    brokers: String,
     timeout: Duration,
 }
 
-/// Passes delivery reports on to the call that waits for them.
-struct Reports;
+/// Passes delivery reports on to the call that waits for them, and keeps what the client says of brokers.
+#[derive(Default)]
+struct Reports {
+    said: Mutex<Option<String>>,
+}
 
-impl ClientContext for Reports {}
+impl ClientContext for Reports {
+    fn error(&self, error: NativeError, reason: &str) {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        // That all are down says less than why the last of them is.
+        if said.is_none() || error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
+            *said = Some(plain(reason));
+        }
+    }
+}
 
 impl ProducerContext for Reports {
     type DeliveryOpaque = Arc<Outstanding>;
 
     fn delivery(&self, result: &DeliveryResult<'_>, outstanding: Arc<Outstanding>) {
-        outstanding.settle(result.as_ref().err().map(|(error, _)| error.to_string()));
+        outstanding.settle(result.as_ref().err().map(|(error, _)| plain_error(error)));
     }
 }
 
@@ -69,13 +82,17 @@ impl KafkaSink {
             .set("enable.idempotence", "true")
             .set("acks", "all")
             .set("message.timeout.ms", options.timeout.as_millis().max(1).to_string());
-        let producer: ThreadedProducer<Reports> = config.create_with_context(Reports).map_err(KafkaError::Settings)?;
+        let producer: ThreadedProducer<Reports> =
+            config.create_with_context(Reports::default()).map_err(KafkaError::Settings)?;
         producer.client().fetch_metadata(None, options.timeout).map_err(|error| KafkaError::Unreachable {
             brokers: brokers.to_string(),
             timeout: options.timeout,
-            error: error.to_string(),
+            error: {
+                let said = &producer.context().said;
+                said.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_else(|| plain_error(&error))
+            },
         })?;
-        Ok(KafkaSink { producer, timeout: options.timeout })
+        Ok(KafkaSink { producer, brokers: brokers.to_string(), timeout: options.timeout })
     }
 
     /// Sends records and returns when each is acknowledged. Kafka spreads them over the partitions; `record_time` is
@@ -98,6 +115,7 @@ impl KafkaSink {
         match counts.error.take() {
             None => Ok(()),
             Some(error) => Err(KafkaError::NotSent {
+                brokers: self.brokers.clone(),
                 topic: topic.to_string(),
                 records: payloads.len(),
                 failed: counts.failed,
@@ -113,7 +131,7 @@ impl KafkaSink {
         record.timestamp = record_time.map(|at| at.micros().div_euclid(1_000));
         while let Err((error, refused)) = self.producer.send(record) {
             if error != NativeError::MessageProduction(RDKafkaErrorCode::QueueFull) {
-                outstanding.settle(Some(error.to_string()));
+                outstanding.settle(Some(plain_error(&error)));
                 return;
             }
             // The queue drains as reports come; its own thread serves them.

@@ -15,6 +15,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::described::{TopicId, describe};
 use super::probe::{Bounds, KafkaProbe};
+use super::words::{plain, plain_error};
 use super::{KafkaError, KafkaOptions};
 use crate::position::MAX_PARTITIONS;
 
@@ -67,7 +68,7 @@ impl Watch {
     /// Notes an error of the connection. The client's own reason, where it gave one, says more than that all are down.
     fn note(&self, brokers: &str, error: &rdkafka::error::KafkaError) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let reason = state.trouble.take().unwrap_or_else(|| error.to_string());
+        let reason = state.trouble.take().unwrap_or_else(|| plain_error(error));
         let said = reason.starts_with("the connection to ");
         state.trouble = Some(if said { reason } else { format!("the connection to {brokers} is lost ({reason})") });
     }
@@ -75,7 +76,7 @@ impl Watch {
     /// Notes that a broker, which answers, does not give records.
     fn refuse(&self, error: &NativeError) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        *state = KafkaState { trouble: Some(error.to_string()), refused_at: Some(Instant::now()) };
+        *state = KafkaState { trouble: Some(plain_error(error)), refused_at: Some(Instant::now()) };
     }
 
     /// The client's own words on what went wrong last.
@@ -99,7 +100,7 @@ impl ClientContext for Watch {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         // That all are down says less than why the last of them is.
         if state.trouble.is_none() || error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
-            state.trouble = Some(reason.to_string());
+            state.trouble = Some(plain(reason));
         }
     }
 }
@@ -164,7 +165,7 @@ impl KafkaSource {
             for _ in 0..MOST_REPORTS {
                 self.consumer.poll(Duration::ZERO);
             }
-            let error = self.state().trouble.unwrap_or_else(|| error.to_string());
+            let error = self.state().trouble.unwrap_or_else(|| plain_error(&error));
             KafkaError::Unreachable { brokers: self.brokers.clone(), timeout: self.timeout, error }
         })?;
         let found = metadata.topics().iter().find(|topic| topic.name() == self.topic);
