@@ -170,11 +170,6 @@ impl Epoch {
     pub const fn micros(self) -> u64 {
         self.0
     }
-
-    /// The instant of event time this epoch was closed at.
-    pub fn instant(self) -> EventTime {
-        EventTime(self.0 as i64)
-    }
 }
 
 impl fmt::Display for Epoch {

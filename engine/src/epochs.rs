@@ -89,6 +89,7 @@ impl Gathered {
 /// An epoch the workers have not all finished.
 struct Open {
     epoch: Epoch,
+    instant: EventTime,
     workers_left: usize,
     record_times: Vec<EventTime>,
     settles: Vec<Sender<()>>,
@@ -202,6 +203,7 @@ impl Coordinator {
         }
         open.push_back(Open {
             epoch,
+            instant,
             workers_left: workers,
             record_times: gathered.record_times,
             settles: gathered.settles,
@@ -222,7 +224,7 @@ impl Coordinator {
         }
         while open.front().is_some_and(|o| o.workers_left == 0) {
             let Some(done) = open.pop_front() else { break };
-            self.shared.finished(done.epoch, &done.record_times, self.clock.now());
+            self.shared.finished(done.epoch, done.instant, &done.record_times, self.clock.now());
             self.sinks.flush(done.epoch, false);
             if done.hand_over {
                 self.shared.set_ready();

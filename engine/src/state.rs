@@ -25,6 +25,8 @@ pub struct Figures {
     pub freshness_us: Option<Quantiles>,
     /// Everything before it is readable.
     pub frontier: Epoch,
+    /// When the last epoch that is readable was closed; its number may be ahead of the clock.
+    pub closed_at: Option<EventTime>,
     pub epochs: u64,
     /// Which sources and dimensions do not get on at the moment, and why.
     pub trouble: Option<String>,
@@ -110,6 +112,7 @@ pub struct Shared {
 
 struct Progress {
     frontier: Epoch,
+    closed_at: Option<EventTime>,
     epochs: u64,
     freshness_us: Histogram<u64>,
     rate: f64,
@@ -135,6 +138,7 @@ impl Shared {
             troubles: Mutex::default(),
             progress: Mutex::new(Progress {
                 frontier: Epoch::default(),
+                closed_at: None,
                 epochs: 0,
                 freshness_us,
                 rate: 0.0,
@@ -157,11 +161,12 @@ impl Shared {
         self.taken[pipeline].fetch_add(rows as u64, Ordering::Relaxed);
     }
 
-    /// All workers have finished an epoch.
-    pub(crate) fn finished(&self, epoch: Epoch, record_times: &[EventTime], now: EventTime) {
+    /// All workers have finished an epoch, which was closed at `instant`.
+    pub(crate) fn finished(&self, epoch: Epoch, instant: EventTime, record_times: &[EventTime], now: EventTime) {
         let total = self.taken.iter().map(|t| t.load(Ordering::Relaxed)).sum();
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         progress.frontier = Epoch::from_micros(epoch.micros() + 1);
+        progress.closed_at = Some(instant);
         progress.epochs += 1;
         // What is read before the first rows are written waits for them: that says nothing of the time afterwards.
         let counted = if self.ready() { record_times } else { &[] };
@@ -197,6 +202,7 @@ impl Shared {
             events_per_second: progress.rate,
             freshness_us,
             frontier: progress.frontier,
+            closed_at: progress.closed_at,
             epochs: progress.epochs,
             trouble: self.trouble(),
             failed: self.failure.get().map(str::to_string),

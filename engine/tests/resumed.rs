@@ -9,6 +9,8 @@ mod world;
 
 use std::path::Path;
 
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::TimestampMicrosecondType;
 use freshet_config::arrays::feature_array;
 use freshet_config::time::EventTime;
 use freshet_config::value::Value;
@@ -16,6 +18,7 @@ use freshet_engine::dataset::Dataset;
 use freshet_operators::lookup::ServedValue;
 use freshet_operators::row::Status;
 use oracle::Oracle;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use running::{Random, Running, SECOND, cut_off, plan, start};
 use world::{Told, definitions, told};
 
@@ -163,6 +166,16 @@ fn datasets_say_what_a_resumed_process_serves() {
     }
 }
 
+fn known_at(file: &Path) -> Vec<EventTime> {
+    let file = std::fs::File::open(file).unwrap();
+    let batches = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
+    let column = |batch: RecordBatch| -> Vec<EventTime> {
+        let column = batch.column_by_name("known_at").unwrap().as_primitive::<TimestampMicrosecondType>();
+        column.values().iter().map(|micros| EventTime::from_micros(*micros)).collect()
+    };
+    batches.flat_map(|batch| column(batch.unwrap())).collect()
+}
+
 /// Versions of rows and names of offline files grow over restarts, though the clock of events stands still.
 #[test]
 fn epochs_go_on_behind_those_of_the_process_before() {
@@ -178,6 +191,7 @@ fn epochs_go_on_behind_those_of_the_process_before() {
         }
         // Each closes an epoch, and the clock does not move.
         (0..20).for_each(|_| running.settle());
+        let now = running.now();
         running.stop();
         let listed = std::fs::read_dir(directory.path().join("offline/bought")).unwrap();
         let mut names: Vec<String> = listed.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
@@ -189,6 +203,12 @@ fn epochs_go_on_behind_those_of_the_process_before() {
         let all: Vec<u64> = names.iter().flat_map(|name| epochs(name)).collect();
         assert!(all.is_sorted(), "{names:?}");
         assert!(files.iter().all(|name| names.contains(name)), "{names:?} without {files:?}");
+        // Their numbers are ahead of the clock, and their dates are not.
+        assert!(all.iter().any(|epoch| *epoch > now.micros().unsigned_abs()), "{names:?}");
+        let news = names.iter().filter(|name| !files.contains(name));
+        let known: Vec<EventTime> =
+            news.flat_map(|name| known_at(&directory.path().join("offline/bought").join(name))).collect();
+        assert!(known.iter().all(|at| *at <= now) && known.contains(&now), "{known:?}, now {now}");
         files = names;
     }
 }

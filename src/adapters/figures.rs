@@ -24,8 +24,7 @@ pub struct EngineFigures {
 impl EngineFigures {
     /// How far the last closed epoch is behind the clock; `None` before the first one.
     fn lag_seconds(&self, figures: &Figures) -> Option<f64> {
-        let behind = (self.clock.now() - figures.frontier.instant()).micros();
-        (figures.frontier.micros() > 0).then_some(behind.max(0) as f64 / 1e6)
+        figures.closed_at.map(|closed_at| (self.clock.now() - closed_at).micros().max(0) as f64 / 1e6)
     }
 
     /// Per source and reason, what was left out since the start, so that admitted + ledgered = consumed. Changes of

@@ -1,15 +1,17 @@
 //! Rows leave the dataflow: to the online store, and with their values to offline files.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use freshet_config::rows::RowBatch;
-use freshet_config::time::Epoch;
+use freshet_config::time::{Epoch, EventTime};
 use freshet_config::value::{Value, decode_key};
 use freshet_connectors::offline::{OfflineError, OfflineView, OfflineWriter, Roll};
 use freshet_connectors::store::{OnlineStore, StoreError};
 use freshet_operators::row::Reader;
-use freshet_operators::windows::Rows;
+use freshet_operators::windows::{Control, Rows};
 use timely::container::NoopBuilder;
 use timely::dataflow::Stream;
 use timely::dataflow::channels::pact::Pipeline;
@@ -63,7 +65,8 @@ impl Sinks {
         self.offline.values().map(last).max().unwrap_or_default()
     }
 
-    fn write(&self, rows: &RowBatch) {
+    /// `known_at`: the instant of the epoch, which its number is not.
+    fn write(&self, rows: &RowBatch, known_at: EventTime) {
         if self.failure.is_set() {
             return;
         }
@@ -74,12 +77,12 @@ impl Sinks {
                 Err(error) => self.failure.set(error.to_string()),
             }
         }
-        if let Err(error) = self.write_offline(rows) {
+        if let Err(error) = self.write_offline(rows, known_at) {
             self.failure.set(error.to_string());
         }
     }
 
-    fn write_offline(&self, rows: &RowBatch) -> Result<(), OfflineError> {
+    fn write_offline(&self, rows: &RowBatch, known_at: EventTime) -> Result<(), OfflineError> {
         let Some(files) = self.offline.get(&rows.view) else { return Ok(()) };
         let plan = &self.plan.views[rows.view];
         let entity = self.plan.definitions.views[rows.view].entity;
@@ -87,7 +90,6 @@ impl Sinks {
         let mut files = files.lock().unwrap_or_else(PoisonError::into_inner);
         let ViewFiles { writer, reader } = &mut *files;
         let mut values = Vec::new();
-        let known_at = rows.epoch.instant();
         for (key, row) in rows.iter() {
             let Some(keys) = decode_key(&types, key) else { continue };
             let Ok(from) = freshet_operators::row::as_of(plan, row) else { continue };
@@ -113,8 +115,19 @@ impl Sinks {
 }
 
 /// Writes every batch of rows; gives an empty stream to watch for progress.
-pub(super) fn commit<'s>(rows: Stream<'s, u64, Rows>, sinks: Arc<Sinks>) -> Stream<'s, u64, Rows> {
+pub(super) fn commit<'s>(
+    rows: Stream<'s, u64, Rows>,
+    sinks: Arc<Sinks>,
+    control: Rc<RefCell<Control>>,
+) -> Stream<'s, u64, Rows> {
     rows.unary::<NoopBuilder<Rows>, _, _, _>(Pipeline, "Commit", move |_, _| {
-        move |input, _output| input.for_each(|_, rows| sinks.write(&std::mem::take(rows).0))
+        move |input, _output| {
+            input.for_each(|_, rows| {
+                let Rows(rows) = std::mem::take(rows);
+                let instant =
+                    control.borrow().instant(rows.epoch.micros()).expect("rows are of an epoch that was dated");
+                sinks.write(&rows, EventTime::from_micros(instant));
+            });
+        }
     })
 }

@@ -134,7 +134,7 @@ impl<'s> Builder<'_, 's> {
                 Node::Commit { group } => {
                     if let Some(stream) = rows.remove(group) {
                         let sinks = self.surroundings.sinks.clone();
-                        commit::commit(stream, sinks).probe_with(self.probe);
+                        commit::commit(stream, sinks, self.control.clone()).probe_with(self.probe);
                     }
                 }
             }
