@@ -365,6 +365,37 @@ fn a_failing_row_is_null_and_counted_and_harms_no_other() {
     assert!(parsed.first_failure.unwrap().contains("'de'"));
 }
 
+/// Whatever sign the processor gives it, of arithmetic, of a function, of constants: NaN is itself, and greater than all numbers.
+#[test]
+fn there_is_one_nan_and_it_is_the_greatest() {
+    for text in [
+        "amount / amount > 1e308",
+        "-(amount / amount) > 1e308",
+        "amount / amount = -(amount / amount)",
+        "0 - amount / amount > amount / 1e-320",
+        "acos(amount + 2) > 1e308",
+        "acos(amount + 2) = amount / amount",
+        "round(-(amount / amount)) > 1e308",
+        "cast(amount / amount as real) > 1e38",
+        "0.0 / 0.0 > 1e308",
+        "-(0.0 / 0.0) > 1e308",
+        "acos(2.0) > 1e308",
+        "greatest(-(amount / amount), 1.0) > 1e308",
+        "least(-(amount / amount), 1.0) = 1.0",
+        "coalesce(-(amount / amount), 1.0) > 1e308",
+        "case when ok then -(amount / amount) else 1.0 end > 1e308",
+        "-(amount / amount) not between -1e308 and 1e308",
+        "nullif(-(amount / amount), amount / amount) is null",
+        "array_has([amount / amount], -(amount / amount))",
+    ] {
+        let evaluated = compile(text).evaluate(&batch()).unwrap();
+        assert!(evaluated.array.as_boolean().value(3), "{text}: {evaluated:?}");
+    }
+    // As a result it is none.
+    let evaluated = compile("amount / amount").evaluate(&batch()).unwrap();
+    assert!(evaluated.array.is_null(3) && evaluated.failed.iter().any(|(row, _)| *row == 3));
+}
+
 #[test]
 fn floats_are_finite_with_one_zero() {
     let evaluated = compile("1 / amount").evaluate(&batch()).unwrap();

@@ -48,7 +48,7 @@ pub enum KafkaError {
     Gone { brokers: String, topic: String },
     #[error(
         "topic `{topic}` of kafka at {brokers} was deleted and made anew: values stand still, and may hold records of both; \
-         start this process again to read the new one from its beginning"
+         start this process again: it reads the new one from its beginning, and no longer knows what only the old one held"
     )]
     Remade { brokers: String, topic: String },
     #[error("{}", offset_gone(topic, *partition, *offset, *first, *end))]

@@ -17,6 +17,7 @@ mod growth;
 mod innermost;
 mod limits;
 mod names;
+mod one_nan;
 mod parse;
 mod patterns;
 mod place;

@@ -20,7 +20,7 @@ use super::error::SqlError;
 use super::functions::SCALARS;
 use super::growth::{self, Bound};
 use super::patterns::{self, Sought};
-use super::{alike, constants, costs, place, signature, words};
+use super::{alike, constants, costs, one_nan, place, signature, words};
 
 /// Plans an expression whose names [`super::check`] has found, and bounds the length of its texts.
 pub(super) fn plan(
@@ -49,6 +49,7 @@ pub(super) fn plan(
         found.error.at(place)
     })?;
     let logical = costs::bound(logical)?;
+    let logical = one_nan::canonical(logical, &columns)?;
     // Before the simplifier, which folds constants with wrapping arithmetic.
     let logical = constants::fold(logical)?;
     constants::check(&logical, &columns)?;
