@@ -348,7 +348,7 @@ impl KafkaSource {
 
 /// Whether a broker did not answer; nothing is said of records then.
 pub(super) fn is_of_connection(error: &NativeError) -> bool {
-    error.rdkafka_error_code().is_none_or(|code| is_no_answer(code))
+    error.rdkafka_error_code().is_none_or(is_no_answer)
 }
 
 pub(super) fn is_no_answer(code: RDKafkaErrorCode) -> bool {

@@ -24,7 +24,6 @@ pub struct Lookup<'a> {
 
 /// One of the stores Freshet can serve from. Share it with an `Arc`; every method takes `&self`.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "a process has one store, and reads should not go through a box")]
 pub enum OnlineStore {
     Memory(MemoryStore),
     Scylla(ScyllaStore),
