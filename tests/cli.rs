@@ -306,20 +306,6 @@ fn a_server_that_is_not_there_is_status_69() {
 }
 
 #[test]
-fn a_store_that_is_not_there_is_one_sentence() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("bound");
-    let dir = tempfile::tempdir().expect("a temporary directory");
-    let data = dir.path().join("data");
-    let settings = format!("[engine]\ndata_dir = {data:?}\n[store]\nkind = \"scylla\"\nnodes = [\"{free}\"]\n");
-    write(dir.path(), "freshet.toml", &settings);
-    let config = dir.path().join("freshet.toml").display().to_string();
-    let (status, errors) = refused(&["run", "examples/fraud", "--config", &config, "--listen", "127.0.0.1:0"]);
-    assert_eq!(status, 69, "{errors}");
-    assert_eq!(errors.lines().count(), 1, "the driver's own lines are not for users: {errors}");
-    assert!(errors.contains(&free.to_string()), "{errors}");
-}
-
-#[test]
 fn files_that_a_command_needs_are_named() {
     let (status, errors) = refused(&["ingest", "transactions", "nowhere.ndjson"]);
     assert_eq!(status, 65);
