@@ -6,8 +6,10 @@ mod running;
 
 use std::collections::BTreeMap;
 
+use freshet_config::time::EventTime;
+use freshet_config::value::Value;
 use orders::{Change, Row, changes, check, check_dataset, debezium, plan, push, table, upsert};
-use running::{Random, START, start};
+use running::{Random, SECOND, START, start};
 
 #[test]
 fn values_are_those_of_the_final_rows_whatever_batches_workers_and_restarts() {
@@ -30,6 +32,53 @@ fn values_are_those_of_the_final_rows_whatever_batches_workers_and_restarts() {
         again.settle();
         check(&again, &table(&changes));
         again.stop();
+    }
+}
+
+/// What is forgotten follows from the records alone, not from how they are cut into batches.
+#[test]
+fn what_is_forgotten_does_not_depend_on_batches() {
+    const DEFINITIONS: &str = r#"
+sources:
+  - name: rows
+    stream: {log: {}}
+    schema: {id: int64, user: int64, at: timestamp, version: int64}
+    event_time: at
+    lateness: 0s
+    changelog: {key: id, version: version, format: upsert}
+entities:
+  - {name: user, keys: {user: int64}}
+views:
+  - {name: v, source: rows, entity: user, aggregates: [{name: n, fn: count, windows: [1m]}]}
+services:
+  - {name: s, features: [v]}
+"#;
+    let hour = START + 3600 * SECOND;
+    let row = |id: i64, version: i64, at: i64| format!(r#"{{"id":{id},"user":{id},"version":{version},"at":{at}}}"#);
+    let removal = r#"{"id":7,"version":1,"__deleted":true}"#.to_string();
+    // A removal before all rows refuses the row it removes; what no window reaches any more is forgotten.
+    let early = vec![removal, row(8, 1, START), row(9, 1, START), row(7, 1, START)];
+    let late = vec![row(7, 2, START), row(8, 1, hour), row(7, 1, hour)];
+    for (records, at, expected) in [(early, START, Value::Int64(0)), (late, hour, Value::Int64(1))] {
+        for chunk in [1, 2, records.len()] {
+            let directory = tempfile::tempdir().unwrap();
+            let plan = running::plan(DEFINITIONS, directory.path());
+            for restart in [false, true] {
+                let running = start(directory.path(), &plan, 1);
+                if !restart {
+                    records.chunks(chunk).for_each(|part| {
+                        running.push("rows", part, part.len());
+                        running.settle();
+                    });
+                }
+                running.settle();
+                let found = running.values(0, &[Value::Int64(7)], EventTime::from_micros(at));
+                let found = found.first().cloned().unwrap_or(Value::Int64(0));
+                let found = if found == Value::Null { Value::Int64(0) } else { found };
+                assert_eq!(found, expected, "{chunk} at a time, restarted: {restart}");
+                running.stop();
+            }
+        }
     }
 }
 

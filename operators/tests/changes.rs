@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{Float64Type, Int64Type, TimestampMicrosecondType};
-use freshet_config::definitions::{Column, Function, Mode, Window};
+use freshet_config::definitions::{Column, Function, Mode};
 use freshet_config::function::Keeps;
 use freshet_config::time::{EventTime, Span};
 use freshet_config::value::{DataType, FeatureType, Value, encode_key};
@@ -21,7 +21,7 @@ use freshet_operators::project::SourceBatch;
 use freshet_operators::reference::{ReferenceEvent, evaluate};
 use freshet_operators::view::column_sources;
 use freshet_operators::windows::Control;
-use plans::{Wanted, plan, window};
+use plans::{Wanted, window};
 use proptest::prelude::*;
 use proptest::sample::select;
 use timely::container::NoopBuilder;
@@ -62,7 +62,6 @@ const INPUTS: [(&str, DataType); 3] =
 struct Case {
     plan: Arc<ChangesPlan>,
     inputs: Vec<&'static str>,
-    offsets: Vec<Window>,
 }
 
 fn mode() -> impl Strategy<Value = Mode> {
@@ -128,7 +127,6 @@ fn case() -> impl Strategy<Value = Case> {
                     series: false,
                 })
                 .collect();
-            let offsets = plan(mode, &wanted).windows;
             let mut view = plans::expiring(mode, &wanted, ttl.map(Span::from_micros));
             view.feature_start = start.map(EventTime::from_micros);
             view.lifetime_start = lifetime.map(EventTime::from_micros);
@@ -139,7 +137,7 @@ fn case() -> impl Strategy<Value = Case> {
             let keys = [Column { name: "key".to_string(), data_type: DataType::Int64 }];
             let mut plan = ChangesPlan::new(&view, &features, &keys);
             plan.memory = Span::from_micros(1_000_000);
-            Case { plan: Arc::new(plan), inputs, offsets }
+            Case { plan: Arc::new(plan), inputs }
         },
     )
 }
@@ -191,19 +189,6 @@ fn batch(case: &Case, events: &[(Event, i8)]) -> KeyedBatch {
     batch
 }
 
-/// The laws of windows, once more.
-fn counts(mode: Mode, window: Window, time: i64, at: i64) -> bool {
-    let (size, offset) = (window.size.micros(), window.offset.micros());
-    let floor = |at: i64, step: Span| at.div_euclid(step.micros()) * step.micros();
-    let tiled = |t: i64| t - size + offset <= time && time < t + offset;
-    match mode {
-        Mode::Continuous => at - size + offset < time && time <= at + offset,
-        Mode::Interval(tile) => tiled(floor(at, tile)),
-        Mode::Batch { schedule, delay } => tiled(floor(at - delay.micros(), schedule)),
-        Mode::Sawtooth(step) => floor(at - size + offset, step) <= time && time <= at + offset,
-    }
-}
-
 type Found = (i64, Vec<Value>, Vec<Value>);
 
 /// The changes of one key at all instants of a range, found by looking at each.
@@ -224,9 +209,7 @@ fn naive(case: &Case, events: &[Event], range: Range<i64>) -> Vec<Found> {
     };
     let empty = values(&[], 0);
     let state = |at: i64| {
-        let inside = |e: &Event| case.offsets.iter().any(|w| counts(view.mode, *w, e.time, at));
-        let live = events.iter().any(inside) && !view.before_start(EventTime::from_micros(at));
-        if live { values(&references, at) } else { empty.clone() }
+        if view.before_start(EventTime::from_micros(at)) { empty.clone() } else { values(&references, at) }
     };
     let mut changes = Vec::new();
     let mut before = state(range.start - 1);

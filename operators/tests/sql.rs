@@ -396,6 +396,46 @@ fn there_is_one_nan_and_it_is_the_greatest() {
     assert!(evaluated.array.is_null(3) && evaluated.failed.iter().any(|(row, _)| *row == 3));
 }
 
+/// `in`, `case` and `nullif` compare bits.
+#[test]
+fn there_is_one_zero() {
+    for text in [
+        "-amount in (0, 1)",
+        "not (-amount not in (0, 1, 2))",
+        "case -amount when 0 then true else false end",
+        "case round(amount - 0.3) when 0 then true else false end",
+        "nullif(-amount, 0) is null",
+        "array_has(make_array(0.0, 1.0), amount * -1)",
+        "concat(-amount, '') = '0.0'",
+        "amount in (-0.0, 1)",
+        "amount in (cast('-0' as double), 1)",
+    ] {
+        let evaluated = compile(text).evaluate(&batch()).unwrap();
+        assert!(evaluated.array.as_boolean().value(3), "{text}: {evaluated:?}");
+    }
+}
+
+#[test]
+fn compared_spans_have_days_of_24_hours_and_no_months() {
+    for text in [
+        "ts + interval '30 hours' - ts > interval '1 day'",
+        "ts + interval '30 hours' - ts < interval '2 days'",
+        "ts + interval '30 hours' - ts between interval '1 day' and interval '1 week'",
+        "ts + interval '2 days' - ts in (interval '2 days', interval '1 hour')",
+        "greatest(ts + interval '30 hours' - ts, interval '1 day') = interval '30 hours'",
+        "case when ok then interval '1 day' else interval '25 hours' end < ts + interval '30 hours' - ts",
+        "interval '1 day' = interval '24 hours'",
+        "ts + interval '1 month' > ts + interval '27 days'",
+    ] {
+        let evaluated = compile(text).evaluate(&batch()).unwrap();
+        assert!(evaluated.array.as_boolean().value(0), "{text}: {evaluated:?}");
+    }
+    for text in ["ts - ts <= interval '1 month'", "greatest(ts - ts, interval '1 year') > interval '1 hour'"] {
+        let message = "a span of months or years has no length that it could be compared by";
+        assert_eq!(refusal(text).message, message, "{text}");
+    }
+}
+
 #[test]
 fn floats_are_finite_with_one_zero() {
     let evaluated = compile("1 / amount").evaluate(&batch()).unwrap();
@@ -738,8 +778,6 @@ fn strings_of_events_are_compared_with_strings_alone() {
         ("country in ('a', 5)", "an int64", "in"),
         ("country between 'a' and 5", "an int64", "between"),
         ("case country when 5 then true end", "an int64", "case"),
-        ("coalesce(n, country) > 1", "an int64", "coalesce"),
-        ("nullif(country, 5) is null", "an int64", "nullif"),
     ] {
         for text in [text.to_string(), format!("not ({text})")] {
             let refused = refusal(&text);
@@ -748,6 +786,10 @@ fn strings_of_events_are_compared_with_strings_alone() {
             assert_eq!(refused.message, message, "{text}");
             assert!(refused.offset.is_some(), "{text}");
         }
+    }
+    for (text, by) in [("coalesce(n, country) > 1", "coalesce"), ("nullif(country, 5) is null", "nullif")] {
+        let message = format!("`{by}` takes values of one type, not a string and an int64");
+        assert_eq!(refusal(text).message, message, "{text}");
     }
     let hint = |text| refusal(text).hint.unwrap();
     assert_eq!(hint("country > 5"), "write `cast(country as bigint)`, or the string '5'");
@@ -808,6 +850,10 @@ fn what_fails_for_every_event_because_of_a_constant_is_refused() {
         "n + 9223372036854775807",
         "sqrt(amount)",
         "date_bin(interval '1 hour', ts)",
+        "date_bin(interval '1 day', ts, to_timestamp('2020-01-01T06:00:00Z'))",
+        "date_bin(interval '1 month', ts, make_date(2020, 1, 1))",
+        "arrow_cast(country, 'Decimal128(3, 3)') > 0.2",
+        "upper(case when ok then n else country end)",
         "chr(n)",
     ] {
         compile(text);

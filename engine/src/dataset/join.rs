@@ -88,6 +88,8 @@ impl Join<'_> {
             request: self.spine.request.iter().map(|field| field[batch].slice(from, rows)).collect(),
             features: self.service.inputs.iter().filter_map(of).collect(),
             failed: self.service.inputs.iter().map(failed).collect(),
+            // All of a history is there.
+            stale: Vec::new(),
             instants: Arc::new(TimestampMicrosecondArray::from_iter_values(instants)),
         };
         evaluate(&self.service.derived, &inputs)

@@ -2,8 +2,9 @@
 //!
 //! Law: after any records, what was given out and not taken back is one event per row that is there, as its last change
 //! in source order left it. With a version column a change no newer than what is known of its row is refused instead;
-//! so is a removal older than the row, and, whatever its version, one of a row that is not there. What is known of a row is forgotten when it was last changed, and its event
-//! happened, further behind the latest event time than any window reaches.
+//! so is a removal older than the row, and, whatever its version, one of a row that is not there. What is known of a row is
+//! forgotten when it was last changed, and its event happened, further behind the latest event time than any window reaches;
+//! looked at record by record, so that how records are cut into batches leaves no trace.
 //!
 //! Memory: the key, the row in Arrow's row format and some 100 bytes, per row within reach; of removed rows the key and
 //! the version, where there is one.
@@ -125,8 +126,11 @@ impl Changelog {
                     let verdict = self.verdict(at, record_time, expired_before, was_there);
                     let held = matches!(verdict, Verdict::Now)
                         .then(|| Held { row: encoded.row(row).as_ref().into(), position: positions[row] });
-                    self.latest = self.latest.max(at.filter(|_| held.is_some()).unwrap_or(EventTime::MIN));
+                    if let Some(at) = at.filter(|_| held.is_some()) {
+                        self.move_on(at);
+                    }
                     self.remember(key, version, held, at);
+                    self.forget();
                     verdict
                 }
             };
@@ -144,7 +148,6 @@ impl Changelog {
                 }
             }
         }
-        self.forget();
         let retracted = self.events(&back)?;
         if !kept.is_empty() || retracted.is_some() {
             let chosen = |values: &[u64]| kept.iter().map(|row| values[*row as usize]).collect();
@@ -251,6 +254,23 @@ impl Changelog {
     fn part(&self, at: EventTime) -> i64 {
         let retention = self.retention.map_or(i64::MAX, Span::micros);
         at.micros().div_euclid((retention / PARTS).max(1))
+    }
+
+    /// A row of this time is held now.
+    fn move_on(&mut self, at: EventTime) {
+        let before = self.latest;
+        self.latest = before.max(at);
+        if before > EventTime::MIN {
+            return;
+        }
+        // What was removed before any row had a time is as old as the first one.
+        let part = self.part(at);
+        for key in std::mem::take(&mut self.by_age).into_values().flatten() {
+            if let Some(known) = self.known.get_mut(&key) {
+                known.part = part;
+                self.by_age.entry(part).or_default().push(key);
+            }
+        }
     }
 
     fn forget(&mut self) {

@@ -69,7 +69,7 @@ impl ChangesPlan {
     }
 }
 
-/// A key's features, in the order of the plan; `None` while no event is in any of their windows.
+/// A key's features, in the order of the plan; `None` while no event is in any of the windows that decide them.
 type State = Option<Arc<[Value]>>;
 
 /// Bits, not numbers: a NaN is itself.
@@ -108,7 +108,7 @@ impl States<'_> {
             let inside = members.iter().filter(|(_, m)| m.contains(&event));
             let bits = inside.fold(0u64, |bits, (w, _)| bits | 1 << w);
             if bits != 0 {
-                any |= bits & self.plan.windows != 0;
+                any = true;
                 self.events.fold(event, &self.plan.view, bits, &mut self.fold);
             }
         }
@@ -127,7 +127,7 @@ impl States<'_> {
                 let inside = self.members(*w, at);
                 sweep.move_to(view, self.events, inside, &mut self.fold);
             }
-            let live = sweeps.iter().any(|(w, sweep)| self.plan.carries(*w) && !sweep.is_empty());
+            let live = sweeps.iter().any(|(_, sweep)| !sweep.is_empty());
             (live && !view.before_start(EventTime::from_micros(at))).then(|| self.finish(at))
         };
         instants.map(step).collect()

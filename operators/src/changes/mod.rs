@@ -132,9 +132,4 @@ impl ChangesPlan {
         let bits = self.windows | self.view.expiry.map_or(0, |window| 1 << window);
         (0..64).filter(move |w| bits >> w & 1 == 1)
     }
-
-    /// Whether a window is one of the features.
-    fn carries(&self, window: usize) -> bool {
-        self.windows >> window & 1 == 1
-    }
 }

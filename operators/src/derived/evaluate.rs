@@ -37,6 +37,8 @@ impl DerivedInputs {
         let (rows, feature) = (instants.len(), &feature);
         let value = |row, input| feature(row, input).map_or(&Value::Null, |feature| &feature.value);
         let failed = |input| (0..rows).filter(move |row| feature(*row, input).is_some_and(|f| f.status.is_error()));
+        let is_stale = |found: &FeatureValue| found.status == Status::Stale;
+        let stale = |input| (0..rows).filter(move |row| feature(*row, input).is_some_and(is_stale));
         let fields = plan.request.iter().enumerate().map(|(field, column)| {
             let values = (0..rows).map(|row| request.get(row * plan.request.len() + field).unwrap_or(&Value::Null));
             array(&column.data_type.into(), rows, values)
@@ -50,6 +52,7 @@ impl DerivedInputs {
             request: fields.collect(),
             features: features.collect(),
             failed: plan.inputs.iter().map(|input| failed(*input).collect()).collect(),
+            stale: plan.inputs.iter().map(|input| stale(*input).collect()).collect(),
             instants: Arc::new(TimestampMicrosecondArray::from_iter_values(micros)),
         }
     }
@@ -76,18 +79,20 @@ impl DerivedStep {
         match evaluated {
             Some(evaluated) => {
                 let failed = evaluated.failed.into_iter().map(|(row, fault)| (row, Reason::Expression(fault)));
-                DerivedColumn { data_type: self.data_type, array: evaluated.array, failed: failed.collect() }
+                let (data_type, array, failed) = (self.data_type, evaluated.array, failed.collect());
+                DerivedColumn { data_type, array, failed, stale: Vec::new() }
             }
             // Columns of other types than the plan has: nothing a request can cause, and no value either.
             None => DerivedColumn {
                 data_type: self.data_type,
                 array: new_null_array(&arrow_type(self.data_type), rows),
                 failed: (0..rows).map(|row| (row, Reason::Expression(SqlFault::Function))).collect(),
+                stale: Vec::new(),
             },
         }
     }
 
-    /// Nulls that come of errors are errors, with the first of those inputs, or with the one that it is an error for. Where
+    /// What is made of something stale is stale. Nulls that come of errors are errors, with the first of those inputs, or with the one that it is an error for. Where
     /// its own SQL failed, that is said.
     fn blame(&self, step: usize, inputs: &DerivedInputs, before: &[DerivedColumn], column: &mut DerivedColumn) {
         let own = column.failed.len();
@@ -98,16 +103,19 @@ impl DerivedStep {
                 Input::Feature(feature) => {
                     let rows = inputs.failed.get(feature).into_iter().flatten().copied();
                     column.failed.extend(rows.filter(is_null).map(|row| (row, here)));
+                    column.stale.extend(inputs.stale.get(feature).into_iter().flatten());
                 }
                 Input::Derived(earlier) => {
                     let failed = before.get(earlier).into_iter().flat_map(|earlier| &earlier.failed);
                     let root = |reason| if matches!(reason, Reason::Input { .. }) { reason } else { here };
                     let failed = failed.filter(|(row, _)| is_null(row)).map(|(row, reason)| (*row, root(*reason)));
                     column.failed.extend(failed);
+                    column.stale.extend(before.get(earlier).into_iter().flat_map(|earlier| &earlier.stale));
                 }
                 Input::Request(_) | Input::Instant => {}
             }
         }
+        column.stale.sort_unstable();
         if column.failed.len() > own {
             column.failed.sort_by_key(|(row, _)| *row);
             column.failed.dedup_by_key(|(row, _)| *row);
@@ -118,6 +126,9 @@ impl DerivedStep {
 impl DerivedColumn {
     /// The feature in a row.
     pub fn value(&self, row: usize) -> FeatureValue {
+        if self.stale.binary_search(&row).is_ok() {
+            return FeatureValue { value: Value::Null, status: Status::Stale };
+        }
         let value = value_at(&self.array, self.data_type, row);
         let failed = self.failed.binary_search_by_key(&row, |(row, _)| *row);
         let status = match (failed, value.is_null()) {

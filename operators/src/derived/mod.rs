@@ -72,6 +72,8 @@ pub struct DerivedInputs {
     pub features: Vec<ArrayRef>,
     /// Per input feature the rows in which it is an error, ascending.
     pub failed: Vec<Vec<usize>>,
+    /// Per input feature the rows in which it is stale, ascending.
+    pub stale: Vec<Vec<usize>>,
     /// Microseconds; its length is the number of rows.
     pub instants: ArrayRef,
 }
@@ -84,4 +86,6 @@ pub struct DerivedColumn {
     pub array: ArrayRef,
     /// Rows in which it is an error, ascending, and why.
     pub failed: Vec<(usize, Reason)>,
+    /// Rows in which it is made of what is stale, ascending: nobody knows what it would be.
+    pub stale: Vec<usize>,
 }

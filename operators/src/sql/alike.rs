@@ -34,7 +34,7 @@ struct Compared<'e> {
 }
 
 /// Functions that choose among their arguments.
-const CHOOSERS: [&str; 7] = ["coalesce", "nullif", "nvl", "nvl2", "greatest", "least", "make_array"];
+pub(super) const CHOOSERS: [&str; 7] = ["coalesce", "nullif", "nvl", "nvl2", "greatest", "least", "make_array"];
 
 fn compared(node: &Expr) -> Option<Compared<'_>> {
     let met = |by: &str, first, others| Some(Compared { by: by.to_string(), first, others });
@@ -70,7 +70,14 @@ impl Compared<'_> {
         let Some(wanted) = wanted.filter(|_| text_type.is_string() && !matches!(text, Expr::Literal(..))) else {
             return Ok(());
         };
-        let message = format!("a string cannot be compared with {} by `{}`", a(&type_name(&other_type)), self.by);
+        let other_name = a(&type_name(&other_type));
+        if CHOOSERS.contains(&self.by.as_str()) {
+            let message = format!("`{}` takes values of one type, not a string and {other_name}", self.by);
+            return Err(
+                SqlError::new(SqlErrorKind::Type, message).hint("write `cast(... as T)` around what has another type")
+            );
+        }
+        let message = format!("a string cannot be compared with {other_name} by `{}`", self.by);
         let shown = match text {
             Expr::Column(column) => column.name.as_str(),
             _ => "...",
@@ -84,7 +91,7 @@ impl Compared<'_> {
     }
 }
 
-fn compares(operator: Operator) -> bool {
+pub(super) fn compares(operator: Operator) -> bool {
     use Operator::{Eq, Gt, GtEq, IsDistinctFrom, IsNotDistinctFrom, Lt, LtEq, NotEq};
     matches!(operator, Eq | NotEq | Lt | LtEq | Gt | GtEq | IsDistinctFrom | IsNotDistinctFrom)
 }

@@ -21,7 +21,7 @@ use super::evaluate::evaluate_whole;
 use super::plan::checked;
 
 /// Most sets of values that are tried; the first that works ends the search.
-const MOST_TRIED: usize = 512;
+const MOST_TRIED: usize = 1024;
 
 /// Computes arithmetic on constants; one that fails fails for every event, so it is a mistake in the definition.
 pub(super) fn fold(expression: Expr) -> std::result::Result<Expr, SqlError> {
@@ -112,7 +112,8 @@ fn check_formats(call: &ScalarFunction) -> Option<SqlError> {
 
 /// Why a node fails, if it does for its constants and whatever stands in the place of its other parts.
 fn failure(node: &Expr, parts: &[&Expr], columns: &DFSchema) -> Option<String> {
-    let open: Vec<&Expr> = parts.iter().copied().filter(|part| !is_literal(part)).collect();
+    // What holds no column is computed, not tried with samples.
+    let open: Vec<&Expr> = parts.iter().copied().filter(|part| !part.column_refs().is_empty()).collect();
     let values: Option<Vec<Vec<ScalarValue>>> =
         open.iter().map(|part| samples(&part.get_type(columns).ok()?)).collect();
     let values = values?;
@@ -175,7 +176,9 @@ fn samples(data_type: &DataType) -> Option<Vec<ScalarValue>> {
         integer if integer.is_integer() => [1i64, 2, 0, -1, 10, 2024].map(ScalarValue::from).to_vec(),
         number if number.is_numeric() => [0.5f64, 1.0, 0.0, -1.0, 10.0].map(ScalarValue::from).to_vec(),
         text if text.is_string() || text.is_binary() => {
-            ["1", "abc", "2024-02-29T12:34:56Z", "", "12:34:56", "1 day", "true", "day"].map(ScalarValue::from).to_vec()
+            ["1", "0", "abc", "2024-02-29T12:34:56Z", "", "12:34:56", "1 day", "true", "day"]
+                .map(ScalarValue::from)
+                .to_vec()
         }
         DataType::Timestamp(..) | DataType::Date32 | DataType::Date64 => {
             [1_709_210_096_000_000, 0].map(|micros| ScalarValue::TimestampMicrosecond(Some(micros), None)).to_vec()

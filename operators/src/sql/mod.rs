@@ -23,6 +23,7 @@ mod patterns;
 mod place;
 mod plan;
 mod signature;
+mod spans;
 mod types;
 mod words;
 

@@ -1,8 +1,9 @@
-//! One NaN, wherever one is looked at: it equals itself, and is greater than every number.
+//! One NaN and one zero, wherever one is looked at: NaN equals itself and is greater than every number, and zero has no sign.
 //!
-//! Comparisons order NaN by its sign, and which sign arithmetic gives it is the processor's affair. So what is compared, chosen
-//! among or given to a function has the positive one. Arithmetic on arithmetic needs none of that, and neither does a
-//! result, for which NaN is refused.
+//! Comparisons order NaN by its sign, and which sign arithmetic gives it is the processor's affair; `in`, `case` and `nullif`
+//! compare bits, by which a negative number that is rounded to zero is another one. So what is compared, chosen among or given
+//! to a function has the positive ones. Arithmetic on arithmetic needs none of that, and neither does a result, for
+//! which NaN is refused and zeros are made one.
 
 use std::sync::{Arc, LazyLock};
 
@@ -18,7 +19,7 @@ use datafusion_expr::{
 
 use super::constants::is_arithmetic;
 
-/// The expression with every NaN that it looks at made the one.
+/// The expression with every NaN that it looks at made the one, and every zero.
 pub(super) fn canonical(expression: Expr, columns: &DFSchema) -> Result<Expr> {
     let rewritten = expression.transform_up(|node| match &node {
         Expr::BinaryExpr(BinaryExpr { op, .. }) if is_arithmetic(*op) => Ok(Transformed::no(node)),
@@ -31,11 +32,14 @@ pub(super) fn canonical(expression: Expr, columns: &DFSchema) -> Result<Expr> {
     Ok(rewritten.data)
 }
 
-/// Columns hold no NaN, what is asked with has the positive one, and all else passes on what it is given.
+/// Columns hold no NaN and no negative zero, what is asked with has the positive ones, and all else passes on what it is given.
 fn may_be_nan(expression: &Expr, columns: &DFSchema) -> bool {
     let computes = match expression {
         Expr::BinaryExpr(BinaryExpr { op, .. }) => is_arithmetic(*op),
         Expr::Negative(_) | Expr::ScalarFunction(_) => true,
+        Expr::Literal(ScalarValue::Float64(Some(value)), _) => value.is_nan() || value.to_bits() == (-0.0f64).to_bits(),
+        // Of a text that says so.
+        Expr::Cast(cast) => cast.expr.get_type(columns).is_ok_and(|of_type| of_type.is_string()),
         _ => false,
     };
     computes && expression.get_type(columns).is_ok_and(|of_type| of_type.is_floating())
@@ -44,7 +48,7 @@ fn may_be_nan(expression: &Expr, columns: &DFSchema) -> bool {
 static ONE_NAN: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| Arc::new(ScalarUDF::from(OneNan)));
 static ONE_FLOAT: LazyLock<Signature> = LazyLock::new(|| Signature::any(1, Volatility::Immutable));
 
-/// Gives its argument, with the positive NaN for any. No expression can name it.
+/// Gives its argument, with the positive NaN for any, and the positive zero. No expression can name it.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct OneNan;
 
@@ -69,11 +73,19 @@ impl ScalarUDFImpl for OneNan {
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
         match arguments.args.into_iter().next() {
             Some(ColumnarValue::Array(array)) => Ok(ColumnarValue::Array(of_array(array))),
-            Some(ColumnarValue::Scalar(ScalarValue::Float64(Some(value)))) if value.is_nan() => {
-                Ok(ColumnarValue::Scalar(ScalarValue::Float64(Some(f64::NAN))))
+            Some(ColumnarValue::Scalar(ScalarValue::Float64(Some(value)))) => {
+                Ok(ColumnarValue::Scalar(ScalarValue::Float64(Some(if value.is_nan() {
+                    f64::NAN
+                } else {
+                    value + 0.0
+                }))))
             }
-            Some(ColumnarValue::Scalar(ScalarValue::Float32(Some(value)))) if value.is_nan() => {
-                Ok(ColumnarValue::Scalar(ScalarValue::Float32(Some(f32::NAN))))
+            Some(ColumnarValue::Scalar(ScalarValue::Float32(Some(value)))) => {
+                Ok(ColumnarValue::Scalar(ScalarValue::Float32(Some(if value.is_nan() {
+                    f32::NAN
+                } else {
+                    value + 0.0
+                }))))
             }
             Some(scalar) => Ok(scalar),
             None => exec_err!("no number"),
@@ -83,8 +95,16 @@ impl ScalarUDFImpl for OneNan {
 
 fn of_array(array: ArrayRef) -> ArrayRef {
     match array.data_type() {
-        DataType::Float64 => replaced::<Float64Type>(&array, |value| value.is_nan(), f64::NAN).unwrap_or(array),
-        DataType::Float32 => replaced::<Float32Type>(&array, |value| value.is_nan(), f32::NAN).unwrap_or(array),
+        DataType::Float64 => {
+            let is_other = |value: f64| value.is_nan() || value.to_bits() == (-0.0f64).to_bits();
+            replaced::<Float64Type>(&array, is_other, |value| if value.is_nan() { f64::NAN } else { 0.0 })
+                .unwrap_or(array)
+        }
+        DataType::Float32 => {
+            let is_other = |value: f32| value.is_nan() || value.to_bits() == (-0.0f32).to_bits();
+            replaced::<Float32Type>(&array, is_other, |value| if value.is_nan() { f32::NAN } else { 0.0 })
+                .unwrap_or(array)
+        }
         _ => array,
     }
 }
@@ -92,13 +112,13 @@ fn of_array(array: ArrayRef) -> ArrayRef {
 /// `None` where there is none, which is nearly always.
 fn replaced<T: ArrowPrimitiveType>(
     array: &ArrayRef,
-    is_nan: impl Fn(T::Native) -> bool,
-    nan: T::Native,
+    is_other: impl Fn(T::Native) -> bool,
+    the_one: impl Fn(T::Native) -> T::Native,
 ) -> Option<ArrayRef> {
     let floats = array.as_primitive::<T>();
-    if !floats.values().iter().any(|value| is_nan(*value)) {
+    if !floats.values().iter().any(|value| is_other(*value)) {
         return None;
     }
-    let replaced: PrimitiveArray<T> = floats.unary(|value| if is_nan(value) { nan } else { value });
+    let replaced: PrimitiveArray<T> = floats.unary(|value| if is_other(value) { the_one(value) } else { value });
     Some(Arc::new(replaced))
 }

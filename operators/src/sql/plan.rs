@@ -20,7 +20,7 @@ use super::error::SqlError;
 use super::functions::SCALARS;
 use super::growth::{self, Bound};
 use super::patterns::{self, Sought};
-use super::{alike, constants, costs, one_nan, place, signature, words};
+use super::{alike, constants, costs, one_nan, place, signature, spans, words};
 
 /// Plans an expression whose names [`super::check`] has found, and bounds the length of its texts.
 pub(super) fn plan(
@@ -52,6 +52,7 @@ pub(super) fn plan(
     let logical = one_nan::canonical(logical, &columns)?;
     // Before the simplifier, which folds constants with wrapping arithmetic.
     let logical = constants::fold(logical)?;
+    let logical = spans::comparable(logical)?;
     constants::check(&logical, &columns)?;
     let logical = simplifier.simplify(logical)?;
     Ok((checked(&logical, &columns)?, bound))

@@ -31,6 +31,10 @@ pub(super) fn check(expression: &Expr, columns: &DFSchema) -> Result<(), SqlErro
 }
 
 fn check_call(call: &ScalarFunction, columns: &DFSchema) -> Result<(), SqlError> {
+    // Its branches have no common type yet: the planner judges it when they have.
+    if call.args.iter().any(|argument| matches!(argument, Expr::Case(_))) {
+        return Ok(());
+    }
     let fields: Result<Vec<_>, _> = call.args.iter().map(|argument| Ok(argument.to_field(columns)?.1)).collect();
     // An argument without a type is itself what is wrong.
     let Ok(fields) = fields.map_err(|_: DataFusionError| ()) else { return Ok(()) };

@@ -72,6 +72,7 @@ pub fn view(mode: Mode, wanted: &[Wanted]) -> View {
 }
 
 /// The plan of a view with these aggregates.
+#[allow(dead_code, reason = "not every test binary has views without a time to live")]
 pub fn plan(mode: Mode, wanted: &[Wanted]) -> ViewPlan {
     expiring(mode, wanted, None)
 }

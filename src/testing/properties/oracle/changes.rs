@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use freshet_config::definitions::{Function, Mode};
+use freshet_config::definitions::Mode;
 use freshet_config::time::EventTime;
-use freshet_config::value::{DataType, Value};
+use freshet_config::value::Value;
 use freshet_operators::batch::hash_key;
 use freshet_operators::reference::{ReferenceEvent, evaluate};
-use freshet_operators::view::{FeaturePlan, ViewPlan};
+use freshet_operators::view::ViewPlan;
 
 use super::super::generate::Event;
 use super::features::same;
@@ -34,25 +34,10 @@ pub fn changes(view: &ViewPlan, keyed: &Keyed) -> Vec<Event> {
     changes
 }
 
-/// The features of a key; `None` while no event is in any of their windows.
+/// The features of a key; `None` before the view has any.
 fn state(view: &ViewPlan, key: &Key, at: i64) -> Option<Vec<Value>> {
     let at = EventTime::from_micros(at);
-    if view.before_start(at) {
-        return None;
-    }
-    // Whether events are in a window does not depend on whether what they say has expired.
-    let mut rows = ViewPlan { expiry: None, ..view.clone() };
-    for feature in &mut rows.features {
-        *feature = FeaturePlan {
-            function: Function::Count,
-            column: None,
-            summary: None,
-            data_type: DataType::Int64.into(),
-            ..feature.clone()
-        };
-    }
-    let none = evaluate(&rows, &key.events, at).iter().all(|(count, _)| *count == Value::Int64(0));
-    (!none).then(|| values(view, &key.events, at))
+    (!view.before_start(at)).then(|| values(view, &key.events, at))
 }
 
 fn values(view: &ViewPlan, events: &[ReferenceEvent], at: EventTime) -> Vec<Value> {
