@@ -245,6 +245,39 @@ fn values_expire_over_the_socket() {
     assert_eq!(running.end().code(), Some(0));
 }
 
+/// A key of many events, and features made of what its row cannot say.
+const MANY: &str = "
+sources:
+  - {name: txn, stream: {log: {}}, schema: {id: int64, amount: int64, ts: timestamp}, event_time: ts}
+entities:
+  - {name: card, keys: {id: int64}}
+views:
+  - {name: v, source: txn, entity: card, aggregates: [{name: n, fn: count, windows: [3h]}]}
+services:
+  - name: s
+    features: [v]
+    derived:
+      - {name: known, type: int64, sql: \"coalesce(v.n_3h, 0)\"}
+      - {name: few, type: bool, sql: \"derived.known < 10\"}
+";
+
+#[test]
+fn what_is_made_of_a_stale_feature_is_stale() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let (running, url) = run_on(dir.path(), MANY);
+    let at = now();
+    let line = |i: i64| format!("{{\"id\":7,\"amount\":4,\"ts\":\"{}\"}}\n", at - Span::from_secs(60 * i));
+    feed(dir.path(), &url, &(0..100).map(line).collect::<Vec<_>>());
+    let shown = status_becomes(&url, "s", at + Span::from_secs(60), "PRESENT");
+    let values: Vec<&Value> = shown.iter().map(|(value, ..)| value).collect();
+    assert_eq!(values, [&Value::from("100"), &Value::from("100"), &Value::from(false)]);
+    // Before its row's instant a key of many events is known of no more.
+    let stale = (Value::Null, "STALE".to_string(), None);
+    assert_eq!(asked(&url, "s", at - Span::from_secs(3000)), [stale.clone(), stale.clone(), stale]);
+    running.signal("TERM");
+    assert_eq!(running.end().code(), Some(0));
+}
+
 /// Values that cannot be given, each for its reason.
 const FAILING: &str = "
 sources:
