@@ -1,17 +1,12 @@
 //! The command line as users meet it: the real binary, its messages and its statuses.
 
+mod process;
+
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
-fn freshet(arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_freshet"));
-    command.args(arguments).env_remove("FRESHET_LOG").stdin(Stdio::null()).output().expect("the binary runs")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
+use process::{freshet, text};
 
 /// Runs a command that is refused; stdout stays empty.
 fn refused(arguments: &[&str]) -> (i32, String) {
@@ -294,15 +289,6 @@ fn a_taken_port_is_status_69() {
     let (status, errors) = refused(&["demo", "--events", "1", "--listen", &address]);
     assert_eq!(status, 69);
     assert!(errors.starts_with(&format!("cannot listen on {address}: ")), "{errors}");
-}
-
-#[test]
-fn a_server_that_is_not_there_is_status_69() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("bound");
-    let url = format!("http://{free}");
-    let (status, errors) = refused(&["get", "fraud_v1", "card_id=1", "--url", &url]);
-    assert_eq!(status, 69);
-    assert!(errors.starts_with(&format!("cannot reach {url}: ")), "{errors}");
 }
 
 #[test]
@@ -634,13 +620,18 @@ fn shop(dir: &Path) {
 }
 
 #[test]
-fn a_server_that_is_not_there_is_said_to_be_so() {
+fn a_server_that_is_not_there_is_said_to_be_so_with_status_69() {
     let (status, said) = refused(&["get", "s", "--url", "http://127.0.0.1:9"]);
     assert_eq!(status, 69);
     assert_eq!(
         said,
         "cannot reach http://127.0.0.1:9: connection refused; is `freshet run` or `freshet demo` running there?\n"
     );
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("bound");
+    let url = format!("http://{free}");
+    let (status, errors) = refused(&["get", "fraud_v1", "card_id=1", "--url", &url]);
+    assert_eq!(status, 69);
+    assert!(errors.starts_with(&format!("cannot reach {url}: ")), "{errors}");
 }
 
 #[test]

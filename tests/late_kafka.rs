@@ -2,19 +2,20 @@
 
 mod process;
 mod services;
+mod site;
 
 use std::fs;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use freshet_connectors::kafka::{KafkaOptions, KafkaSink, KafkaSource, create_topic};
-use process::{PATIENCE, Running, drain, freshet, text};
+use process::{PATIENCE, freshet, text};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use serde_json::Value;
 use services::{Service, closed_port};
+use site::{Site, ask};
 
 const DEFINITIONS: &str = "
 sources:
@@ -36,61 +37,18 @@ services:
   - {name: checkout, features: [\"spend.*\"]}
 ";
 
-/// A directory of definitions, of settings, and of data.
-struct Site(tempfile::TempDir);
-
-impl Site {
-    fn new(broker: &str, more: &str) -> Site {
-        let dir = tempfile::tempdir().expect("a temporary directory");
-        let data = dir.path().join("data");
-        let settings = format!(
-            "[engine]\ndata_dir = {data:?}\nclock = \"event\"\n[http]\nlisten = \"127.0.0.1:0\"\n\
-             [kafka]\nbrokers = [\"{broker}\"]\n{more}"
-        );
-        let written = fs::create_dir(dir.path().join("definitions"))
-            .and_then(|()| fs::write(dir.path().join("definitions/sales.yaml"), DEFINITIONS))
-            .and_then(|()| fs::write(dir.path().join("freshet.toml"), settings));
-        written.expect("a temporary directory is written");
-        Site(dir)
-    }
-
-    fn path(&self, name: &str) -> String {
-        let dir: &Path = self.0.path();
-        dir.join(name).display().to_string()
-    }
-
-    fn broker(&self) -> String {
-        let settings = fs::read_to_string(self.0.path().join("freshet.toml")).expect("it was written");
-        settings
-            .split("brokers = [\"")
-            .nth(1)
-            .and_then(|rest| rest.split('"').next())
-            .expect("it was written")
-            .to_string()
-    }
-
-    /// Status and stderr of `freshet ingest` with a sale.
-    fn ingest(&self, url: &str) -> (Option<i32>, String) {
-        let sale = r#"{"id": 7, "amount": 5, "shop": "north", "ts": "2026-01-01T00:00:00Z"}"#;
-        fs::write(self.0.path().join("sale.ndjson"), sale).expect("a temporary directory is written");
-        let fed = freshet(&["ingest", "sales", &self.path("sale.ndjson"), "--url", url]);
-        (fed.status.code(), text(&fed.stderr))
-    }
-
-    fn run(&self) -> (Running, String) {
-        let arguments = [&self.path("definitions"), "--config", &self.path("freshet.toml")];
-        let (running, url, log) = Running::listen(&arguments, &[]);
-        drain(log);
-        (running, url)
-    }
+/// A process that reads from this broker; `more` are further settings of Kafka.
+fn site(broker: &str, more: &str) -> Site {
+    Site::new(DEFINITIONS, &format!("clock = \"event\"\n[kafka]\nbrokers = [\"{broker}\"]\n{more}"))
 }
 
-/// Status and body of a GET.
-fn ask(url: &str, path: &str) -> (u16, Value) {
-    let agent = ureq::Agent::new_with_config(ureq::Agent::config_builder().http_status_as_error(false).build());
-    let mut answer = agent.get(&format!("{url}{path}")).call().expect("an answer");
-    let body = answer.body_mut().read_to_string().expect("text");
-    (answer.status().as_u16(), serde_json::from_str(&body).expect("JSON"))
+/// Status and stderr of `freshet ingest` with a sale.
+fn ingest(site: &Site, url: &str) -> (Option<i32>, String) {
+    let (file, sale) =
+        (site.path("sale.ndjson"), r#"{"id": 7, "amount": 5, "shop": "north", "ts": "2026-01-01T00:00:00Z"}"#);
+    fs::write(&file, sale).expect("a temporary directory is written");
+    let fed = freshet(&["ingest", "sales", &file, "--url", url]);
+    (fed.status.code(), text(&fed.stderr))
 }
 
 /// Asks `/readyz` until it says something with `wanted` in it; gives its status and what it said.
@@ -110,7 +68,7 @@ fn readiness(url: &str, wanted: &str) -> (u16, String) {
 #[test]
 fn a_broker_that_comes_late_is_waited_for() {
     let mut broker = Service::kafka_later();
-    let site = Site::new(&broker.address(), "");
+    let site = site(&broker.address(), "");
     let (running, url) = site.run();
     let (status, said) = readiness(&url, "source `sales`: ");
     assert_eq!(status, 503);
@@ -159,17 +117,17 @@ fn a_broker_that_comes_late_is_waited_for() {
 
 #[test]
 fn who_waits_for_a_broker_ends_when_told() {
-    let site = Site::new(&format!("127.0.0.1:{}", closed_port()), "");
+    let broker = format!("127.0.0.1:{}", closed_port());
+    let site = site(&broker, "");
     let (running, url) = site.run();
     // Long before an attempt to reach it is over.
     let (status, said) = readiness(&url, "source `sales` waits for the kafka broker at 127.0.0.1:");
     assert!(status == 503 && said.contains("dimension `shops` waits for the kafka broker at "), "{said}");
-    let broker = site.broker();
     let wanted = format!(
         "source `sales`: no kafka broker answered at {broker} within 10 s ({broker}: Connection refused): check the address \
          and that the broker runs\n"
     );
-    assert_eq!(site.ingest(&url), (Some(69), wanted));
+    assert_eq!(ingest(&site, &url), (Some(69), wanted));
     running.signal("INT");
     assert_eq!(running.end().code(), Some(0));
     let positions = fs::read_to_string(site.path("data/positions.json")).unwrap_or_default();
@@ -220,7 +178,7 @@ fn a_topic_that_is_another_one_is_never_read_on() {
         sink.send_all("sales", &ids.map(sale).collect::<Vec<_>>(), None).expect("the records are sent");
     };
     send(0..2);
-    let site = Site::new(&broker.address(), "");
+    let site = site(&broker.address(), "");
     let (running, url) = site.run();
     until("ready with the first records", || amount(&url).as_deref() == Some("10"));
     until("nothing is left", || metric(&url, "freshet_source_lag_records{source=\"sales\"}") == Some(0.0));
@@ -267,7 +225,7 @@ fn a_topic_made_anew_while_nobody_reads_is_another_one() {
     };
     let sale = r#"{"id": 7, "amount": 5, "shop": "north", "ts": "2026-01-01T00:00:00Z"}"#;
     send(&[sale, sale, "{}"]);
-    let site = Site::new(&address, "");
+    let site = site(&address, "");
     let refused = || {
         let ledger = freshet(&["ledger", "sales", "--data-dir", &site.path("data"), "--json"]);
         let answer: Value = serde_json::from_slice(&ledger.stdout).expect("JSON");
@@ -308,9 +266,9 @@ fn a_broker_that_goes_away_later_is_said_and_comes_back() {
         sink.send_all("sales", &[sale], None).expect("the record is sent");
     };
     send();
-    let site = Site::new(&broker.address(), "");
+    let site = site(&broker.address(), "");
     let (running, url) = site.run();
-    assert_eq!(site.ingest(&url), (Some(0), String::new()));
+    assert_eq!(ingest(&site, &url), (Some(0), String::new()));
     until("ready with the first records", || amount(&url).as_deref() == Some("10"));
     until("ready", || ask(&url, "/readyz").0 == 200);
 
@@ -328,7 +286,7 @@ fn a_broker_that_goes_away_later_is_said_and_comes_back() {
         "source `sales`: 1 of 1 records did not reach topic `sales` of kafka at {address} (no broker acknowledged them in \
          time): check that its brokers run, and send them again\n"
     );
-    assert_eq!(site.ingest(&url), (Some(69), wanted));
+    assert_eq!(ingest(&site, &url), (Some(69), wanted));
 
     broker.start();
     // Nothing needs to come for it to be well again.
@@ -346,7 +304,7 @@ fn partitions_that_are_added_are_read() {
     for topic in ["sales", "shops"] {
         create_topic(&broker.address(), topic, 1, &options).expect("the topic is created");
     }
-    let site = Site::new(&broker.address(), "");
+    let site = site(&broker.address(), "");
     let (running, url) = site.run();
     until("ready", || ask(&url, "/readyz").0 == 200);
     let admin: AdminClient<DefaultClientContext> =
@@ -397,7 +355,7 @@ fn settings_that_cannot_be_end_the_process() {
         ),
         ("fetch.wait.max.ms", "hunter2", "it cannot have this value"),
     ] {
-        let site = Site::new(&broker, &format!("options = {{\"{option}\" = \"{value}\"}}\n"));
+        let site = site(&broker, &format!("options = {{\"{option}\" = \"{value}\"}}\n"));
         let ended = freshet(&["run", &site.path("definitions"), "--config", &site.path("freshet.toml")]);
         let errors = text(&ended.stderr);
         assert_eq!(ended.status.code(), Some(78), "{errors}");

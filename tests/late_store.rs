@@ -3,14 +3,13 @@
 
 mod process;
 mod services;
+mod site;
 
-use std::fs;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
-use process::{PATIENCE, Running, drain, freshet, text};
-use serde_json::Value;
+use process::{PATIENCE, freshet, text};
 use services::{Service, closed_port};
+use site::{Site, ask};
 
 const DEFINITIONS: &str = "
 sources:
@@ -29,43 +28,9 @@ services:
   - {name: checkout, features: [\"spend.*\"]}
 ";
 
-/// A directory of definitions, of settings, and of data.
-struct Site(tempfile::TempDir);
-
-impl Site {
-    fn new(node: &str) -> Site {
-        let dir = tempfile::tempdir().expect("a temporary directory");
-        let data = dir.path().join("data");
-        let settings = format!(
-            "[engine]\ndata_dir = {data:?}\n[http]\nlisten = \"127.0.0.1:0\"\n\
-             [store]\nkind = \"scylla\"\nnodes = [\"{node}\"]\n"
-        );
-        let written = fs::create_dir(dir.path().join("definitions"))
-            .and_then(|()| fs::write(dir.path().join("definitions/sales.yaml"), DEFINITIONS))
-            .and_then(|()| fs::write(dir.path().join("freshet.toml"), settings));
-        written.expect("a temporary directory is written");
-        Site(dir)
-    }
-
-    fn path(&self, name: &str) -> String {
-        let dir: &Path = self.0.path();
-        dir.join(name).display().to_string()
-    }
-
-    fn run(&self) -> (Running, String) {
-        let arguments = [&self.path("definitions"), "--config", &self.path("freshet.toml")];
-        let (running, url, log) = Running::listen(&arguments, &[]);
-        drain(log);
-        (running, url)
-    }
-}
-
-/// Status and body of a GET.
-fn ask(url: &str, path: &str) -> (u16, Value) {
-    let agent = ureq::Agent::new_with_config(ureq::Agent::config_builder().http_status_as_error(false).build());
-    let mut answer = agent.get(&format!("{url}{path}")).call().expect("an answer");
-    let body = answer.body_mut().read_to_string().expect("text");
-    (answer.status().as_u16(), serde_json::from_str(&body).expect("JSON"))
+/// A process whose rows go to this node.
+fn site(node: &str) -> Site {
+    Site::new(DEFINITIONS, &format!("[store]\nkind = \"scylla\"\nnodes = [\"{node}\"]\n"))
 }
 
 /// Asks `/readyz` until it has this status; gives what it said.
@@ -117,7 +82,7 @@ fn amount_becomes(url: &str, wanted: &str) {
 #[test]
 fn a_store_is_waited_for_at_the_start_and_later() {
     let mut node = Service::cassandra_later();
-    let site = Site::new(&node.address());
+    let site = site(&node.address());
     let (running, url) = site.run();
     let said = readiness(&url, 503);
     let wanted = format!("no ScyllaDB node of {} can be reached", node.address());
@@ -160,7 +125,7 @@ fn a_store_is_waited_for_at_the_start_and_later() {
 
 #[test]
 fn who_waits_for_a_store_ends_when_told() {
-    let site = Site::new(&format!("127.0.0.1:{}", closed_port()));
+    let site = site(&format!("127.0.0.1:{}", closed_port()));
     let (running, url) = site.run();
     sell(&url, 5);
     readiness(&url, 503);

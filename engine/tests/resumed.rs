@@ -203,12 +203,16 @@ fn epochs_go_on_behind_those_of_the_process_before() {
         let all: Vec<u64> = names.iter().flat_map(|name| epochs(name)).collect();
         assert!(all.is_sorted(), "{names:?}");
         assert!(files.iter().all(|name| names.contains(name)), "{names:?} without {files:?}");
-        // Their numbers are ahead of the clock, and their dates are not.
-        assert!(all.iter().any(|epoch| *epoch > now.micros().unsigned_abs()), "{names:?}");
         let news = names.iter().filter(|name| !files.contains(name));
         let known: Vec<EventTime> =
             news.flat_map(|name| known_at(&directory.path().join("offline/bought").join(name))).collect();
-        assert!(known.iter().all(|at| *at <= now) && known.contains(&now), "{known:?}, now {now}");
+        assert!(known.iter().all(|at| *at <= now), "{known:?}, now {now}");
+        // The rows a process begins with are of the clock's instant, and their numbers are ahead of it: those of the process before
+        // have reached it. Which epochs the first process has rows in depends on how fast it took its events.
+        if round > 0 {
+            assert!(all.iter().any(|epoch| *epoch > now.micros().unsigned_abs()), "{names:?}");
+            assert!(known.contains(&now), "{known:?}, now {now}");
+        }
         files = names;
     }
 }

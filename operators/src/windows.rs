@@ -59,6 +59,11 @@ impl Control {
         let dated = self.instants.iter().rev().find(|(dated, _)| *dated <= epoch);
         dated.map(|(_, instant)| *instant)
     }
+
+    /// [`Control::instant`] of an epoch that this worker's own input has passed.
+    pub fn closed_instant(&self, epoch: u64) -> i64 {
+        self.instant(epoch).expect("an epoch is dated before the worker's own input passes it")
+    }
 }
 
 /// Epochs in flight are few; the dates of older ones are not asked for any more.
@@ -93,7 +98,7 @@ pub fn windows<'s>(
                 for batch in batches {
                     group.views.iter_mut().for_each(|(view, _)| view.store.apply(&batch));
                 }
-                let instant = group.instant(epoch).expect("an epoch is dated before the worker's own input passes it");
+                let instant = group.control.borrow().closed_instant(epoch);
                 let mut session = output.session_with_builder(capability);
                 group.close(epoch, instant, &mut |rows| session.give_container(&mut Rows(rows)));
                 closed = Some(epoch);

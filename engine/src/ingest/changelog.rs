@@ -126,11 +126,11 @@ impl Changelog {
                     let verdict = self.verdict(at, record_time, expired_before, was_there);
                     let held = matches!(verdict, Verdict::Now)
                         .then(|| Held { row: encoded.row(row).as_ref().into(), position: positions[row] });
-                    if let Some(at) = at.filter(|_| held.is_some()) {
-                        self.move_on(at);
-                    }
+                    let moved = at.filter(|_| held.is_some()).is_some_and(|at| self.move_on(at));
                     self.remember(key, version, held, at);
-                    self.forget();
+                    if moved {
+                        self.forget();
+                    }
                     verdict
                 }
             };
@@ -256,12 +256,13 @@ impl Changelog {
         at.micros().div_euclid((retention / PARTS).max(1))
     }
 
-    /// A row of this time is held now.
-    fn move_on(&mut self, at: EventTime) {
-        let before = self.latest;
-        self.latest = before.max(at);
-        if before > EventTime::MIN {
-            return;
+    /// A row of this time is held now: whether it is later than all before.
+    fn move_on(&mut self, at: EventTime) -> bool {
+        if at <= self.latest {
+            return false;
+        }
+        if std::mem::replace(&mut self.latest, at) > EventTime::MIN {
+            return true;
         }
         // What was removed before any row had a time is as old as the first one.
         let part = self.part(at);
@@ -271,6 +272,7 @@ impl Changelog {
                 self.by_age.entry(part).or_default().push(key);
             }
         }
+        true
     }
 
     fn forget(&mut self) {

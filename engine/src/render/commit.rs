@@ -124,8 +124,7 @@ pub(super) fn commit<'s>(
         move |input, _output| {
             input.for_each(|_, rows| {
                 let Rows(rows) = std::mem::take(rows);
-                let instant =
-                    control.borrow().instant(rows.epoch.micros()).expect("rows are of an epoch that was dated");
+                let instant = control.borrow().closed_instant(rows.epoch.micros());
                 sinks.write(&rows, EventTime::from_micros(instant));
             });
         }

@@ -54,9 +54,7 @@ pub fn changes<'s>(
             input.for_each(|time, batch| epochs.push(*time.time(), std::mem::take(batch)));
             let open = frontier.frontier().first().copied();
             while let Some((epoch, batches, capability)) = epochs.next(open) {
-                let dated = control.borrow().instant(epoch);
-                let instant =
-                    EventTime::from_micros(dated.expect("an epoch is dated before the worker's own input passes it"));
+                let instant = EventTime::from_micros(control.borrow().closed_instant(epoch));
                 let mut session = output.session_with_builder(capability);
                 keys.close(&batches, instant, &mut |mut batch| session.give_container(&mut batch));
             }
