@@ -1,7 +1,8 @@
 //! A source's history, read to the end: duplicates out, enriched, computed, projected; events of the keys asked for
 //! stay. That of a source of changes is the history of its view's source, and what follows from it.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
@@ -143,8 +144,8 @@ struct History<'p> {
     shapes: Vec<BatchShape>,
     exploder: Option<Exploder>,
     places: Places,
-    /// Encoded `dedup_key`s that were seen.
-    seen: HashSet<Vec<u8>>,
+    /// Encoded `dedup_key`s, and when the event that stands for each happened.
+    seen: HashMap<Vec<u8>, EventTime>,
     taker: &'p mut dyn Taker,
 }
 
@@ -164,7 +165,7 @@ impl<'p> History<'p> {
         let ordered = |group: &&Group| Projection { keep_positions: true, ..group.projection.clone() };
         let projections: Vec<Projection> = groups.iter().map(ordered).collect();
         let shapes: Vec<BatchShape> = projections.iter().map(Projection::shape).collect();
-        let (exploder, seen) = (Exploder::of_source(source), HashSet::new());
+        let (exploder, seen) = (Exploder::of_source(source), HashMap::new());
         let groups = groups.to_vec();
         let places = Places::of_source(source, &[]);
         Ok(History { plan, groups, source, pipeline, tables, projections, shapes, exploder, places, seen, taker })
@@ -186,7 +187,8 @@ impl<'p> History<'p> {
         self.project(SourceBatch { events, positions: read.positions, signs: Vec::new() }, report)
     }
 
-    /// The first event of a `dedup_key` stays; one without a key is no duplicate.
+    /// The first event of a `dedup_key` stays; one without a key is no duplicate, nor is one so much later that a
+    /// running engine has forgotten the first.
     fn without_duplicates(
         &mut self,
         read: RecordBatch,
@@ -194,15 +196,23 @@ impl<'p> History<'p> {
         report: &mut DatasetReport,
     ) -> Result<(RecordBatch, Vec<u64>), DatasetError> {
         let Some(column) = self.source.dedup_key else { return Ok((read, positions)) };
-        let keys = read.column(column);
+        let (keys, retention) = (read.column(column), self.pipeline.retention());
+        let times = read.column(self.source.event_time).as_primitive::<TimestampMicrosecondType>();
         let mut fresh = |row: usize| {
             let mut bytes = Vec::new();
             // Only null cannot be encoded, or text that no key may hold and that is compared here all the same.
             match encode_key([&value(keys, row)], &mut bytes) {
-                Ok(()) => self.seen.insert(bytes),
-                Err(_) if keys.is_null(row) => true,
-                Err(_) => self.seen.insert(keys.as_string::<i32>().value(row).as_bytes().to_vec()),
+                Ok(()) => {}
+                Err(_) if keys.is_null(row) => return true,
+                Err(_) => bytes = keys.as_string::<i32>().value(row).as_bytes().to_vec(),
             }
+            let at = EventTime::from_micros(times.value(row));
+            match self.seen.entry(bytes) {
+                Entry::Occupied(known) if at <= *known.get() + retention => return false,
+                Entry::Occupied(mut known) => _ = known.insert(at),
+                Entry::Vacant(place) => _ = place.insert(at),
+            }
+            true
         };
         let keep: Vec<bool> = (0..read.num_rows()).map(&mut fresh).collect();
         report.duplicates += keep.iter().filter(|keep| !**keep).count() as u64;

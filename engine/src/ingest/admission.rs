@@ -9,7 +9,7 @@ use arrow::datatypes::{ArrowPrimitiveType, DataType, Int32Type, Int64Type, Times
 use arrow::error::ArrowError;
 use freshet_config::definitions::Source;
 use freshet_config::time::{EventTime, Span};
-use freshet_connectors::events::{Code, EventBatch, Rejection, TimeBounds};
+use freshet_connectors::events::{Code, EventBatch, Rejection};
 use freshet_connectors::explode::Exploder;
 
 use super::Delivery;
@@ -70,12 +70,9 @@ pub(crate) fn without(events: EventBatch, rows: &[usize]) -> Result<EventBatch, 
 }
 
 impl Admission {
-    /// Identities of events are known for as long as these matter, `memory`. With `judge_time` false, as in replays,
-    /// events are neither late nor early.
-    pub fn new(source: &Source, reach: Span, memory: Span, judge_time: bool) -> Result<Admission, ArrowError> {
-        // An event may be ahead of the others by as much as decoding lets it be ahead of its record.
-        let ahead = TimeBounds::DEFAULT.future.micros();
-        let retention = Span::from_micros(memory.micros().saturating_add(ahead));
+    /// Identities of events are known for `retention`. With `judge_time` false, as in replays, events are neither late nor
+    /// early.
+    pub fn new(source: &Source, reach: Span, retention: Span, judge_time: bool) -> Result<Admission, ArrowError> {
         let identities = source.dedup_key.map(|key| Identities::new(source, key, retention)).transpose()?;
         Ok(Admission {
             time: source.event_time,

@@ -25,7 +25,7 @@ use super::stream::StreamReader;
 use super::trouble::Trouble;
 use super::{Connections, Delivery, IntakeCounts, IntakeError, SavedPositions, history, required_keys};
 use crate::clock::Clock;
-use crate::plan::{Pipeline, Plan};
+use crate::plan::Plan;
 
 /// The reader of one pipeline's source, used by one thread.
 pub struct Intake {
@@ -88,8 +88,8 @@ impl Intake {
     /// Under a wall clock times are judged: events too old or too early for their records are rejected, and history
     /// that no window reaches is passed over. Under a clock of events nothing is, for there is no other now.
     pub fn open(plan: &Plan, pipeline: usize, connections: &Connections<'_>) -> Result<Intake, IntakeError> {
-        let Pipeline { reach, memory, .. } = *plan.pipelines.get(pipeline).ok_or(IntakeError::NoPipeline(pipeline))?;
-        let index = plan.pipelines[pipeline].source;
+        let pipeline = plan.pipelines.get(pipeline).ok_or(IntakeError::NoPipeline(pipeline))?;
+        let (reach, memory, index) = (pipeline.reach, pipeline.memory, pipeline.source);
         let source = plan.definitions.sources[index].clone();
         let keys = required_keys(plan, index);
         let judged = matches!(*connections.clock, Clock::Wall);
@@ -102,12 +102,12 @@ impl Intake {
             None => None,
         };
         // An event may be ahead of its record, so that records a little older than what matters still do.
-        let needed_from = judged.then(|| connections.clock.now() - memory - TimeBounds::DEFAULT.future);
+        let needed_from = judged.then(|| connections.clock.now() - pipeline.retention());
         let stream = match &source.stream {
             Some(stream) => Some(StreamReader::open(&source.name, stream, needed_from, connections)?),
             None => None,
         };
-        let door = door(&source, reach, memory, judged)
+        let door = door(&source, reach, pipeline.retention(), judged)
             .map_err(|error| IntakeError::Columns { input: source.name.clone(), error })?;
         let history_before = match connections.positions.before(&history_name(&source.name)) {
             Some(SourcePosition::Files { file, row }) => (*file, *row),
@@ -376,13 +376,11 @@ impl Intake {
     }
 }
 
-/// What is older than its record by more than `reach` is late; for `memory` events matter.
-fn door(source: &Source, reach: Span, memory: Span, judged: bool) -> Result<Door, ArrowError> {
-    // As far as decoding lets an event be ahead of its record, it may be ahead of the others.
-    let retention = Span::from_micros(memory.micros().saturating_add(TimeBounds::DEFAULT.future.micros()));
+/// What is older than its record by more than `reach` is late; identities are known for `retention`.
+fn door(source: &Source, reach: Span, retention: Span, judged: bool) -> Result<Door, ArrowError> {
     match Changelog::of_source(source, judged.then_some(reach), Some(retention))? {
         Some(changelog) => Ok(Door::Changes(Box::new(changelog))),
-        None => Ok(Door::Events(Admission::new(source, reach, memory, judged)?)),
+        None => Ok(Door::Events(Admission::new(source, reach, retention, judged)?)),
     }
 }
 

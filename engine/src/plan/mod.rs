@@ -16,6 +16,7 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use freshet_config::definitions::{Definitions, PlanId};
 use freshet_config::time::Span;
+use freshet_connectors::events::TimeBounds;
 use freshet_operators::changes::ChangesInput;
 use freshet_operators::lookup::ServicePlan;
 use freshet_operators::project::Projection;
@@ -70,6 +71,12 @@ impl Pipeline {
     /// Whether events are read; otherwise they are the changes of a view.
     pub fn is_read(&self) -> bool {
         matches!(self.nodes.first(), Some(Node::Read))
+    }
+
+    /// How long after an event another one with its `dedup_key` is taken for the same. As far as decoding lets an event be
+    /// ahead of its record, it may be ahead of the others.
+    pub fn retention(&self) -> Span {
+        Span::from_micros(self.memory.micros().saturating_add(TimeBounds::DEFAULT.future.micros()))
     }
 }
 

@@ -169,6 +169,18 @@ fn the_report_says_what_was_left_out() {
     assert_eq!((report.failed_expressions, report.failed_values()), (0, 0));
 }
 
+/// As in a running engine, which has forgotten the first event by then.
+#[test]
+fn a_dedup_key_counts_again_once_it_is_forgotten() {
+    // The longest window, the lateness of a day, and five minutes.
+    let kept = 60 + 86_400 + 300;
+    let events: Vec<String> = [0, kept, kept + 1, 2 * kept + 1].map(|at| visit(1, 7, "home", 1.0, 0, at)).into();
+    let fixture = Fixture::new(&events.concat());
+    let spine = fixture.file("spine.csv", "user,time\n7,1970-01-01T00:00:22Z\n");
+    let report = fixture.build("visits_v1", &spine).unwrap().report;
+    assert_eq!((report.events, report.refused_events(), report.duplicates), (4, 0, 2));
+}
+
 /// Numbers are instants in the column that is called so.
 #[test]
 fn instants_may_be_bare_microseconds() {
