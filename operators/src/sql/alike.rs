@@ -14,11 +14,13 @@ use super::plan::type_name;
 use super::words::a;
 use super::{sql_name, types};
 
-/// The first comparison, from the outside in, of a string that comes from an event with what is none.
+/// The first comparison or choice, from the outside in, of a string that comes from an event and what is none.
 pub(super) fn check(expression: &Expr, columns: &DFSchema) -> Result<(), SqlError> {
     let mut refused = None;
     let walked = expression.apply(|node| {
-        refused = compared(node).and_then(|met| met.check(columns).err());
+        let met = [compared(node), chosen(node)];
+        refused = met.into_iter().flatten().find_map(|met| met.check(columns).err());
+        refused = refused.take().or_else(|| check_conditions(node, columns).err());
         Ok(if refused.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
     });
     // Nothing in the walk fails by itself.
@@ -29,6 +31,8 @@ pub(super) fn check(expression: &Expr, columns: &DFSchema) -> Result<(), SqlErro
 /// Values that one type must hold.
 struct Compared<'e> {
     by: String,
+    /// One of them is given on, instead of an answer about them.
+    chosen: bool,
     first: &'e Expr,
     others: Vec<&'e Expr>,
 }
@@ -37,7 +41,7 @@ struct Compared<'e> {
 pub(super) const CHOOSERS: [&str; 7] = ["coalesce", "nullif", "nvl", "nvl2", "greatest", "least", "make_array"];
 
 fn compared(node: &Expr) -> Option<Compared<'_>> {
-    let met = |by: &str, first, others| Some(Compared { by: by.to_string(), first, others });
+    let met = |by: &str, first, others| Some(Compared { by: by.to_string(), chosen: false, first, others });
     match node {
         Expr::BinaryExpr(BinaryExpr { left, op, right }) if compares(*op) => {
             met(&op.to_string().to_ascii_lowercase(), left.as_ref(), vec![right.as_ref()])
@@ -47,13 +51,36 @@ fn compared(node: &Expr) -> Option<Compared<'_>> {
         Expr::Case(Case { expr: Some(expr), when_then_expr, .. }) => {
             met("case", expr, when_then_expr.iter().map(|(when, _)| when.as_ref()).collect())
         }
-        Expr::ScalarFunction(ScalarFunction { func, args }) if CHOOSERS.contains(&func.name()) => {
-            // The first argument of `nvl2` is only asked whether it is null.
-            let (first, others) = args[usize::from(func.name() == "nvl2").min(args.len())..].split_first()?;
-            met(func.name(), first, others.iter().collect())
-        }
         _ => None,
     }
+}
+
+/// Values one of which is given on.
+fn chosen(node: &Expr) -> Option<Compared<'_>> {
+    let (by, values): (&str, Vec<&Expr>) = match node {
+        // The first argument of `nvl2` is only asked whether it is null.
+        Expr::ScalarFunction(ScalarFunction { func, args }) if CHOOSERS.contains(&func.name()) => {
+            (func.name(), args.iter().skip(usize::from(func.name() == "nvl2")).collect())
+        }
+        Expr::Case(Case { when_then_expr, else_expr, .. }) => {
+            ("case", when_then_expr.iter().map(|(_, then)| then.as_ref()).chain(else_expr.as_deref()).collect())
+        }
+        _ => return None,
+    };
+    let (first, others) = values.split_first()?;
+    Some(Compared { by: by.to_string(), chosen: true, first, others: others.to_vec() })
+}
+
+/// What `case` asks without a value of its own is true or false.
+fn check_conditions(node: &Expr, columns: &DFSchema) -> Result<(), SqlError> {
+    let Expr::Case(Case { expr: None, when_then_expr, .. }) = node else { return Ok(()) };
+    when_then_expr.iter().try_for_each(|(when, _)| match when.get_type(columns) {
+        Ok(DataType::Boolean | DataType::Null) | Err(_) => Ok(()),
+        Ok(other) => {
+            let message = format!("`when` takes true or false, not {}", a(&type_name(&other)));
+            Err(SqlError::new(SqlErrorKind::Type, message).hint("compare it, such as `when ... > 0`"))
+        }
+    })
 }
 
 impl Compared<'_> {
@@ -71,7 +98,7 @@ impl Compared<'_> {
             return Ok(());
         };
         let other_name = a(&type_name(&other_type));
-        if CHOOSERS.contains(&self.by.as_str()) {
+        if self.chosen {
             let message = format!("`{}` takes values of one type, not a string and {other_name}", self.by);
             return Err(
                 SqlError::new(SqlErrorKind::Type, message).hint("write `cast(... as T)` around what has another type")

@@ -142,7 +142,8 @@ fn check_padding(call: &Function, name: &str) -> Result<(), SqlError> {
     };
     match written.and_then(|text| text.parse::<usize>().ok()) {
         Some(chars) if chars <= MAX_PADDED_CHARS => Ok(()),
-        _ => Err(unsupported(format!("the length of `{name}` must be a number of at most {MAX_PADDED_CHARS}"))
+        _ => Err(unsupported(format!("the length of `{name}` must be a number from 0 to {MAX_PADDED_CHARS}"))
+            .hint("write it as a number")
             .at(call.name.span().start)),
     }
 }

@@ -23,7 +23,7 @@ use super::plan::checked;
 /// Most sets of values that are tried; the first that works ends the search.
 const MOST_TRIED: usize = 1024;
 
-/// Computes arithmetic on constants; one that fails fails for every event, so it is a mistake in the definition.
+/// Computes arithmetic on constants; one that fails always fails, so it is a mistake in the definition.
 pub(super) fn fold(expression: Expr) -> std::result::Result<Expr, SqlError> {
     let folded = expression.transform_up(|node| {
         let constant = match &node {
@@ -45,7 +45,7 @@ pub(super) fn fold(expression: Expr) -> std::result::Result<Expr, SqlError> {
     })
 }
 
-/// The first call, operator or cast, from the outside in, that fails for every event because of its constants.
+/// The first call, operator or cast, from the outside in, that always fails because of its constants.
 pub(super) fn check(expression: &Expr, columns: &DFSchema) -> std::result::Result<(), SqlError> {
     let mut refused = None;
     let walked = expression.apply(|node| {
@@ -63,7 +63,7 @@ fn check_node(node: &Expr, columns: &DFSchema) -> Option<SqlError> {
         Expr::ScalarFunction(call) if is_decided(call, columns) => {
             let reason = failure(node, &call.args.iter().collect::<Vec<_>>(), columns)?;
             let arguments: Vec<String> = call.args.iter().map(shown).collect();
-            let message = format!("`{}({})` fails for every event: {reason}", call.func.name(), arguments.join(", "));
+            let message = format!("`{}({})` always fails: {reason}", call.func.name(), arguments.join(", "));
             let hint = match call.func.name() {
                 "date_part" => "write a part such as 'hour', 'dow' or 'epoch'",
                 "date_trunc" => "write a unit such as 'hour', 'day' or 'month'",
@@ -74,13 +74,13 @@ fn check_node(node: &Expr, columns: &DFSchema) -> Option<SqlError> {
         }
         Expr::BinaryExpr(BinaryExpr { left, op, right }) if is_arithmetic(*op) && is_literal(right) => {
             let reason = failure(node, &[left, right], columns)?;
-            let message = format!("`{} {op} {}` fails for every event: {reason}", shown(left), shown(right));
+            let message = format!("`{} {op} {}` always fails: {reason}", shown(left), shown(right));
             Some(SqlError::new(SqlErrorKind::Type, message).hint("write another constant"))
         }
         Expr::Cast(Cast { expr, field }) if !is_string(expr, columns) => {
             let reason = failure(node, &[expr], columns)?;
             let DataType::Timestamp(_, Some(zone)) = field.data_type() else {
-                let message = format!("the cast of `{}` fails for every event: {reason}", shown(expr));
+                let message = format!("the cast of `{}` always fails: {reason}", shown(expr));
                 return Some(SqlError::new(SqlErrorKind::Type, message).hint("cast it to another type"));
             };
             let message = format!("'{zone}' is no time zone");

@@ -235,6 +235,33 @@ fn value(text: &str) -> Option<Said> {
     if text.starts_with("divide by zero") {
         return new("it divides by zero".to_string(), "write `x / nullif(y, 0)` where a divisor may be 0");
     }
+    if text.contains("to Nanosecond") || text.starts_with("the dates that can be represented as nanoseconds") {
+        return new(
+            "it is outside the years 1700 to 2249, in which instants lie".to_string(),
+            "write an instant in them",
+        );
+    }
+    if text.contains("overflow on abs") || text.starts_with("overflow happened on ") {
+        return new("the result is beyond its type".to_string(), "write a number that fits, or `cast(... as double)`");
+    }
+    if text.starts_with("invalid escape character") {
+        return new("what stands behind `escape` is not one character".to_string(), "write one, such as `escape '!'`");
+    }
+    if text.starts_with("unsupported data type Array(") {
+        return new("it takes formats that are constants only".to_string(), "write the format as a text");
+    }
+    if let Some((shown, wanted)) = text
+        .trim_start_matches("cast error: ")
+        .strip_prefix("Can't cast value ")
+        .and_then(|rest| rest.split_once(" to type "))
+    {
+        let wanted = match wanted {
+            "Int8" => "tinyint".to_string(),
+            "Int16" => "smallint".to_string(),
+            other => types(other),
+        };
+        return new(format!("{shown} does not fit into {}", a(&wanted)), "cast it to a wider type, or to double");
+    }
     if text.contains("Unable to cast to Date") {
         return new("it is no date".to_string(), "write a date such as '2026-01-31'");
     }
@@ -448,6 +475,16 @@ mod tests {
             ),
         ] {
             assert_eq!(said(text), Said { message: message.into(), hint: Some(hint.into()) });
+        }
+        for (text, message) in [
+            (
+                "cast error: Overflow converting 9999-12-31 00:00:00 to Nanosecond",
+                "it is outside the years 1700 to 2249, in which instants lie",
+            ),
+            ("cast error: Can't cast value inf to type Int64", "inf does not fit into an int64"),
+            ("Int64Array overflow on abs(-9223372036854775808)", "the result is beyond its type"),
+        ] {
+            assert_eq!(said(text).message, message);
         }
         assert_eq!(said("something about Utf8"), Said { message: "something about string".into(), hint: None });
     }
