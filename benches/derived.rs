@@ -14,6 +14,10 @@ use freshet_operators::derived::{DerivedInputs, evaluate};
 use freshet_operators::lookup::ServicePlan;
 use freshet_operators::row::{FeatureValue, Status};
 
+// As in the binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const FEATURES: [&str; 10] = [
     "{type: float64, sql: \"request.amount / nullif(card_txn.amount_mean_24h, 0)\", name: f0}",
     "{type: bool, sql: \"request.amount > 3 * card_txn.amount_mean_24h and card_txn.n_24h > 10\", name: f1}",

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, new_empty_array, new_null_array};
 use arrow::compute::{CastOptions, cast_with_options, concat, nullif};
-use arrow::datatypes::{DataType, Float32Type, Float64Type};
+use arrow::datatypes::{ArrowPrimitiveType, DataType, Float32Type, Float64Type};
 use arrow::error::ArrowError;
 use datafusion_common::{DataFusionError, exec_err};
 use datafusion_physical_expr::PhysicalExpr;
@@ -96,24 +96,30 @@ pub(super) fn evaluate_whole(
 
 /// Feature columns hold no NaN, no infinity and one zero: NaN and infinities fail their row, -0.0 becomes 0.0.
 fn refuse_non_finite(array: ArrayRef) -> Result<Evaluated, ArrowError> {
-    let (array, wrong): (ArrayRef, BooleanArray) = match array.data_type() {
-        DataType::Float64 => {
-            let floats = array.as_primitive::<Float64Type>();
-            let wrong = BooleanArray::from_unary(floats, |value: f64| !value.is_finite());
-            (Arc::new(floats.unary::<_, Float64Type>(|value| value + 0.0)), wrong)
-        }
-        DataType::Float32 => {
-            let floats = array.as_primitive::<Float32Type>();
-            let wrong = BooleanArray::from_unary(floats, |value: f32| !value.is_finite());
-            (Arc::new(floats.unary::<_, Float32Type>(|value| value + 0.0)), wrong)
-        }
-        _ => return Ok(Evaluated::whole(array)),
-    };
+    match array.data_type() {
+        DataType::Float64 => canonical::<Float64Type>(array, f64::is_finite, f64::is_sign_negative),
+        DataType::Float32 => canonical::<Float32Type>(array, f32::is_finite, f32::is_sign_negative),
+        _ => Ok(Evaluated::whole(array)),
+    }
+}
+
+fn canonical<T: ArrowPrimitiveType>(
+    array: ArrayRef,
+    is_finite: impl Fn(T::Native) -> bool,
+    is_negative: impl Fn(T::Native) -> bool,
+) -> Result<Evaluated, ArrowError> {
+    let (floats, zero) = (array.as_primitive::<T>(), T::Native::default());
+    // What most batches are, seen without making another array.
+    if floats.values().iter().all(|value| is_finite(*value) && !(*value == zero && is_negative(*value))) {
+        return Ok(Evaluated::whole(array));
+    }
+    let wrong = BooleanArray::from_unary(floats, |value| !is_finite(value));
+    let one_zero: ArrayRef = Arc::new(floats.unary::<_, T>(|value| if value == zero { zero } else { value }));
     // Null rows carry the nulls of `array`, so they are not counted.
     if wrong.true_count() == 0 {
-        return Ok(Evaluated::whole(array));
+        return Ok(Evaluated::whole(one_zero));
     }
     let failed = (0..wrong.len()).filter(|row| wrong.is_valid(*row) && wrong.value(*row));
     let failed = failed.map(|row| (row, SqlFault::NotFinite)).collect();
-    Ok(Evaluated::failed(nullif(&array, &wrong)?, failed, SqlFault::NotFinite.to_string()))
+    Ok(Evaluated::failed(nullif(&one_zero, &wrong)?, failed, SqlFault::NotFinite.to_string()))
 }
