@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::concat_batches;
-use arrow::datatypes::Int64Type;
+use arrow::datatypes::{Float64Type, Int64Type};
 use freshet_config::definitions::FileFormat;
 use freshet_config::settings::KafkaSettings;
 use freshet_config::time::{EventTime, Span};
@@ -479,15 +479,95 @@ fn a_topic_is_read_from_where_it_matters() {
     drop((intake, now_door));
 
     let ledgered = site.ledgered("sales");
-    site.stop();
-    site.start();
+    // One that ends before it has read everything again, and one that does not.
+    for _ in 0..2 {
+        site.stop();
+        site.start();
+        let intake = reached(&site);
+        assert_eq!(offsets(&intake), [(0, 1)]);
+        intake.save_position().unwrap();
+    }
     let mut intake = reached(&site);
-    assert_eq!(offsets(&intake), [(0, 1)]);
     assert_eq!(take(&mut intake, 1), ["a"]);
     while intake.lag() != Some(0) {
         assert!(intake.poll(100, Duration::from_secs(30)).unwrap().is_none());
     }
     assert_eq!(intake.counts().consumed, 3, "the old record is not read again");
+    assert_eq!(site.ledgered("sales"), ledgered);
+}
+
+/// Records of one row, or of one event that comes again, are in one partition: each start reads them in one order.
+#[test]
+fn what_has_one_key_is_pushed_into_one_partition() {
+    let broker = Service::kafka();
+    let mut site = Site::new(&DEFINITIONS.replace("STREAM", "{kafka: {topic: sales, format: json}}"), Clock::Wall);
+    site.write("sales.ndjson", "");
+    site.kafka = Some(KafkaSettings { brokers: vec![broker.address()], group: None, options: BTreeMap::new() });
+    create_topic(&broker.address(), "sales", 4, &KafkaOptions::default()).unwrap();
+    let now = site.clock.now();
+    let door = LogIngest::new(&site.plan, site.logs(), site.kafka.as_ref(), site.clock.clone());
+    let ids: Vec<String> = (0..20).map(|n| format!("id{n}")).collect();
+    for amount in [1.0, 2.0, 3.0] {
+        let records: Vec<String> = ids.iter().map(|id| sale(id, amount, now)).collect();
+        let records: Vec<&str> = records.iter().map(String::as_str).collect();
+        assert_eq!(door.append("sales", &records).unwrap().accepted, 20);
+    }
+    let mut intake = reached(&site);
+    let mut places: BTreeMap<String, Vec<i32>> = BTreeMap::new();
+    let mut amounts = Vec::new();
+    while intake.counts().consumed < 60 {
+        if let Some(delivery) = intake.poll(100, Duration::from_secs(30)).unwrap() {
+            let amount = delivery.events.batch.column(2).as_primitive::<Float64Type>().values().to_vec();
+            amounts.extend(amount);
+            for (id, position) in
+                crate::ids(std::slice::from_ref(&delivery)).into_iter().zip(&delivery.events.positions)
+            {
+                places.entry(id).or_default().push(position::split_kafka(*position).0);
+            }
+        }
+    }
+    assert_eq!(amounts, [1.0; 20], "the first of each");
+    assert_eq!(places.len(), 20);
+    let used: std::collections::BTreeSet<i32> = places.values().flatten().copied().collect();
+    assert_eq!(used.len(), 4, "keys are spread");
+    assert_eq!(site.ledgered("sales"), [(Code::Conflict, 40)]);
+}
+
+/// A start reads again what was read before. One that ends before it has, in no good order, must not let the next one
+/// put into the ledger what is there.
+#[test]
+fn a_start_that_is_cut_off_leaves_positions_where_they_were() {
+    let mut site = Site::new(&definitions(), Clock::Wall);
+    let now = site.clock.now();
+    let lines = [sale("a", 1.0, now), sale("a", 1.0, now), sale("b", 1.0, now), sale("b", 1.0, now)];
+    site.write("sales.ndjson", &lines.join("\n"));
+    let records = ["a", "c", "c", "d", "a", "d"].map(|id| sale(id, 1.0, now));
+    site.append("sales", &records, now);
+    let whole = |site: &Site| {
+        let mut intake = site.intake();
+        history(&mut intake);
+        let delivered = ids(&stream(&mut intake, 1));
+        intake.save_position().unwrap();
+        delivered
+    };
+    assert_eq!(whole(&site), ["c", "d"]);
+    let ledgered = site.ledgered("sales");
+    assert_eq!(ledgered, [(Code::Duplicate, 6)]);
+    for read in 0..4 {
+        site.stop();
+        site.start();
+        let mut intake = site.intake();
+        if read > 1 {
+            history(&mut intake);
+        }
+        for _ in 1..read {
+            intake.poll(1, Duration::from_secs(30)).unwrap();
+        }
+        intake.save_position().unwrap();
+    }
+    site.stop();
+    site.start();
+    assert_eq!(whole(&site), ["c", "d"]);
     assert_eq!(site.ledgered("sales"), ledgered);
 }
 

@@ -78,6 +78,9 @@ impl KafkaSink {
     /// Connects and waits until a broker answers.
     pub fn connect(brokers: &str, options: &KafkaOptions) -> Result<KafkaSink, KafkaError> {
         let mut config = client(brokers, options);
+        if config.get("partitioner").is_none() {
+            config.set("partitioner", "murmur2_random");
+        }
         config
             .set("enable.idempotence", "true")
             .set("acks", "all")
@@ -95,17 +98,30 @@ impl KafkaSink {
         Ok(KafkaSink { producer, brokers: brokers.to_string(), timeout: options.timeout })
     }
 
-    /// Sends records and returns when each is acknowledged. Kafka spreads them over the partitions; `record_time` is
-    /// rounded down to milliseconds, and without one the client's clock stamps the records.
+    /// As [`KafkaSink::send_keyed`], of records without keys: Kafka spreads them over the partitions.
     pub fn send_all<P: AsRef<[u8]>>(
         &self,
         topic: &str,
         payloads: &[P],
         record_time: Option<EventTime>,
     ) -> Result<(), KafkaError> {
+        let records: Vec<(Option<&str>, &P)> = payloads.iter().map(|payload| (None, payload)).collect();
+        self.send_keyed(topic, &records, record_time)
+    }
+
+    /// Sends keys and payloads, and returns when each is acknowledged. Records of one key come into the partition into which
+    /// producers in Java put them. `record_time` is rounded down to milliseconds, and without one the client's clock stamps
+    /// the records.
+    pub fn send_keyed<K: AsRef<str>, P: AsRef<[u8]>>(
+        &self,
+        topic: &str,
+        records: &[(Option<K>, P)],
+        record_time: Option<EventTime>,
+    ) -> Result<(), KafkaError> {
         let outstanding = Arc::new(Outstanding::default());
-        for payload in payloads {
-            self.send(topic, payload.as_ref(), record_time, &outstanding);
+        for (key, payload) in records {
+            let key = key.as_ref().map(|key| key.as_ref().as_bytes());
+            self.send(topic, (key, payload.as_ref()), record_time, &outstanding);
         }
         let mut counts = outstanding.counts();
         // Every record sent gets a report, at the latest when its own timeout ends.
@@ -117,17 +133,24 @@ impl KafkaSink {
             Some(error) => Err(KafkaError::NotSent {
                 brokers: self.brokers.clone(),
                 topic: topic.to_string(),
-                records: payloads.len(),
+                records: records.len(),
                 failed: counts.failed,
                 error,
             }),
         }
     }
 
-    fn send(&self, topic: &str, payload: &[u8], record_time: Option<EventTime>, outstanding: &Arc<Outstanding>) {
+    fn send(
+        &self,
+        topic: &str,
+        (key, payload): (Option<&[u8]>, &[u8]),
+        record_time: Option<EventTime>,
+        outstanding: &Arc<Outstanding>,
+    ) {
         outstanding.counts().waiting += 1;
         let mut record: BaseRecord<'_, [u8], [u8], Arc<Outstanding>> =
             BaseRecord::with_opaque_to(topic, outstanding.clone()).payload(payload);
+        record.key = key;
         record.timestamp = record_time.map(|at| at.micros().div_euclid(1_000));
         while let Err((error, refused)) = self.producer.send(record) {
             if error != NativeError::MessageProduction(RDKafkaErrorCode::QueueFull) {

@@ -164,8 +164,9 @@ impl DimensionIntake {
 
     /// As [`super::Intake::save_position`].
     pub fn save_position(&self) -> Result<(), IntakeError> {
-        match self.position() {
-            Some(position) => self.positions.note(&self.dimension.name, position),
+        let Some((stream, _)) = &self.changes else { return Ok(()) };
+        match stream.position() {
+            Some(position) => self.positions.note(&self.dimension.name, stream.furthest(position)),
             None => Ok(()),
         }
     }

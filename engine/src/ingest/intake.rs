@@ -38,6 +38,7 @@ pub struct Intake {
     /// How far an earlier process read the history: `(file, row)`.
     history_before: (usize, u64),
     history_next: (usize, u64),
+    history_ended: bool,
     /// Event times before this cannot matter any more; set when the first of the history is read.
     expired_before: Option<EventTime>,
     stream: Option<StreamReader>,
@@ -120,6 +121,7 @@ impl Intake {
             history,
             history_before,
             history_next: (0, 0),
+            history_ended: false,
             expired_before: None,
             stream,
             decoder: JsonDecoder::new(&source).keys(keys).bounds(bounds(judged, reach)),
@@ -166,7 +168,10 @@ impl Intake {
                 return Ok(Some(part));
             }
             let Some(files) = &mut self.history else { return Ok(None) };
-            let Some(some) = files.next() else { return Ok(None) };
+            let Some(some) = files.next() else {
+                self.history_ended = true;
+                return Ok(None);
+            };
             let some = some.map_err(|error| history_error(&self.name, error))?;
             self.history_next = some.next;
             // Files are cut into the same chunks each time: what an earlier process rejected of this one is known.
@@ -345,11 +350,14 @@ impl Intake {
     /// delivered is in the dataflow, and followed by [`SavedPositions::flush`] when the process ends.
     pub fn save_position(&self) -> Result<(), IntakeError> {
         if self.history.is_some() {
-            self.positions.note(&history_name(&self.name), self.history_position())?;
+            // As long as it is read again, what was read before stands; at its end it may be a shorter one.
+            let before = if self.history_ended { (0, 0) } else { self.history_before };
+            let (file, row) = self.history_next.max(before);
+            self.positions.note(&history_name(&self.name), SourcePosition::Files { file, row })?;
         }
-        match self.position().filter(|_| self.stream.is_some()) {
-            Some(position) => self.positions.note(&self.name, position),
-            None => Ok(()),
+        match (&self.stream, self.position()) {
+            (Some(stream), Some(position)) => self.positions.note(&self.name, stream.furthest(position)),
+            _ => Ok(()),
         }
     }
 

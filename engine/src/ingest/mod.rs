@@ -19,6 +19,7 @@ mod identity;
 pub(crate) mod intake;
 mod lag;
 mod logs;
+mod message_key;
 pub(crate) mod origin;
 pub(crate) mod places;
 mod positions;

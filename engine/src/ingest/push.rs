@@ -12,6 +12,7 @@ use freshet_connectors::json::JsonDecoder;
 use freshet_connectors::kafka::{KafkaError, KafkaSink};
 
 use super::dimension::dimension_decoder;
+use super::message_key::MessageKey;
 use super::topic::kafka_options;
 use super::{Logs, PushError, required_keys};
 use crate::clock::Clock;
@@ -47,7 +48,17 @@ impl Pushable {
         };
         decoder.keys(self.keys.clone())
     }
+
+    fn message_key(&self) -> MessageKey {
+        match &self.shape {
+            Shape::Source(source) => MessageKey::of_source(source),
+            Shape::Dimension(dimension) => MessageKey::of_dimension(dimension),
+        }
+    }
 }
+
+/// Records that may be appended: names and texts.
+type Good<'a> = Vec<(Option<String>, &'a str)>;
 
 /// What became of records pushed at once: those not rejected are durable, in their order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -101,13 +112,14 @@ impl LogIngest {
         match stream {
             Stream::Log => {
                 let log = self.logs.get(source).ok_or_else(|| PushError::NoLog(source.to_string()))?;
-                log.append(&good, now).map_err(|error| PushError::Log { name: source.to_string(), error })?;
+                let texts: Vec<&str> = good.iter().map(|(_, text)| *text).collect();
+                log.append(&texts, now).map_err(|error| PushError::Log { name: source.to_string(), error })?;
             }
             Stream::Kafka { topic, .. } => {
                 let failed = |error| PushError::Kafka { name: source.to_string(), error };
                 // A clock of events may stand before 1970, where Kafka's times begin.
                 let record_time = (now >= EventTime::default()).then_some(now);
-                self.sink(source)?.send_all(topic, &good, record_time).map_err(failed)?;
+                self.sink(source)?.send_keyed(topic, &good, record_time).map_err(failed)?;
             }
         }
         Ok(report)
@@ -133,7 +145,7 @@ impl LogIngest {
         Ok((pushable, stream))
     }
 
-    fn checked<'a>(&self, pushable: &Pushable, records: &[&'a str], now: EventTime) -> (Vec<&'a str>, PushReport) {
+    fn checked<'a>(&self, pushable: &Pushable, records: &[&'a str], now: EventTime) -> (Good<'a>, PushReport) {
         let bounds = match *self.clock {
             Clock::Wall => TimeBounds::DEFAULT,
             Clock::Event(_) => TimeBounds::UNBOUNDED,
@@ -142,15 +154,18 @@ impl LogIngest {
         let mut good = Vec::with_capacity(records.len());
         let mut report = PushReport::default();
         for (index, record) in records.iter().enumerate() {
+            let before = decoder.len();
             match decoder.decode(record.as_bytes(), 0, now) {
-                Ok(()) => good.push(*record),
+                Ok(()) => good.push(((decoder.len() > before).then_some(before), *record)),
                 Err(rejection) => {
                     report.rejected.push(Rejected { index, code: rejection.code, message: rejection.message });
                 }
             }
         }
         report.accepted = good.len() as u64;
-        (good, report)
+        let (key, batch) = (pushable.message_key(), decoder.finish().batch);
+        let named = |row: Option<usize>| key.of_row(&batch, row?);
+        (good.into_iter().map(|(row, text)| (named(row), text)).collect(), report)
     }
 
     fn sink(&self, source: &str) -> Result<Arc<KafkaSink>, PushError> {

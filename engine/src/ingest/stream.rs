@@ -115,6 +115,18 @@ impl StreamReader {
         }
     }
 
+    /// The position, but nowhere behind what an earlier process consumed: a start that reads records again must not make
+    /// the next one count them again, or miss those that are gone by then.
+    pub fn furthest(&self, position: SourcePosition) -> SourcePosition {
+        match (&self.kind, position) {
+            (Kind::Log(log), SourcePosition::Log { offset }) => SourcePosition::Log { offset: offset.max(log.before) },
+            (Kind::Topic(topic), SourcePosition::Kafka { partitions, topic_id }) => {
+                SourcePosition::Kafka { partitions: topic.furthest(partitions), topic_id }
+            }
+            (_, position) => position,
+        }
+    }
+
     /// A record as rejections name it.
     pub fn place(&self, position: u64) -> String {
         match &self.kind {

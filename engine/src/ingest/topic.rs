@@ -156,9 +156,12 @@ impl TopicStream {
         match &mut self.state {
             State::Open(topic) => match topic.poll(max, wait) {
                 Err(why) if why.is_loss() => {
-                    let nothing = SourcePosition::Kafka { partitions: Offsets::new(), topic_id: None };
+                    let mut position = topic.position();
                     // Of another topic the next start has read nothing.
-                    let position = if why.is_other_topic() { nothing } else { topic.position() };
+                    if why.is_other_topic() {
+                        position = SourcePosition::Kafka { partitions: Offsets::new(), topic_id: None };
+                        self.before.clear();
+                    }
                     self.ends.set_bounds(None);
                     self.state = State::Lost(Lost { why, position });
                     Ok(Vec::new())
@@ -183,6 +186,10 @@ impl TopicStream {
                             self.renewed.store(true, Ordering::Release);
                         }
                         let topic = OpenTopic::new(input, reached, self.ends.clone())?;
+                        // A partition shorter than what was read of it is another one.
+                        for (partition, before) in &mut self.before {
+                            *before = (*before).min(topic.backlog_end.get(partition).copied().unwrap_or(*before));
+                        }
                         self.state = State::Open(Box::new(topic));
                     }
                     Err(RecvTimeoutError::Timeout) => {}
@@ -203,6 +210,15 @@ impl TopicStream {
             State::Open(topic) => Some(topic.position()),
             State::Lost(lost) => Some(lost.position.clone()),
         }
+    }
+
+    /// Offsets, but none before what an earlier process consumed.
+    pub fn furthest(&self, mut offsets: Offsets) -> Offsets {
+        for (partition, before) in &self.before {
+            let offset = offsets.entry(*partition).or_insert(*before);
+            *offset = (*offset).max(*before);
+        }
+        offsets
     }
 
     /// A record as rejections name it.
