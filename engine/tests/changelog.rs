@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use freshet_config::time::EventTime;
 use freshet_config::value::Value;
-use orders::{Change, Row, changes, check, check_dataset, debezium, plan, push, table, upsert};
+use orders::{Change, Row, changes, check, check_dataset, debezium, expected, plan, push, table, upsert};
 use running::{Random, SECOND, START, start};
 
 #[test]
@@ -79,6 +79,32 @@ services:
                 running.stop();
             }
         }
+    }
+}
+
+/// A join key that becomes null is a change like any other: the row leaves what it was part of.
+#[test]
+fn a_row_that_loses_its_join_key_leaves_its_aggregates() {
+    let row = |id, user: &str| format!(r#"{{"id":{id},"region":"eu","user":{user},"amount":3.0,"ts":{START}}}"#);
+    let records = [row(1, "1"), row(2, "1"), row(3, "null"), row(1, "null"), row(3, "1")];
+    let counts = |running: &running::Running| running.values(0, &[Value::Int64(1)], EventTime::from_micros(START));
+    let one = Row { user: 1, amount: 3.0, product: "", at: START };
+    let rows = BTreeMap::from([(2, (1, one.clone())), (3, (4, one))]);
+    for format in ["upsert", "debezium"] {
+        let directory = tempfile::tempdir().unwrap();
+        let plan = plan(directory.path(), &format!("key: [region, id], format: {format}"), "");
+        let running = start(directory.path(), &plan, 2);
+        for record in &records {
+            let enveloped = format!(r#"{{"before":null,"after":{record},"op":"u"}}"#);
+            push(&running, &[if format == "upsert" { record.clone() } else { enveloped }], 9);
+        }
+        let wanted = expected(&plan, &rows, 1, EventTime::from_micros(START));
+        assert_eq!(counts(&running)[0], wanted[0], "{format}");
+        running.stop();
+        let again = start(directory.path(), &plan, 1);
+        again.settle();
+        assert_eq!(counts(&again)[0], wanted[0], "{format}, restarted");
+        again.stop();
     }
 }
 

@@ -25,6 +25,7 @@ use crate::ingest::admission::{oversized, without};
 use crate::ingest::changelog::Changelog;
 use crate::ingest::origin::HistoryOrigin;
 use crate::ingest::places::Places;
+use crate::ingest::required_keys;
 use crate::plan::{Group, GroupView, Node, Pipeline, Plan};
 
 /// Rows of a table projected at once.
@@ -84,7 +85,7 @@ pub(super) fn read_groups(
     let mut aside = DatasetReport::default();
     let report = if reading.counted.insert(pipeline.source) { &mut *reading.report } else { &mut aside };
     let mut changelog = Changelog::of_source(source, None, None)?;
-    let mut files = EventFiles::open(source, &plan.directory)?;
+    let mut files = EventFiles::open(source, &plan.directory)?.keys(required_keys(plan, pipeline.source));
     history.places = Places::of_source(source, files.files());
     while let Some(read) = files.next() {
         let read = read?;

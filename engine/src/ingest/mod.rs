@@ -112,8 +112,12 @@ impl IntakeCounts {
     }
 }
 
-/// Columns of the source's schema that are keys in all of its views: an event without one of them feeds no view.
-fn required_keys(plan: &Plan, source: usize) -> Vec<usize> {
+/// Columns of the source's schema that are keys in all of its views: an event without one of them feeds no view, and is
+/// refused as if it could not be read. A changelog has none: a row that loses its key must leave what it was part of.
+pub(crate) fn required_keys(plan: &Plan, source: usize) -> Vec<usize> {
+    if plan.definitions.sources[source].changelog.is_some() {
+        return Vec::new();
+    }
     let views: Vec<&View> = plan.definitions.views.iter().filter(|view| view.source == source).collect();
     let schema = &plan.definitions.sources[source].schema;
     let list = plan.definitions.sources[source].explode.as_ref().map(|explode| explode.column);
