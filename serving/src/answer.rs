@@ -73,9 +73,11 @@ pub fn write_row(
             ServedValue::View(place) => {
                 let found = row.views.get(place.view).is_some_and(|(_, found)| *found);
                 let counts = service.counts.get(index).copied().unwrap_or(false);
-                // Before its first instant a view has no values: that is not an empty window.
+                // Before its first instant a view has no values, nor has one whose values expire of a key without events:
+                // that is not an empty window.
+                let view = service.plan.views.get(place.view);
                 let has_values =
-                    || service.plan.views.get(place.view).is_some_and(|of| !of.plan.before_start(options.at));
+                    || view.is_some_and(|of| !of.plan.before_start(options.at) && of.plan.expiry.is_none());
                 write_feature(out, row.feature(place), found, counts, options.coerce_null_counts && has_values())
             }
             ServedValue::Derived(step) => write_feature(out, derived(step).as_ref(), true, false, false),
@@ -93,7 +95,7 @@ fn write_feature(out: &mut Vec<u8>, read: Option<&FeatureValue>, found: bool, co
     };
     let zero = Value::Int64(0);
     let value = match (counts, found) {
-        (true, false) if coerce => &zero,
+        (true, false) if coerce && *status == Status::MissingData => &zero,
         (true, false) => &Value::Null,
         (true, true) if coerce && value.is_null() && *status == Status::MissingData => &zero,
         _ => value,
@@ -359,8 +361,11 @@ mod tests {
         assert_eq!(written(&missing, true).0, r#"{"features":[null,"0"]}"#);
         let empty_window = row(Value::Int64(0), Value::Null, Status::MissingData, true);
         assert_eq!(written(&empty_window, false).0, r#"{"features":[null,"0"]}"#);
-        // A stale count is unknown, not zero.
-        assert_eq!(written(&row(Value::Null, Value::Null, Status::Stale, true), true).0, r#"{"features":[null,null]}"#);
+        // A stale count is unknown, not zero, whether there is a row or not.
+        for found in [true, false] {
+            let stale = row(Value::Null, Value::Null, Status::Stale, found);
+            assert_eq!(written(&stale, true).0, r#"{"features":[null,null]}"#);
+        }
     }
 
     #[test]

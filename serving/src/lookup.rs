@@ -170,14 +170,17 @@ impl From<StoreError> for ApiError {
     }
 }
 
-/// Writes the whole answer. Synchronous: once the rows are here nothing waits.
+/// Writes the whole answer. Synchronous: once the rows are here nothing waits. `complete_from` is that of
+/// [`ServingState`](crate::state::ServingState::complete_from).
 pub fn write(
     prepared: &Prepared<'_>,
+    complete_from: EventTime,
     readers: &mut Readers,
     buffers: &mut Buffers,
     times: (Instant, Duration),
 ) -> Vec<u8> {
     let Prepared { service, options, batch_rows, .. } = prepared;
+    let instant = (options.at, options.at >= complete_from);
     let (arrived, store_time) = times;
     let mut out = Vec::with_capacity(expected_bytes(service, options.selection, batch_rows.unwrap_or(1)));
     buffers.statuses.clear();
@@ -191,13 +194,13 @@ pub fn write(
     if buffers.values.len() < held {
         buffers.values.resize_with(held, RowValues::default);
     }
-    let derived = if derives { derive(service, readers, buffers, rows, options.at) } else { Vec::new() };
+    let derived = if derives { derive(service, readers, buffers, rows, instant) } else { Vec::new() };
     for row in 0..rows {
         if row > 0 {
             out.push(b',');
         }
         if !derives {
-            read_row(service, readers, buffers, row, 0, options.at);
+            read_row(service, readers, buffers, row, 0, instant);
         }
         let Some(values) = buffers.values.get(if derives { row } else { 0 }) else { continue };
         let derived = |step: usize| derived.get(step).map(|column: &DerivedColumn| column.value(row));
@@ -219,12 +222,12 @@ fn read_row(
     buffers: &mut Buffers,
     row: usize,
     held: usize,
-    at: EventTime,
+    instant: (EventTime, bool),
 ) {
     let width = service.plan.views.len();
     let slots = buffers.slots.get(row * width..(row + 1) * width).unwrap_or(&[]);
     if let Some(values) = buffers.values.get_mut(held) {
-        readers.read(&service.plan, slots, &buffers.rows, at, values);
+        readers.read(&service.plan, slots, &buffers.rows, instant, values);
     }
 }
 
@@ -234,13 +237,13 @@ fn derive(
     readers: &mut Readers,
     buffers: &mut Buffers,
     rows: usize,
-    at: EventTime,
+    instant: (EventTime, bool),
 ) -> Vec<DerivedColumn> {
     for row in 0..rows {
-        read_row(service, readers, buffers, row, row, at);
+        read_row(service, readers, buffers, row, row, instant);
     }
     let read = |row: usize, place| buffers.values.get(row).and_then(|values| values.feature(place));
-    let inputs = DerivedInputs::gather(&service.plan, &vec![at; rows], &buffers.context, read);
+    let inputs = DerivedInputs::gather(&service.plan, &vec![instant.0; rows], &buffers.context, read);
     evaluate(&service.plan.derived, &inputs)
 }
 

@@ -1,8 +1,9 @@
 //! Rows into feature values: the one place where stored bytes are read.
 
 use freshet_config::time::EventTime;
+use freshet_config::value::Value;
 use freshet_operators::lookup::ServicePlan;
-use freshet_operators::row::Reader;
+use freshet_operators::row::{FeatureValue, Reader, Status};
 
 use crate::answer::RowValues;
 use crate::store::RowSink;
@@ -19,19 +20,25 @@ impl Readers {
     }
 
     /// Reads all views of one request row at instant `at` into `out`. `slots` holds the row's read per view, `None` for a
-    /// null key, which has no row.
+    /// null key, which has no row. Without `rows_are_complete` a key that has none may have had events at that instant.
     pub fn read(
         &mut self,
         service: &ServicePlan,
         slots: &[Option<usize>],
         rows: &RowSink,
-        at: EventTime,
+        (at, rows_are_complete): (EventTime, bool),
         out: &mut RowValues,
     ) {
         out.clear();
         for (position, view) in service.views.iter().enumerate() {
-            let row = slots.get(position).copied().flatten().and_then(|read| rows.get(read));
+            let asked = slots.get(position).copied().flatten();
+            let row = asked.and_then(|read| rows.get(read));
             out.views.push((out.values.len(), row.is_some()));
+            if asked.is_some() && row.is_none() && !rows_are_complete && !view.plan.before_start(at) {
+                let unknown = FeatureValue { value: Value::Null, status: Status::Stale };
+                out.values.extend(view.plan.features.iter().map(|_| unknown.clone()));
+                continue;
+            }
             // Views are indices into the definitions the catalog was made of; a foreign one reads with a fresh reader.
             match self.by_view.get_mut(view.view) {
                 Some(reader) => {

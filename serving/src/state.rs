@@ -1,8 +1,10 @@
 //! What all serving threads share: the catalog, the store, the clock, and the doors to the engine.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
+
+use freshet_config::time::EventTime;
 
 use crate::catalog::{Catalog, CatalogCell};
 use crate::clock::Clock;
@@ -17,6 +19,7 @@ pub struct ServingState<S: RowStore> {
     pub store: S,
     pub metrics: Metrics,
     pub readiness: Readiness,
+    complete_from: AtomicI64,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ingest: Option<Arc<dyn Ingest>>,
     pub(crate) stats: Option<Arc<dyn StatsSource>>,
@@ -35,6 +38,7 @@ impl<S: RowStore> ServingState<S> {
             store,
             metrics: Metrics::default(),
             readiness: Readiness::new("starting"),
+            complete_from: AtomicI64::new(i64::MIN),
             clock,
             ingest: None,
             stats: None,
@@ -44,6 +48,16 @@ impl<S: RowStore> ServingState<S> {
             connections: Gauge::default(),
             buffered: Gauge::default(),
         }
+    }
+
+    /// From this instant on the store has a row of every key that has events in some window. Before it a key without one
+    /// may have had events that no window saw any more when the process started.
+    pub fn complete_from(&self) -> EventTime {
+        EventTime::from_micros(self.complete_from.load(Ordering::Acquire))
+    }
+
+    pub fn set_complete_from(&self, instant: EventTime) {
+        self.complete_from.store(instant.micros(), Ordering::Release);
     }
 
     /// Takes records at `/ingest`.

@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, new_empty_array, new_null_array};
 use arrow::compute::{CastOptions, cast_with_options, concat, nullif};
-use arrow::datatypes::{ArrowPrimitiveType, DataType, Float32Type, Float64Type};
+use arrow::datatypes::{ArrowPrimitiveType, DataType, Float32Type, Float64Type, TimeUnit, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use datafusion_common::{DataFusionError, exec_err};
 use datafusion_physical_expr::PhysicalExpr;
+use freshet_config::time::EventTime;
 
 use super::error::describe;
 use super::fault::SqlFault;
@@ -56,7 +57,7 @@ pub(super) fn evaluate(
         return Ok(Evaluated::whole(new_empty_array(target)));
     }
     match evaluate_whole(expression, target, batch) {
-        Ok(array) => refuse_non_finite(array),
+        Ok(array) => refuse_unservable(array),
         Err(error) if rows == 1 => {
             let failed = vec![(0, SqlFault::of(&error))];
             Ok(Evaluated::failed(new_null_array(target, 1), failed, describe(&error).message))
@@ -94,16 +95,18 @@ pub(super) fn evaluate_whole(
     Ok(cast_with_options(&array, target, &strict)?)
 }
 
-/// Feature columns hold no NaN, no infinity and one zero: NaN and infinities fail their row, -0.0 becomes 0.0.
-fn refuse_non_finite(array: ArrayRef) -> Result<Evaluated, ArrowError> {
+/// Columns hold what may be served: no NaN, no infinity, one zero, and instants that events may carry. What is none of these
+/// fails its row, but -0.0, which becomes 0.0.
+fn refuse_unservable(array: ArrayRef) -> Result<Evaluated, ArrowError> {
     match array.data_type() {
-        DataType::Float64 => canonical::<Float64Type>(array, f64::is_finite, f64::is_sign_negative),
-        DataType::Float32 => canonical::<Float32Type>(array, f32::is_finite, f32::is_sign_negative),
+        DataType::Float64 => finite::<Float64Type>(array, f64::is_finite, f64::is_sign_negative),
+        DataType::Float32 => finite::<Float32Type>(array, f32::is_finite, f32::is_sign_negative),
+        DataType::Timestamp(TimeUnit::Microsecond, _) => in_range(array),
         _ => Ok(Evaluated::whole(array)),
     }
 }
 
-fn canonical<T: ArrowPrimitiveType>(
+fn finite<T: ArrowPrimitiveType>(
     array: ArrayRef,
     is_finite: impl Fn(T::Native) -> bool,
     is_negative: impl Fn(T::Native) -> bool,
@@ -115,11 +118,26 @@ fn canonical<T: ArrowPrimitiveType>(
     }
     let wrong = BooleanArray::from_unary(floats, |value| !is_finite(value));
     let one_zero: ArrayRef = Arc::new(floats.unary::<_, T>(|value| if value == zero { zero } else { value }));
+    without(one_zero, &wrong, SqlFault::NotFinite)
+}
+
+fn in_range(array: ArrayRef) -> Result<Evaluated, ArrowError> {
+    let is_instant = |micros: i64| EventTime::from_micros(micros).in_range();
+    let instants = array.as_primitive::<TimestampMicrosecondType>();
+    if instants.values().iter().all(|micros| is_instant(*micros)) {
+        return Ok(Evaluated::whole(array));
+    }
+    let wrong = BooleanArray::from_unary(instants, |micros| !is_instant(micros));
+    without(array, &wrong, SqlFault::NoInstant)
+}
+
+/// The column without the rows that are wrong.
+fn without(array: ArrayRef, wrong: &BooleanArray, fault: SqlFault) -> Result<Evaluated, ArrowError> {
     // Null rows carry the nulls of `array`, so they are not counted.
     if wrong.true_count() == 0 {
-        return Ok(Evaluated::whole(one_zero));
+        return Ok(Evaluated::whole(array));
     }
     let failed = (0..wrong.len()).filter(|row| wrong.is_valid(*row) && wrong.value(*row));
-    let failed = failed.map(|row| (row, SqlFault::NotFinite)).collect();
-    Ok(Evaluated::failed(nullif(&one_zero, &wrong)?, failed, SqlFault::NotFinite.to_string()))
+    let failed = failed.map(|row| (row, fault)).collect();
+    Ok(Evaluated::failed(nullif(&array, wrong)?, failed, fault.to_string()))
 }

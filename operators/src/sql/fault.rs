@@ -13,6 +13,8 @@ pub enum SqlFault {
     /// A value that does not fit the type it is turned into.
     Cast,
     NotFinite,
+    /// An instant that no event may carry.
+    NoInstant,
     /// What a function refuses or cannot compute.
     Function,
 }
@@ -40,6 +42,7 @@ impl fmt::Display for SqlFault {
             SqlFault::Overflow => "the result is beyond its type",
             SqlFault::Cast => "a value does not fit the type it is cast to",
             SqlFault::NotFinite => "the result is not a finite number",
+            SqlFault::NoInstant => "the result is an instant outside of the years 1700 to 2249",
             SqlFault::Function => "a function cannot compute it",
         })
     }

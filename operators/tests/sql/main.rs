@@ -224,6 +224,12 @@ fn a_failing_row_is_null_and_counted_and_harms_no_other() {
         (faults("sqrt(amount)"), faults("sqrt(amount / 0.0)")),
         (vec![function], vec![infinite, function, infinite])
     );
+    // Of 1, 2, 0 and the largest: only the last is no instant.
+    assert_eq!(faults("to_timestamp_micros(n)"), [SqlFault::NoInstant]);
+    assert_eq!(
+        faults("to_timestamp_micros(n + 8835955200000000)"),
+        [SqlFault::NoInstant, SqlFault::NoInstant, SqlFault::Overflow]
+    );
     let negated = compile("-small").evaluate(&batch()).unwrap();
     assert_eq!(negated.array.as_primitive::<Int32Type>().iter().collect::<Vec<_>>(), [Some(-7), Some(7), None, None]);
     assert_eq!(negated.failed_rows, 1);

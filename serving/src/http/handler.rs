@@ -146,7 +146,9 @@ impl<S: RowStore> Handler<S> {
         let store_time = lookup::fetch(&self.state.store, &prepared, buffers).await?;
         notes.rows_read = buffers.reads.len() as u64;
         notes.rows_found = buffers.rows.found_count() as u64;
-        let answer = lookup::write(&prepared, &mut snapshot.readers.borrow_mut(), buffers, (arrived, store_time));
+        let (mut readers, complete_from) = (snapshot.readers.borrow_mut(), self.state.complete_from());
+        let answer = lookup::write(&prepared, complete_from, &mut readers, buffers, (arrived, store_time));
+        drop(readers);
         self.metrics.answered(prepared.service, &buffers.statuses);
         Ok(answer)
     }
