@@ -136,7 +136,7 @@ impl Node {
             }
         }
         troubles.look(None, Instant::now());
-        self.state.set_complete_from(self.engine.complete_from());
+        self.state.set_complete_from(self.engine.clock().now());
         self.state.readiness.ready();
         if let Some(Filled { store, views }) = &self.filled {
             self.data_dir.note_filled(store, views)?;

@@ -194,10 +194,10 @@ fn asked(url: &str, service: &str, at: EventTime) -> Vec<Shown> {
     values.zip(about).map(one).collect()
 }
 
-/// A process on definitions of a test's own, and its URL.
+/// A process on definitions of a test's own, and its URL; the second one of a directory goes on where the first was.
 fn run_on(dir: &Path, definitions: &str) -> (Running, String) {
     let directory = dir.join("definitions");
-    std::fs::create_dir(&directory).expect("a temporary directory is written");
+    std::fs::create_dir_all(&directory).expect("a temporary directory is written");
     std::fs::write(directory.join("features.yaml"), definitions).expect("a temporary file is written");
     let (directory, data_dir) = (directory.display().to_string(), dir.join("data").display().to_string());
     Running::serve(&[&directory, "--data-dir", &data_dir, "--listen", "127.0.0.1:0"], &[])
@@ -260,6 +260,24 @@ services:
       - {name: known, type: int64, sql: \"coalesce(v.n_3h, 0)\"}
       - {name: few, type: bool, sql: \"derived.known < 10\"}
 ";
+
+/// What no window saw any more when the process started has no row: nothing is said of it, not even 0.
+#[test]
+fn instants_before_a_start_are_stale_where_there_is_no_row() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let at = now() - Span::from_secs(3 * 86_400);
+    std::fs::create_dir(dir.path().join("definitions")).expect("a temporary directory is written");
+    let line = format!("{{\"id\":7,\"amount\":4,\"ts\":\"{at}\"}}\n");
+    std::fs::write(dir.path().join("definitions/txn.ndjson"), line).expect("a temporary file is written");
+    let definitions = EXPIRING.replace("    serving_ttl: 10m\n", "");
+    let (running, url) =
+        run_on(dir.path(), &definitions.replace("stream: {log: {}}", "history: {ndjson: {path: txn.ndjson}}"));
+    let both = |status: &str| [(); 2].map(|()| (Value::Null, status.to_string(), None));
+    assert_eq!(asked(&url, "s", at), both("STALE"));
+    assert_eq!(asked(&url, "s", now()), both("MISSING_DATA"));
+    running.signal("TERM");
+    assert_eq!(running.end().code(), Some(0));
+}
 
 #[test]
 fn what_is_made_of_a_stale_feature_is_stale() {

@@ -31,7 +31,7 @@ use crate::numbering::Numbering;
 use crate::plan::Plan;
 use crate::progress::{Failure, Tally};
 use crate::render::{Sinks, Surroundings};
-use crate::state::{Figures, Shared, SourceFigures};
+use crate::state::{Figures, Shared};
 use crate::worker::Workers;
 
 /// How to run a plan.
@@ -247,16 +247,6 @@ impl Engine {
     /// Whether what was there before the start is read and every live key has its row.
     pub fn ready(&self) -> bool {
         self.shared.ready()
-    }
-
-    /// From when on every key with events in some window has a row, once the engine is ready. Of earlier instants a key
-    /// without one says nothing, unless nothing was read at all: its events may have left all windows before.
-    pub fn complete_from(&self) -> EventTime {
-        let read = |source: &SourceFigures| source.consumed + source.passed_over > 0;
-        match self.figures().sources.iter().any(read) {
-            true => self.clock.now(),
-            false => EventTime::MIN,
-        }
     }
 
     /// Appends records to a source; those taken are durable when this returns, the others are in the ledger.
