@@ -9,7 +9,6 @@ use std::time::Duration;
 use crossbeam_channel::{Sender, bounded};
 use freshet_config::definitions::Source;
 use freshet_config::settings::KafkaSettings;
-use freshet_config::time::EventTime;
 use freshet_connectors::events::{Rejection, excerpt};
 use freshet_connectors::last_epoch::LastEpochError;
 use freshet_connectors::ledger::Ledger;

@@ -1,25 +1,17 @@
 //! CSV: a header row, then a record per row; an empty field is null.
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::path::Path;
 
 use csv::ByteRecord;
 use freshet_config::definitions::Column;
 
+use super::records::Records;
 use super::{Chunk, Chunks, FileError, FileProblem, TextRows, missing_column};
 use crate::events::{Code, MAX_RECORD_BYTES};
 use crate::row::{Refusal, Row, Rules, parse_text};
 
-/// A quote that is never closed would make one record of the rest of the file: this much is read for one, at most.
-const MAX_UNBROKEN_BYTES: usize = 8 * MAX_RECORD_BYTES;
-
 pub(super) struct CsvChunks {
-    path: PathBuf,
-    reader: csv::Reader<Guarded>,
-    since_record: Arc<AtomicUsize>,
+    records: Records,
     /// Per column, the field it is read from.
     fields: Vec<usize>,
     width: usize,
@@ -28,26 +20,9 @@ pub(super) struct CsvChunks {
     skip: u64,
 }
 
-/// Ends a read that gets no record out of [`MAX_UNBROKEN_BYTES`].
-struct Guarded {
-    file: File,
-    since_record: Arc<AtomicUsize>,
-}
-
-impl Read for Guarded {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read(buffer)?;
-        if self.since_record.fetch_add(read, Ordering::Relaxed) > MAX_UNBROKEN_BYTES {
-            return Err(io::Error::other("no row ends within 8 MiB: a quote is probably never closed"));
-        }
-        Ok(read)
-    }
-}
-
 /// What keeps the file from being read, if anything does.
 pub(super) fn check(path: &Path, columns: &[Column]) -> Result<Vec<FileProblem>, FileError> {
-    let (mut reader, _) = reader(path)?;
-    let header = header(path, &mut reader)?;
+    let header = Records::open(path)?.header()?;
     Ok(match fields(&header, columns, columns.len()) {
         Ok(_) => Vec::new(),
         Err(messages) => {
@@ -58,14 +33,13 @@ pub(super) fn check(path: &Path, columns: &[Column]) -> Result<Vec<FileProblem>,
 
 /// The names of the columns, each with its values in the first rows.
 pub(super) fn first_rows(path: &Path, rows: usize) -> Result<Vec<(String, Vec<String>)>, FileError> {
-    let (mut reader, since_record) = reader(path)?;
+    let mut records = Records::open(path)?;
     let text = |field: &[u8]| String::from_utf8_lossy(field).into_owned();
     let mut columns: Vec<(String, Vec<String>)> =
-        header(path, &mut reader)?.iter().map(|name| (text(name), Vec::new())).collect();
+        records.header()?.iter().map(|name| (text(name), Vec::new())).collect();
     let mut record = ByteRecord::new();
     for _ in 0..rows {
-        since_record.store(0, Ordering::Relaxed);
-        if !reader.read_byte_record(&mut record).map_err(|error| failed(path, error))? {
+        if records.read(&mut record)?.is_none() {
             break;
         }
         for ((_, values), field) in columns.iter_mut().zip(&record) {
@@ -73,26 +47,6 @@ pub(super) fn first_rows(path: &Path, rows: usize) -> Result<Vec<(String, Vec<St
         }
     }
     Ok(columns)
-}
-
-fn reader(path: &Path) -> Result<(csv::Reader<Guarded>, Arc<AtomicUsize>), FileError> {
-    let file = File::open(path).map_err(FileError::io(path))?;
-    let since_record = Arc::new(AtomicUsize::new(0));
-    let guarded = Guarded { file, since_record: since_record.clone() };
-    let reader = csv::ReaderBuilder::new().flexible(true).buffer_capacity(64 << 10).from_reader(guarded);
-    Ok((reader, since_record))
-}
-
-fn header(path: &Path, reader: &mut csv::Reader<Guarded>) -> Result<ByteRecord, FileError> {
-    Ok(reader.byte_headers().map_err(|error| failed(path, error))?.clone())
-}
-
-fn failed(path: &Path, error: csv::Error) -> FileError {
-    match error.into_kind() {
-        csv::ErrorKind::Io(error) => FileError::Io { path: path.to_path_buf(), error },
-        // The others are about lengths and UTF-8, which this reader leaves to itself.
-        other => FileError::Damaged { path: path.to_path_buf(), message: format!("{other:?}") },
-    }
 }
 
 /// The place of a column that the file does not have.
@@ -119,8 +73,8 @@ fn fields(header: &ByteRecord, columns: &[Column], optional_from: usize) -> Resu
 
 impl CsvChunks {
     pub fn open(path: &Path, rules: Rules, skip: u64) -> Result<CsvChunks, FileError> {
-        let (mut reader, since_record) = reader(path)?;
-        let header = header(path, &mut reader)?;
+        let mut records = Records::open(path)?;
+        let header = records.header()?;
         let fields = fields(&header, &rules.columns, rules.optional_from).map_err(|messages| {
             let file = path.to_path_buf();
             FileError::Unusable(
@@ -128,9 +82,7 @@ impl CsvChunks {
             )
         })?;
         Ok(CsvChunks {
-            path: path.to_path_buf(),
-            reader,
-            since_record,
+            records,
             fields,
             width: header.len(),
             row: Row::default(),
@@ -162,30 +114,25 @@ impl CsvChunks {
 
 /// The rows of a CSV file as they stand there, for whoever judges them elsewhere.
 pub struct CsvRows {
-    path: PathBuf,
-    reader: csv::Reader<Guarded>,
-    since_record: Arc<AtomicUsize>,
+    records: Records,
     row: ByteRecord,
 }
 
 impl CsvRows {
     pub fn open(path: &Path) -> Result<CsvRows, FileError> {
-        let (reader, since_record) = reader(path)?;
-        Ok(CsvRows { path: path.to_path_buf(), reader, since_record, row: ByteRecord::new() })
+        Ok(CsvRows { records: Records::open(path)?, row: ByteRecord::new() })
     }
 
     /// The fields of the first row; none when the file is empty.
     pub fn header(&mut self) -> Result<ByteRecord, FileError> {
-        header(&self.path, &mut self.reader)
+        self.records.header()
     }
 
     /// The next row below the header, of however many fields, and the line it begins at; `None` at the end. An error ends
     /// the file: it cannot be read, or a quote is never closed.
     pub fn next_row(&mut self) -> Result<Option<(u64, &ByteRecord)>, FileError> {
-        self.since_record.store(0, Ordering::Relaxed);
-        let read = self.reader.read_byte_record(&mut self.row).map_err(|error| failed(&self.path, error))?;
-        let line = self.row.position().map_or(0, csv::Position::line);
-        Ok(read.then_some((line, &self.row)))
+        let line = self.records.read(&mut self.row)?;
+        Ok(line.map(|line| (line, &self.row)))
     }
 }
 
@@ -193,15 +140,11 @@ impl Chunks for CsvChunks {
     fn next_chunk(&mut self) -> Result<Option<Chunk>, FileError> {
         let mut record = ByteRecord::new();
         while !self.rows.is_full() {
-            self.since_record.store(0, Ordering::Relaxed);
-            if !self.reader.read_byte_record(&mut record).map_err(|error| failed(&self.path, error))? {
-                break;
-            }
+            let Some(line) = self.records.read(&mut record)? else { break };
             if self.skip > 0 {
                 self.skip -= 1;
                 continue;
             }
-            let line = record.position().map_or(0, csv::Position::line);
             let outcome = self.accept(&record);
             self.rows.settle(outcome, line, || record.iter().collect::<Vec<_>>().join(&b','));
         }

@@ -9,6 +9,7 @@ mod lines;
 mod list;
 mod ndjson;
 mod parquet;
+mod records;
 mod sniff;
 
 use std::fmt;

@@ -36,6 +36,8 @@ struct Ends {
     /// `None`: no broker told lately.
     bounds: Option<Bounds>,
     next: BTreeMap<i32, i64>,
+    /// Up to here nothing more comes, whatever the offsets say.
+    passed: BTreeMap<i32, i64>,
 }
 
 impl TopicEnds {
@@ -53,6 +55,15 @@ impl TopicEnds {
         self.ends().next.clone_from(next);
     }
 
+    /// Has what lies before the ends count as read: markers of transactions, and records of those that were given up, take
+    /// offsets and never come.
+    pub(super) fn pass_to_ends(&self) {
+        let mut ends = self.ends();
+        if let Some(bounds) = &ends.bounds {
+            ends.passed = bounds.iter().map(|(partition, (_, end))| (*partition, *end)).collect();
+        }
+    }
+
     pub(super) fn next(&self) -> BTreeMap<i32, i64> {
         self.ends().next.clone()
     }
@@ -65,7 +76,8 @@ impl TopicEnds {
     fn lag(&self) -> Option<u64> {
         let ends = self.ends();
         let behind = |(partition, (first, end)): (&i32, &(i64, i64))| {
-            let next = ends.next.get(partition).copied().unwrap_or(0).max(*first);
+            let offset = |of: &BTreeMap<i32, i64>| of.get(partition).copied().unwrap_or(0);
+            let next = offset(&ends.next).max(offset(&ends.passed)).max(*first);
             end.saturating_sub(next).max(0).unsigned_abs()
         };
         Some(ends.bounds.as_ref()?.iter().map(behind).sum())
@@ -86,6 +98,12 @@ mod tests {
         assert_eq!(ends.lag(), Some(6));
         ends.set_next(&BTreeMap::from([(0, 11), (1, 50)]));
         assert_eq!(ends.lag(), Some(0), "the end is a moment old");
+        ends.set_bounds(Some(Bounds::from([(0, (0, 20)), (1, (40, 50))])));
+        assert_eq!(ends.lag(), Some(9));
+        ends.pass_to_ends();
+        assert_eq!(ends.lag(), Some(0), "nothing comes of them");
+        ends.set_bounds(Some(Bounds::from([(0, (0, 23)), (1, (40, 50))])));
+        assert_eq!(ends.lag(), Some(3));
         ends.set_bounds(None);
         assert_eq!((ends.lag(), ends.partitions()), (None, None));
     }

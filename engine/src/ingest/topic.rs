@@ -353,6 +353,9 @@ impl OpenTopic {
         }
         let quiet = messages.is_empty() && self.source.state().trouble.is_none();
         self.quiet_since = quiet.then(|| self.quiet_since.unwrap_or_else(Instant::now));
+        if self.is_quiet() {
+            self.ends.pass_to_ends();
+        }
         let record = |message: KafkaMessage| Record {
             payload: message.payload.unwrap_or_default(),
             position: position::kafka(message.partition, message.offset),
@@ -376,8 +379,11 @@ impl OpenTopic {
 
     fn caught_up(&self) -> bool {
         let next = |partition: &i32| self.next.get(partition).copied().unwrap_or(0);
-        self.backlog_end.iter().all(|(partition, end)| next(partition) >= *end)
-            || self.quiet_since.is_some_and(|since| since.elapsed() >= QUIET)
+        self.backlog_end.iter().all(|(partition, end)| next(partition) >= *end) || self.is_quiet()
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.quiet_since.is_some_and(|since| since.elapsed() >= QUIET)
     }
 
     /// What the client's error is about, where the broker says more: the client goes by names, and by offsets alone.
