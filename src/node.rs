@@ -176,6 +176,7 @@ impl Node {
         self.state.readiness.not_ready(reason);
         let status = match shared.failure.cause() {
             Some(Cause::Outside) => Status::Unavailable,
+            Some(Cause::Disk) => Status::CannotWrite,
             _ => Status::Internal,
         };
         Err(Failure::new(status, format!("the engine stopped: {reason}")))

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use freshet_connectors::events::{Code, Rejection};
 use freshet_connectors::ledger::Ledger;
+use freshet_connectors::offline::OfflineError;
 use freshet_operators::project::{Projected, SourceBatch};
 
 use crate::ingest::{Consumed, IntakeCounts, IntakeError, Places};
@@ -116,6 +117,8 @@ pub enum Cause {
     Inside,
     /// A server that it reads from.
     Outside,
+    /// A disk that takes nothing more.
+    Disk,
 }
 
 impl Failure {
@@ -126,6 +129,12 @@ impl Failure {
     /// An input cannot be read any further.
     pub fn of_input(&self, error: &IntakeError) {
         self.keep(error.to_string(), if error.is_outside() { Cause::Outside } else { Cause::Inside });
+    }
+
+    /// Offline files cannot be written any further.
+    pub fn of_offline(&self, error: &OfflineError) {
+        let disk = matches!(error, OfflineError::File { .. } | OfflineError::Encode { .. });
+        self.keep(error.to_string(), if disk { Cause::Disk } else { Cause::Inside });
     }
 
     fn keep(&self, message: String, cause: Cause) {

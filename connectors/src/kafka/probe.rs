@@ -35,23 +35,33 @@ impl KafkaProbe {
     /// Where the topic begins and ends, if it is still the one of which what stands before `next` was read. Of partitions
     /// that `next` does not name nothing was.
     pub fn look(&self, next: &BTreeMap<i32, i64>) -> Result<Bounds, KafkaError> {
+        let known = self.partitions.load(Ordering::Relaxed);
+        let ends = self.ends(known);
+        // A description that no broker gives makes the client connect again and again, without a pause, for as long as it is
+        // waited for: it is asked for only while brokers answer.
+        if matches!(ends, Err(KafkaError::Unreachable { .. })) {
+            return ends;
+        }
         let partitions = match &self.id {
             Some(id) => self.described(id)?,
             None => self.told()?,
         };
-        let mut bounds = Bounds::new();
-        for partition in 0..i32::try_from(partitions).unwrap_or(i32::MAX) {
-            let (first, end) = self
-                .consumer
-                .fetch_watermarks(&self.topic, partition, self.timeout)
-                .map_err(|error| self.error("read the ends of", code_of(&error)))?;
+        let bounds = if partitions == known { ends? } else { self.ends(partitions)? };
+        for (&partition, &(first, end)) in &bounds {
             // That `first` is beyond it says nothing: marks of transactions take offsets, and are never given out.
             if let Some(offset) = next.get(&partition).copied().filter(|offset| *offset > end) {
                 return Err(KafkaError::OffsetGone { topic: self.topic.clone(), partition, offset, first, end });
             }
-            bounds.insert(partition, (first, end));
         }
         Ok(bounds)
+    }
+
+    fn ends(&self, partitions: usize) -> Result<Bounds, KafkaError> {
+        let watermarks = |partition| {
+            let ends = self.consumer.fetch_watermarks(&self.topic, partition, self.timeout);
+            ends.map(|ends| (partition, ends)).map_err(|error| self.error("read the ends of", code_of(&error)))
+        };
+        (0..i32::try_from(partitions).unwrap_or(i32::MAX)).map(watermarks).collect()
     }
 
     /// How many partitions the topic has, if it is the one with this id.

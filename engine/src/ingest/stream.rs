@@ -171,7 +171,14 @@ impl StreamReader {
 impl LogStream {
     fn open(input: &str, log: &Log, before: u64, needed_from: Option<EventTime>) -> Result<LogStream, IntakeError> {
         let reader = log.reader(log.first_offset()).map_err(|error| log_error(input, error))?;
-        // A log shorter than the position is another log.
+        // A log shorter than the position is another log, or has lost its end.
+        if before > log.end_offset() {
+            tracing::warn!(
+                "the log of `{input}` ends at {}, but {before} of its records were read before: those in between are lost, \
+                 unless it was put in another's place",
+                log.end_offset()
+            );
+        }
         let before = before.min(log.end_offset());
         let next = Arc::new(AtomicU64::new(reader.next_offset()));
         Ok(LogStream { log: log.clone(), reader, next, before, needed_from, backlog_end: log.end_offset() })

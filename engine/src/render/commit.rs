@@ -78,7 +78,7 @@ impl Sinks {
             }
         }
         if let Err(error) = self.write_offline(rows, known_at) {
-            self.failure.set(error.to_string());
+            self.failure.of_offline(&error);
         }
     }
 
@@ -103,12 +103,16 @@ impl Sinks {
 
     /// Closes offline files that are full or old; with `all`, every one.
     pub fn flush(&self, through: Epoch, all: bool) {
+        // What a failure took away is no file's end.
+        if self.failure.is_set() {
+            return;
+        }
         for files in self.offline.values() {
             let mut files = files.lock().unwrap_or_else(PoisonError::into_inner);
             if (all || files.writer.due(through))
                 && let Err(error) = files.writer.flush_through(through)
             {
-                self.failure.set(error.to_string());
+                self.failure.of_offline(&error);
             }
         }
     }

@@ -13,7 +13,7 @@ use hyper::header::{self, HeaderValue};
 
 use super::body::{self, Received};
 use super::reply::{self, PLAN_HEADER, Reply};
-use super::routes::{Endpoint, check_body, check_framing};
+use super::routes::{Endpoint, check_body, check_framing, check_host};
 use super::wire::Heard;
 use crate::error::{ApiError, ErrorKind};
 use crate::ingest;
@@ -59,7 +59,7 @@ impl<S: RowStore> Handler<S> {
         let found = Endpoint::find(request.method(), request.uri().path());
         let route = found.as_ref().map_or(Route::Unknown, |endpoint| endpoint.route());
         let framed = if chunked { check_framing(request.headers(), heard.has_two_lengths()) } else { Ok(()) };
-        let answered = match framed.and(found) {
+        let answered = match check_host(request.headers()).and(framed).and(found) {
             Ok(endpoint) => {
                 let work = AssertUnwindSafe(self.answer(endpoint, request, arrived, &mut notes)).catch_unwind();
                 work.await.unwrap_or_else(|_| {

@@ -83,6 +83,14 @@ pub fn check_body(headers: &HeaderMap) -> Result<(), ApiError> {
     Ok(())
 }
 
+/// Refuses a request for which two hosts are named (RFC 9112, section 3.2): a proxy in front may have gone by the other one.
+pub fn check_host(headers: &HeaderMap) -> Result<(), ApiError> {
+    match headers.get_all(header::HOST).iter().nth(1) {
+        None => Ok(()),
+        Some(_) => Err(ApiError::invalid("the request has more than one Host; send one")),
+    }
+}
+
 /// Refuses a body of which nobody can tell where it ends, or that is coded beyond being sent in chunks. `two_lengths`: the
 /// request has a `Content-Length` beside its `Transfer-Encoding`.
 pub fn check_framing(headers: &HeaderMap, two_lengths: bool) -> Result<(), ApiError> {

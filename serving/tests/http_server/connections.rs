@@ -137,6 +137,10 @@ fn lengths_that_lie_smuggle_nothing() {
         assert_eq!(answer.header("connection"), Some("close"));
         assert!(client.ended(), "what follows such a body is never read");
     }
+    let mut two_hosts = fixture.client();
+    two_hosts.send(&post_head(&format!("host: other\r\ncontent-length: {}\r\n", body.len()))).unwrap();
+    two_hosts.send(body.as_bytes()).unwrap();
+    refused(&two_hosts.answer(), 400, 3, "more than one Host");
     // One after the other they are no lie.
     let mut honest = fixture.client();
     assert_eq!(honest.post(GET, &body).status, 200);
