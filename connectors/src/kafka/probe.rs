@@ -39,8 +39,11 @@ impl KafkaProbe {
         let ends = self.ends(known);
         // A description that no broker gives makes the client connect again and again, without a pause, for as long as it is
         // waited for: it is asked for only while brokers answer.
-        if matches!(ends, Err(KafkaError::Unreachable { .. })) {
-            return ends;
+        match &ends {
+            Ok(_) => {}
+            Err(KafkaError::Unreachable { .. }) => return ends,
+            // Of partitions that it does not know the client says so, whether brokers answer or not.
+            Err(_) => _ = self.told()?,
         }
         let partitions = match &self.id {
             Some(id) => self.described(id)?,
