@@ -7,7 +7,8 @@ mod changes;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use crate::decode::{At, Decode, Fields, Numeral, OneOrMany, Pairs, Parts, Section, Shape, Spelled, record};
-use crate::tree::{Content, Node};
+use crate::diagnostic::{Place, nearest};
+use crate::tree::{Content, Key, Node};
 
 pub use changes::{RawChanges, RawEvents};
 
@@ -15,6 +16,7 @@ pub use changes::{RawChanges, RawEvents};
 #[derive(Clone, Debug)]
 pub struct Item<T> {
     pub name: Option<At<String>>,
+    /// `None`: not a record at all.
     pub value: Option<T>,
 }
 
@@ -24,10 +26,17 @@ impl<T: Decode> Decode for Item<T> {
         // An error in the name was recorded with the value's.
         let mut unheard = Shape::new(shape.code);
         let name = match &node.content {
-            Content::Map(entries) => entries.iter().find(|(key, _)| key.text == "name"),
+            Content::Map(entries) => {
+                let meant = |(key, _): &&(Key, Node)| nearest(&key.text, ["name"]).is_some();
+                entries.iter().find(|(key, _)| key.text == "name").or_else(|| entries.iter().find(meant))
+            }
             _ => None,
         };
         Some(Item { name: name.and_then(|(_, node)| At::decode(node, &mut unheard)), value })
+    }
+
+    fn lost(_: &Place) -> Item<T> {
+        Item { name: None, value: None }
     }
 }
 
@@ -205,6 +214,10 @@ impl Decode for RawTaken {
             _ => At::decode(node, shape).map(|name| RawTaken { name, alias: None }),
         }
     }
+
+    fn lost(place: &Place) -> RawTaken {
+        RawTaken { name: At::lost(place), alias: None }
+    }
 }
 
 record! {
@@ -331,6 +344,10 @@ impl Decode for RawMode {
             _ => String::decode(node, shape).map(RawMode::Word),
         }
     }
+
+    fn lost(_: &Place) -> RawMode {
+        RawMode::Word(String::new())
+    }
 }
 
 record! {
@@ -371,6 +388,8 @@ pub struct RawWindow {
     pub size: Option<At<Spelled>>,
     pub offset: Option<At<Spelled>>,
     pub series: Option<RawSeries>,
+    /// As of records.
+    pub strange: bool,
 }
 
 record! {
@@ -402,11 +421,20 @@ record! {
 impl Decode for RawWindow {
     fn decode(node: &Node, shape: &mut Shape) -> Option<RawWindow> {
         match node.content {
-            Content::Map(_) => {
-                RawShifted::decode(node, shape).map(|w| RawWindow { size: w.size, offset: w.offset, series: w.series })
-            }
-            _ => At::decode(node, shape).map(|size| RawWindow { size: Some(size), offset: None, series: None }),
+            Content::Map(_) => RawShifted::decode(node, shape)
+                .map(|RawShifted { size, offset, series, strange }| RawWindow { size, offset, series, strange }),
+            _ => At::decode(node, shape).map(RawWindow::plain),
         }
+    }
+
+    fn lost(place: &Place) -> RawWindow {
+        RawWindow::plain(At::lost(place))
+    }
+}
+
+impl RawWindow {
+    fn plain(size: At<Spelled>) -> RawWindow {
+        RawWindow { size: Some(size), offset: None, series: None, strange: false }
     }
 }
 
@@ -491,21 +519,25 @@ pub struct RawDefinitions {
 }
 
 impl RawDefinitions {
-    /// Adds a file's sections. False when a section could not be read as a list, so that names may be missing.
+    /// Adds a file's sections. False when one could not be read, so that names may be missing.
     pub fn extend(&mut self, file: &Node, shape: &mut Shape) -> bool {
         const SECTIONS: &[&str] = &["sources", "dimensions", "entities", "views", "realtime", "services"];
         let Some(mut fields) = Fields::open(file, "file of definitions", SECTIONS, shape) else { return false };
-        add(&mut self.sources, fields.take("sources", shape));
-        add(&mut self.dimensions, fields.take("dimensions", shape));
-        add(&mut self.entities, fields.take("entities", shape));
-        add(&mut self.views, fields.take("views", shape));
-        add(&mut self.realtime, fields.take("realtime", shape));
-        add(&mut self.services, fields.take("services", shape));
-        fields.sound()
+        let read = [
+            add(&mut self.sources, fields.take_each("sources", shape)),
+            add(&mut self.dimensions, fields.take_each("dimensions", shape)),
+            add(&mut self.entities, fields.take_each("entities", shape)),
+            add(&mut self.views, fields.take_each("views", shape)),
+            add(&mut self.realtime, fields.take_each("realtime", shape)),
+            add(&mut self.services, fields.take_each("services", shape)),
+        ];
+        !fields.strange() && read.iter().all(|read| *read)
     }
 }
 
-/// `None`: unsound.
-fn add<T>(all: &mut Vec<Item<T>>, section: Option<Section<Item<T>>>) {
-    all.extend(section.into_iter().flat_map(|section| section.0));
+/// Adds what is written under one name, which may be more than once; false when something of it is lost.
+fn add<T>(all: &mut Vec<Item<T>>, sections: Vec<Section<Item<T>>>) -> bool {
+    let complete = sections.iter().all(|section| section.0.is_some());
+    all.extend(sections.into_iter().filter_map(|section| section.0).flatten());
+    complete
 }

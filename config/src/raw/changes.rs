@@ -4,6 +4,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::{RawComputed, RawSource};
 use crate::decode::{At, Decode, Parts, Shape, Spelled, record};
+use crate::diagnostic::Place;
 use crate::tree::{Content, Node};
 
 record! {
@@ -58,6 +59,10 @@ impl Decode for RawEvents {
             true => RawChanges::decode(node, shape).map(|changes| RawEvents::Changes(Box::new(changes))),
             false => RawSource::decode(node, shape).map(|source| RawEvents::Read(Box::new(source))),
         }
+    }
+
+    fn lost(place: &Place) -> RawEvents {
+        RawEvents::Read(Box::new(RawSource::lost(place)))
     }
 }
 
