@@ -429,9 +429,9 @@ pub fn shorten(text: &str) -> String {
 /// descriptions of the JSON Schema. Fields of type `Option` may be left out.
 macro_rules! record {
     ($(#[$meta:meta])* pub struct $name:ident = $word:literal { $($(#[$about:meta])* $field:ident $(= $key:literal)?: $type:ty,)* }) => {
-        $(#[$meta])*
         #[derive(Clone, Debug, schemars::JsonSchema)]
         #[schemars(deny_unknown_fields)]
+        $(#[$meta])*
         pub struct $name {
             $($(#[$about])* $(#[schemars(rename = $key)])? pub $field: $type,)*
             /// Whether it has a field that is like no known one: what is not there may be meant by it.

@@ -3,6 +3,7 @@
 //! These structs are also the source of the JSON Schema that editors use: their doc comments are what a user reads.
 
 mod changes;
+mod spellings;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
@@ -11,6 +12,10 @@ use crate::diagnostic::{Place, nearest};
 use crate::tree::{Content, Key, Node};
 
 pub use changes::{RawChanges, RawEvents};
+use spellings::{
+    ChangelogFormat, ColumnType, Continuous, FunctionName, KeyType, Name, OffsetText, SpanText, StreamFormat, TypeName,
+    WindowText,
+};
 
 /// A named thing of a file. The name is kept when the rest is unsound, so that references to it are not called unknown.
 #[derive(Clone, Debug)]
@@ -79,14 +84,17 @@ pub struct RawFile {
 
 record! {
     /// Events: where they come from and what they look like. At least one of `stream` and `history` is needed.
+    #[schemars(extend("anyOf" = [{ "required": ["stream"] }, { "required": ["history"] }]))]
     pub struct RawSource = "source" {
         /// Lower-case letters, digits and underscores, starting with a letter, at most 64.
+        #[schemars(with = "Name")]
         name: At<String>,
         /// Where new events come from.
         stream: Option<At<RawStream>>,
         /// Where old events come from.
         history: Option<At<RawFiles>>,
         /// Columns and their types, as read from the stream or the files.
+        #[schemars(with = "Pairs<ColumnType>")]
         schema: Pairs<At<String>>,
         /// The column with the instant an event happened at; a timestamp, never null.
         event_time: At<String>,
@@ -95,6 +103,7 @@ record! {
         /// An integer column that orders events of equal event time.
         tie_breaker: Option<At<String>>,
         /// How much later than a view's longest window an event may come, such as `1h`; `24h` unless written.
+        #[schemars(with = "Option<SpanText>")]
         lateness: Option<At<Spelled>>,
         /// Records are changes of the rows of a table: a changed or deleted row counts as if it had never been otherwise.
         changelog: Option<At<RawChangelog>>,
@@ -117,6 +126,7 @@ record! {
         key: OneOrMany<At<String>>,
         /// `upsert`, which is also the default: a record is the row as it is from now on, or has `"__deleted": true`.
         /// `debezium`: a record has `before`, `after` and `op`.
+        #[schemars(with = "Option<ChangelogFormat>")]
         format: Option<At<String>>,
         /// A column that grows with every change of a row: changes that come too late are told by it.
         version: Option<At<String>>,
@@ -135,6 +145,7 @@ record! {
 
 record! {
     /// A stream of records: exactly one of `kafka` and `log`.
+    #[schemars(extend("oneOf" = [{ "required": ["kafka"] }, { "required": ["log"] }]))]
     pub struct RawStream = "stream" {
         /// A Kafka topic.
         kafka: Option<RawKafka>,
@@ -149,6 +160,7 @@ record! {
         /// The topic's name.
         topic: At<String>,
         /// How a record is encoded: `json`, which is also the default.
+        #[schemars(with = "Option<StreamFormat>")]
         format: Option<At<String>>,
     }
 }
@@ -160,6 +172,7 @@ record! {
 
 record! {
     /// Files of one format: exactly one of `parquet`, `csv` and `ndjson`.
+    #[schemars(extend("oneOf" = [{ "required": ["parquet"] }, { "required": ["csv"] }, { "required": ["ndjson"] }]))]
     pub struct RawFiles = "set of files" {
         /// Parquet files.
         parquet: Option<RawPath>,
@@ -226,6 +239,7 @@ record! {
         /// The column's name.
         name: At<String>,
         /// The column's type; the expression's unless written.
+        #[schemars(with = "Option<TypeName>")]
         data_type = "type": Option<At<String>>,
         /// An SQL expression.
         sql: At<Spelled>,
@@ -234,12 +248,15 @@ record! {
 
 record! {
     /// A slowly changing table, keyed. At least one of `table` and `changes` is needed.
+    #[schemars(extend("anyOf" = [{ "required": ["table"] }, { "required": ["changes"] }]))]
     pub struct RawDimension = "dimension" {
         /// Lower-case letters, digits and underscores, starting with a letter, at most 64.
+        #[schemars(with = "Name")]
         name: At<String>,
         /// The key column, or a list of them.
         key: OneOrMany<At<String>>,
         /// Columns and their types.
+        #[schemars(with = "Pairs<TypeName>")]
         schema: Pairs<At<String>>,
         /// Rows at the start.
         table: Option<At<RawFiles>>,
@@ -255,8 +272,10 @@ record! {
     /// What features describe.
     pub struct RawEntity = "entity" {
         /// Lower-case letters, digits and underscores, starting with a letter, at most 64.
+        #[schemars(with = "Name")]
         name: At<String>,
         /// Join keys and their types; floats are not allowed.
+        #[schemars(with = "Pairs<KeyType>")]
         keys: Pairs<At<String>>,
         /// For people.
         #[allow(dead_code, reason = "read by people in the file")]
@@ -266,8 +285,10 @@ record! {
 
 record! {
     /// Features of one entity from one source.
+    #[schemars(extend("oneOf" = [{ "required": ["aggregates"] }, { "required": ["attributes"] }]))]
     pub struct RawView = "view" {
         /// Lower-case letters, digits and underscores, starting with a letter, at most 64.
+        #[schemars(with = "Name")]
         name: At<String>,
         /// The source's name.
         source: At<String>,
@@ -285,6 +306,7 @@ record! {
         /// Columns whose newest values are the features, instead of `aggregates`.
         attributes: Option<Parts<At<String>>>,
         /// How long attributes are valid, such as `2d`; without end unless written.
+        #[schemars(with = "Option<SpanText>")]
         ttl: Option<At<Spelled>>,
         /// A column whose values every aggregate is told apart by: features are lists, one element per value seen.
         secondary_key: Option<At<String>>,
@@ -296,6 +318,7 @@ record! {
         /// Whether rows are kept in the offline store; false unless written.
         offline: Option<bool>,
         /// After how long without events a key's features expire, such as `30d`.
+        #[schemars(with = "Option<SpanText>")]
         serving_ttl: Option<At<Spelled>>,
         /// Instants before this one have no values: RFC 3339 with a zone, or a date for midnight UTC.
         feature_start: Option<At<Spelled>>,
@@ -317,12 +340,15 @@ pub enum RawMode {
 
 record! {
     /// How windows move: exactly one of `interval`, `batch` and `sawtooth`.
+    #[schemars(extend("oneOf" = [{ "required": ["interval"] }, { "required": ["batch"] }, { "required": ["sawtooth"] }]))]
     pub struct RawSteps = "mode" {
         /// Windows move in steps of this span, such as `5m`.
+        #[schemars(with = "Option<SpanText>")]
         interval: Option<At<Spelled>>,
         /// Windows move with a schedule.
         batch: Option<RawBatch>,
         /// Windows end at the instant asked for and begin at a step of this span, such as `1h`.
+        #[schemars(with = "Option<SpanText>")]
         sawtooth: Option<At<Spelled>>,
     }
 }
@@ -331,8 +357,10 @@ record! {
     /// Windows move when a scheduled batch is complete.
     pub struct RawBatch = "batch mode" {
         /// The span from one batch to the next, such as `1d`.
+        #[schemars(with = "SpanText")]
         schedule: At<Spelled>,
         /// How long after its end a batch shows, such as `1h`; zero unless written.
+        #[schemars(with = "Option<SpanText>")]
         delay: Option<At<Spelled>>,
     }
 }
@@ -354,8 +382,10 @@ record! {
     /// A function over a column over one or more windows; one feature per window, named `{aggregate}_{window}`.
     pub struct RawAggregate = "aggregate" {
         /// Lower-case letters, digits and underscores, starting with a letter, at most 64.
+        #[schemars(with = "Name")]
         name: At<String>,
         /// One of the functions. What this and the parameters below are to editors is made of their list.
+        #[schemars(with = "FunctionName")]
         function = "fn": At<String>,
         /// A column or an SQL expression. Only `count` may go without: it then counts events.
         of: Option<At<Spelled>>,
@@ -376,6 +406,7 @@ record! {
         /// How precise an approximation is.
         precision: Option<At<Numeral>>,
         /// The age at which a value counts half.
+        #[schemars(with = "Option<SpanText>")]
         half_life: Option<At<Spelled>>,
         /// What events are compared by.
         order: Option<At<Spelled>>,
@@ -394,10 +425,13 @@ pub struct RawWindow {
 
 record! {
     /// A window that does not end at the instant asked for, or a series of windows: exactly one of `size` and `series`.
+    #[schemars(extend("oneOf" = [{ "required": ["size"] }, { "required": ["series"] }]))]
     pub struct RawShifted = "window" {
         /// The window's length.
+        #[schemars(with = "Option<WindowText>")]
         size: Option<At<Spelled>>,
         /// How far from the instant asked for it ends; zero or negative.
+        #[schemars(with = "Option<OffsetText>")]
         offset: Option<At<Spelled>>,
         /// Several windows, whose values are one list.
         series: Option<RawSeries>,
@@ -408,12 +442,16 @@ record! {
     /// Windows of one size: the first begins at `start`, each next one `step` later, as long as they end by `end`.
     pub struct RawSeries = "series" {
         /// Where the first window begins, counted from the instant asked for, such as `-6h`.
+        #[schemars(with = "OffsetText")]
         start: At<Spelled>,
         /// Where the last window has ended; zero or negative.
+        #[schemars(with = "OffsetText")]
         end: At<Spelled>,
         /// From the beginning of one window to that of the next.
+        #[schemars(with = "SpanText")]
         step: At<Spelled>,
         /// The length of each window.
+        #[schemars(with = "SpanText")]
         size: At<Spelled>,
     }
 }
@@ -442,8 +480,10 @@ record! {
     /// Features computed from requests and other features when they are asked for; any service may list them.
     pub struct RawRealtime = "realtime view" {
         /// Lower-case letters, digits and underscores, starting with a letter, at most 64. No view has the same name.
+        #[schemars(with = "Name")]
         name: At<String>,
         /// Values that come with a request, and their types; SQL calls them `request.FIELD`.
+        #[schemars(with = "Option<Pairs<TypeName>>")]
         request: Option<Pairs<At<String>>>,
         /// What is computed.
         features: Parts<RawDerived>,
@@ -460,8 +500,10 @@ record! {
     /// A feature computed by SQL when it is asked for.
     pub struct RawDerived = "derived feature" {
         /// Lower-case letters, digits and underscores, starting with a letter, at most 64.
+        #[schemars(with = "Name")]
         name: At<String>,
         /// The feature's type, such as `float64`.
+        #[schemars(with = "TypeName")]
         data_type = "type": At<String>,
         /// An SQL expression over `request.FIELD`, `VIEW.FEATURE`, `request_timestamp` and other such features.
         sql: At<Spelled>,
@@ -472,12 +514,14 @@ record! {
     /// A named list of features that are served together.
     pub struct RawService = "service" {
         /// Lower-case letters, digits and underscores, starting with a letter, at most 64.
+        #[schemars(with = "Name")]
         name: At<String>,
         /// For people.
         description: Option<Spelled>,
         /// `view.feature`, or a whole view: `view.*` or `view`. Realtime views are listed in the same way.
         features: Parts<At<String>>,
         /// Values that come with a request, and their types; SQL calls them `request.FIELD`.
+        #[schemars(with = "Option<Pairs<TypeName>>")]
         request: Option<Pairs<At<String>>>,
         /// Features of this service alone, computed when they are asked for; served as `derived.NAME`.
         derived: Option<Parts<RawDerived>>,
@@ -486,7 +530,7 @@ record! {
 
 /// Text, or a record: the schema of the fields that take either.
 macro_rules! text_or {
-    ($type:ty, $record:ty) => {
+    ($type:ty, $text:ty, $record:ty) => {
         impl JsonSchema for $type {
             fn inline_schema() -> bool {
                 true
@@ -497,15 +541,15 @@ macro_rules! text_or {
             }
 
             fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-                let record = generator.subschema_for::<$record>();
-                schemars::json_schema!({ "anyOf": [{ "type": "string" }, record] })
+                let (text, record) = (generator.subschema_for::<$text>(), generator.subschema_for::<$record>());
+                schemars::json_schema!({ "anyOf": [text, record] })
             }
         }
     };
 }
-text_or!(RawTaken, RawRenamed);
-text_or!(RawMode, RawSteps);
-text_or!(RawWindow, RawShifted);
+text_or!(RawTaken, String, RawRenamed);
+text_or!(RawMode, Continuous, RawSteps);
+text_or!(RawWindow, WindowText, RawShifted);
 
 /// The sections of all files, in the order of files.
 #[derive(Clone, Debug, Default)]

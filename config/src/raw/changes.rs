@@ -2,6 +2,7 @@
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
+use super::spellings::{Name, SpanText};
 use super::{RawComputed, RawSource};
 use crate::decode::{At, Decode, Parts, Shape, Spelled, record};
 use crate::diagnostic::Place;
@@ -11,11 +12,13 @@ record! {
     /// Events that say that the features of a view have changed: for views over a view.
     pub struct RawChanges = "source of changes" {
         /// Lower-case letters, digits and underscores, starting with a letter, at most 64.
+        #[schemars(with = "Name")]
         name: At<String>,
         /// The view whose changes are the events. Their columns are the keys of the view's entity, its features that are
         /// single values, each also as `{feature}_before`, and `changed_at`.
         changes_of: At<String>,
         /// How much longer than views over it need them changes are kept; zero unless written.
+        #[schemars(with = "Option<SpanText>")]
         lateness: Option<At<Spelled>>,
         /// Computed columns, applied in order.
         select: Option<Parts<RawComputed>>,
