@@ -76,7 +76,7 @@ pub(super) fn first_rows(path: &Path, rows: usize) -> Result<Vec<(String, Vec<St
 }
 
 fn reader(path: &Path) -> Result<(csv::Reader<Guarded>, Arc<AtomicUsize>), FileError> {
-    let file = File::open(path).map_err(FileError::io(path))?;
+    let file = super::open_regular(path)?;
     let since_record = Arc::new(AtomicUsize::new(0));
     let guarded = Guarded { file, since_record: since_record.clone() };
     let reader = csv::ReaderBuilder::new().flexible(true).buffer_capacity(64 << 10).from_reader(guarded);

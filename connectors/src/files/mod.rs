@@ -12,6 +12,7 @@ mod parquet;
 mod sniff;
 
 use std::fmt;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -38,6 +39,8 @@ pub enum FileError {
     NothingMatches { folder: PathBuf, ending: &'static str },
     #[error("{} points out of its folder: put the file itself there, or name its folder", .0.display())]
     OutsideFolder(PathBuf),
+    #[error("{} is not a regular file: name a file, or a folder of files", .0.display())]
+    NotRegular(PathBuf),
     #[error("{} holds {files} files: at most {} can be read as one source", folder.display(), crate::position::MAX_FILES)]
     TooMany { folder: PathBuf, files: usize },
     #[error("cannot read {}: {error}", path.display())]
@@ -86,6 +89,15 @@ impl fmt::Display for Problems<'_> {
             0 => Ok(()),
             more => write!(f, "; and {more} more"),
         }
+    }
+}
+
+/// Opens a file for reading. What is no regular file is not opened at all: a pipe that nobody writes to would be waited
+/// for without end.
+fn open_regular(path: &Path) -> Result<File, FileError> {
+    match fs::metadata(path).map_err(FileError::io(path))?.is_file() {
+        true => File::open(path).map_err(FileError::io(path)),
+        false => Err(FileError::NotRegular(path.to_path_buf())),
     }
 }
 

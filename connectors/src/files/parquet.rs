@@ -43,7 +43,7 @@ pub(super) fn check(path: &Path, rules: &Rules) -> Result<Vec<FileProblem>, File
 
 /// Reads the footer. What the inner error names is the file's fault.
 fn builder(path: &Path) -> Result<Result<Builder, FileProblem>, FileError> {
-    let file = File::open(path).map_err(FileError::io(path))?;
+    let file = super::open_regular(path)?;
     let bytes = file.metadata().map_err(FileError::io(path))?.len();
     let problem = |message: String| FileProblem { file: path.to_path_buf(), message };
     if bytes == 0 {
