@@ -47,6 +47,15 @@ fn wrong_flags_are_one_line_and_status_2() {
             "invalid value '30' for '--for <TIME>': write a time with its unit, such as 30s, 5m or 1h30m; see `freshet --help`",
         ),
         (
+            &["ledger", "--latest", "-1"],
+            "invalid value '-1' for '--latest <N>': write a whole number from 0 to 1000000; see `freshet --help`",
+        ),
+        (
+            &["ledger", "--latest", "99999999999999999999"],
+            "invalid value '99999999999999999999' for '--latest <N>': write a whole number from 0 to 1000000; \
+             see `freshet --help`",
+        ),
+        (
             &["demo", "flihgts"],
             "unrecognized subcommand 'flihgts'; a similar subcommand exists: 'flights'; see `freshet demo --help`",
         ),

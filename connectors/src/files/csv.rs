@@ -47,7 +47,10 @@ impl Read for Guarded {
 /// What keeps the file from being read, if anything does.
 pub(super) fn check(path: &Path, columns: &[Column]) -> Result<Vec<FileProblem>, FileError> {
     let (mut reader, _) = reader(path)?;
-    let header = header(path, &mut reader)?;
+    let header = match header(path, &mut reader) {
+        Err(FileError::Unusable(problems)) => return Ok(problems),
+        header => header?,
+    };
     Ok(match fields(&header, columns, columns.len()) {
         Ok(_) => Vec::new(),
         Err(messages) => {
@@ -84,7 +87,14 @@ fn reader(path: &Path) -> Result<(csv::Reader<Guarded>, Arc<AtomicUsize>), FileE
 }
 
 fn header(path: &Path, reader: &mut csv::Reader<Guarded>) -> Result<ByteRecord, FileError> {
-    Ok(reader.byte_headers().map_err(|error| failed(path, error))?.clone())
+    let header = reader.byte_headers().map_err(|error| failed(path, error))?.clone();
+    let first = header.get(0).unwrap_or_default();
+    // UTF-16, with its mark or without: its names would be shown with characters in between that nobody sees.
+    if first.starts_with(&[0xff, 0xfe]) || first.starts_with(&[0xfe, 0xff]) || header.as_slice().contains(&0) {
+        let message = "is not UTF-8, but probably UTF-16: save it as UTF-8".to_string();
+        return Err(FileError::Unusable(vec![FileProblem { file: path.to_path_buf(), message }]));
+    }
+    Ok(header)
 }
 
 fn failed(path: &Path, error: csv::Error) -> FileError {

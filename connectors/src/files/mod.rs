@@ -25,7 +25,7 @@ pub use convert::is_exact_for_some_column;
 pub use csv::CsvRows;
 pub use events::{EventFiles, FileEvents};
 pub use list::{FileList, list};
-pub use parquet::{read_all as read_parquet, rows as parquet_rows};
+pub use parquet::{read_all as read_parquet, reason as parquet_reason, rows as parquet_rows};
 pub use sniff::sniff;
 
 /// Rows read at once.
