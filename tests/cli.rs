@@ -47,6 +47,15 @@ fn wrong_flags_are_one_line_and_status_2() {
             "invalid value '30' for '--for <TIME>': write a time with its unit, such as 30s, 5m or 1h30m; see `freshet --help`",
         ),
         (
+            &["ledger", "--latest", "-1"],
+            "invalid value '-1' for '--latest <N>': write a whole number from 0 to 1000000; see `freshet --help`",
+        ),
+        (
+            &["ledger", "--latest", "99999999999999999999"],
+            "invalid value '99999999999999999999' for '--latest <N>': write a whole number from 0 to 1000000; \
+             see `freshet --help`",
+        ),
+        (
             &["demo", "flihgts"],
             "unrecognized subcommand 'flihgts'; a similar subcommand exists: 'flights'; see `freshet demo --help`",
         ),
@@ -360,6 +369,57 @@ services:
     assert_eq!(found.len(), 7, "{found:?}");
     let mended = text.replace("crad", "card").replace("[1h, 0s]", "[1h]");
     assert_eq!(check(&mended).len(), 5);
+}
+
+#[test]
+fn sql_is_checked_over_what_is_known_of_a_source() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = r#"sources:
+  - name: txns
+    history: {parquet: {pat: "data/"}}
+    schema: {card_id: int64, amount: flaot64, country: string}
+    event_time: [ts]
+    enrich:
+      - {dimension: planes, on: {id: card_id}, columns: [seats]}
+    select:
+      - {name: cents, sql: "amount * 100"}
+      - {name: large, sql: "contry = 'DE' and cents > 1 and seats > 2"}
+      - {name: y, sql: "1 +"}
+views:
+  - name: card_txns
+    source: txns
+    aggregates:
+      - {fn: sum, of: "country || 'x'", windows: [1h]}
+      - {name: a, fn: sum, of: "amount * 2", where: "nope = 1", windows: [1h]}
+  - name: of_nothing
+    source: txn
+    entity: card
+    where: "amount > now()"
+    aggregates:
+      - {name: n, fn: count, where: "(", windows: [1h]}
+"#;
+    write(dir.path(), "d.yaml", text);
+    let (status, errors) = refused(&["check", &dir.path().display().to_string()]);
+    assert_eq!(status, 65);
+    let found: Vec<&str> = errors.lines().collect();
+    let expected = [
+        "d.yaml:3:25: unknown field `pat` in a path",
+        "d.yaml:4:38: unknown type `flaot64`",
+        "d.yaml:5:17: `event_time` takes text, not a list",
+        "d.yaml:7:21: unknown dimension `planes`",
+        "d.yaml:10:28: computed column `large`: unknown column `contry`",
+        "d.yaml:11:24: computed column `y`: expected: an expression",
+        "d.yaml:13:5: view `card_txns` needs the field `entity`",
+        "d.yaml:16:9: an aggregate needs the field `name`",
+        "d.yaml:16:23: an aggregate of view `card_txns`: sum needs a number",
+        "d.yaml:17:53: the filter of an aggregate in view `card_txns`: unknown column `nope`",
+        "d.yaml:19:13: unknown source `txn` in view `of_nothing`",
+        "d.yaml:20:13: unknown entity `card` in view `of_nothing`",
+        "d.yaml:21:21: the filter of view `of_nothing`: `now` gives another value each time",
+        "d.yaml:23:37: the filter of an aggregate in view `of_nothing`: expected: an expression",
+    ];
+    let fits = found.len() == expected.len() && found.iter().zip(expected).all(|(line, start)| line.starts_with(start));
+    assert!(fits, "{found:#?}");
 }
 
 /// Definitions with one wrong expression in each of the places that take one.

@@ -55,6 +55,10 @@ impl Decode for Written {
     fn decode(node: &Node, _: &mut Shape) -> Option<Written> {
         Some(Written(node.clone()))
     }
+
+    fn lost(place: &Place) -> Written {
+        Written(Node { place: place.clone(), content: Content::Null })
+    }
 }
 
 impl JsonSchema for Written {
@@ -179,7 +183,7 @@ pub(crate) fn parse_cases(files: &[(String, String)]) -> Result<Vec<Case>, Diagn
     let mut shape = Shape::new(CODE);
     let mut cases = Vec::new();
     for (name, text) in files {
-        match yaml::read(&name.as_str().into(), text) {
+        match yaml::read(&name.as_str().into(), text, &mut shape.errors) {
             Ok(None) => {}
             Ok(Some(node)) => {
                 cases.extend(Parts::<Case>::decode(&node, &mut shape).into_iter().flat_map(|parts| parts.items));

@@ -1,13 +1,17 @@
 //! [`Node`] -> typed shape: every wrong kind, unknown field and missing field of a file in one pass.
 //!
-//! A record with an error of shape decodes to `None`, and everything around it goes on being decoded and checked.
+//! Law: what has an error of shape is stood in for by a lost value, whose place is marked (`Place::lost`), and everything
+//! around it goes on being decoded and checked. Whatever is said at a lost place follows from an error that is recorded
+//! already, and is dropped (`Diagnostics::push`): no check has to ask whether what it looks at is there.
 
 mod scalars;
+
+use std::collections::BTreeSet;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Place, nearest, suggestion};
-use crate::tree::{Content, Node};
+use crate::tree::{Content, Key, Node};
 
 pub use scalars::{Numeral, Spelled};
 
@@ -47,8 +51,11 @@ impl Shape {
 
 /// A type that can be read from a [`Node`].
 pub trait Decode: Sized {
-    /// `None` exactly when an error was recorded.
+    /// `None` only when an error was recorded. A record that is a map is read, lost values standing in for unsound fields.
     fn decode(node: &Node, shape: &mut Shape) -> Option<Self>;
+
+    /// What stands in for a value whose error of shape is recorded; `place` is marked as lost.
+    fn lost(place: &Place) -> Self;
 
     /// The value of a field that is not written; `None`: the field is required.
     fn absent() -> Option<Self> {
@@ -70,6 +77,11 @@ impl<T: Decode> Decode for Option<T> {
         }
     }
 
+    /// Written, if not soundly: nobody is to miss it.
+    fn lost(place: &Place) -> Self {
+        Some(T::lost(place))
+    }
+
     fn absent() -> Option<Self> {
         Some(None)
     }
@@ -82,6 +94,10 @@ impl Decode for bool {
             _ => shape.mismatch(node, "true or false", Some("write `true` or `false`, without quotes")),
         }
     }
+
+    fn lost(_: &Place) -> bool {
+        false
+    }
 }
 
 /// A name or another text; numbers and truth values are not taken for one.
@@ -92,6 +108,10 @@ impl Decode for String {
             Content::Bool(_) | Content::Number(_) => shape.mismatch(node, "text", Some("put it in quotes")),
             _ => shape.mismatch(node, "text", Some(ONE_TEXT)),
         }
+    }
+
+    fn lost(_: &Place) -> String {
+        String::new()
     }
 }
 
@@ -106,6 +126,10 @@ impl<T: Decode> Decode for At<T> {
     fn decode(node: &Node, shape: &mut Shape) -> Option<At<T>> {
         let place = node.place.clone();
         T::decode(node, shape).map(|value| At { value, place })
+    }
+
+    fn lost(place: &Place) -> At<T> {
+        At { value: T::lost(place), place: place.clone() }
     }
 }
 
@@ -130,6 +154,11 @@ impl<T: JsonSchema> JsonSchema for At<T> {
 const ONE_TEXT: &str = "write one text, without brackets";
 const BRACKETS: &str = "put it in brackets, or write an item per line behind `-`";
 
+/// The value of a node; a lost one stands in when it is unsound.
+fn decoded<T: Decode>(node: &Node, shape: &mut Shape) -> T {
+    T::decode(node, shape).unwrap_or_else(|| T::lost(&node.place.as_lost()))
+}
+
 /// A list whose sound elements are kept when others are not.
 #[derive(Clone, Debug)]
 pub struct Parts<T> {
@@ -145,21 +174,29 @@ impl<T: Decode> Decode for Parts<T> {
         let items: Vec<T> = nodes.iter().filter_map(|item| T::decode(item, shape)).collect();
         Some(Parts { broken: items.len() < nodes.len(), items, place: node.place.clone() })
     }
+
+    fn lost(place: &Place) -> Parts<T> {
+        Parts { items: Vec::new(), broken: true, place: place.clone() }
+    }
 }
 
-/// A section of a file, which may be empty: all of it may be commented out.
-pub struct Section<T>(pub Vec<T>);
+/// A section of a file, which may be empty: all of it may be commented out. `None`: lost.
+pub struct Section<T>(pub Option<Vec<T>>);
 
 impl<T: Decode> Decode for Section<T> {
     fn decode(node: &Node, shape: &mut Shape) -> Option<Section<T>> {
         match node.content {
             Content::Null => Section::absent(),
-            _ => Parts::decode(node, shape).map(|parts| Section(parts.items)),
+            _ => Parts::decode(node, shape).map(|parts| Section((!parts.broken).then_some(parts.items))),
         }
     }
 
+    fn lost(_: &Place) -> Section<T> {
+        Section(None)
+    }
+
     fn absent() -> Option<Section<T>> {
-        Some(Section(Vec::new()))
+        Some(Section(Some(Vec::new())))
     }
 }
 
@@ -184,12 +221,13 @@ pub struct OneOrMany<T>(pub Vec<T>);
 impl<T: Decode> Decode for OneOrMany<T> {
     fn decode(node: &Node, shape: &mut Shape) -> Option<OneOrMany<T>> {
         match &node.content {
-            Content::List(nodes) => {
-                let items: Vec<T> = nodes.iter().filter_map(|item| T::decode(item, shape)).collect();
-                (items.len() == nodes.len()).then_some(OneOrMany(items))
-            }
+            Content::List(nodes) => Some(OneOrMany(nodes.iter().map(|item| decoded(item, shape)).collect())),
             _ => T::decode(node, shape).map(|item| OneOrMany(vec![item])),
         }
+    }
+
+    fn lost(place: &Place) -> OneOrMany<T> {
+        OneOrMany(vec![T::lost(place)])
     }
 }
 
@@ -208,7 +246,7 @@ impl<T: JsonSchema> JsonSchema for OneOrMany<T> {
     }
 }
 
-/// A map from names of the user's choosing, in the file's order.
+/// A map from names of the user's choosing, in the file's order. Of a name that stands twice the first counts.
 #[derive(Clone, Debug)]
 pub struct Pairs<T> {
     pub entries: Vec<(At<String>, T)>,
@@ -220,13 +258,18 @@ impl<T: Decode> Decode for Pairs<T> {
         let Content::Map(nodes) = &node.content else {
             return shape.mismatch(node, "a map", Some("write `{name: value}`"));
         };
-        let mut entries = Vec::with_capacity(nodes.len());
-        for (key, value) in nodes {
+        let mut entries: Vec<(At<String>, T)> = Vec::with_capacity(nodes.len());
+        let mut seen = BTreeSet::new();
+        for (key, value) in nodes.iter().filter(|(key, _)| seen.insert(key.text.as_str())) {
             let key = At { value: key.text.clone(), place: key.place.clone() };
             shape.field = Some(shorten(&key.value));
-            entries.extend(T::decode(value, shape).map(|value| (key, value)));
+            entries.push((key, decoded(value, shape)));
         }
-        (entries.len() == nodes.len()).then(|| Pairs { entries, place: node.place.clone() })
+        Some(Pairs { entries, place: node.place.clone() })
+    }
+
+    fn lost(place: &Place) -> Pairs<T> {
+        Pairs { entries: Vec::new(), place: place.clone() }
     }
 }
 
@@ -247,32 +290,21 @@ impl<T: JsonSchema> JsonSchema for Pairs<T> {
 
 /// The fields of one record while it is decoded.
 pub struct Fields<'n> {
-    node: &'n Node,
     /// What the record is called in messages: `source`, `aggregate`.
     word: &'static str,
-    sound: bool,
-    /// Known fields that an unknown one was probably meant to be: not reported as missing on top.
-    misspelled: Vec<&'static str>,
+    place: &'n Place,
+    entries: &'n [(Key, Node)],
+    /// Known fields that are not written, each with the value of an unknown one that was probably meant to be it.
+    misspelled: Vec<(&'static str, &'n Node)>,
+    strange: bool,
 }
 
 impl<'n> Fields<'n> {
     /// Opens a record with these fields; every other one is refused. Nothing at all reads as a record without fields.
     pub fn open(node: &'n Node, word: &'static str, known: &[&'static str], shape: &mut Shape) -> Option<Fields<'n>> {
-        let mut fields = Fields { node, word, sound: true, misspelled: Vec::new() };
-        match &node.content {
-            Content::Null => {}
-            Content::Map(entries) => {
-                for (key, _) in entries.iter().filter(|(key, _)| !known.contains(&key.text.as_str())) {
-                    let hint = match known.is_empty() {
-                        true => "it takes none".to_string(),
-                        false => suggestion(&key.text, known.iter().copied()),
-                    };
-                    let message = format!("unknown field `{}` in {}", shorten(&key.text), fields.title());
-                    shape.refuse(&key.place, message, Some(hint));
-                    fields.sound = false;
-                    fields.misspelled.extend(nearest(&key.text, known.iter().copied()));
-                }
-            }
+        let entries = match &node.content {
+            Content::Null => &[][..],
+            Content::Map(entries) => entries.as_slice(),
             _ => {
                 let hint = match (known.is_empty(), word.ends_with(']')) {
                     (_, true) => format!("write {} {word}, and its fields below", article(word)),
@@ -281,48 +313,91 @@ impl<'n> Fields<'n> {
                 };
                 return shape.mismatch(node, &format!("{} {word} (a map)", article(word)), Some(&hint));
             }
+        };
+        let mut fields = Fields { word, place: &node.place, entries, misspelled: Vec::new(), strange: false };
+        for (key, value) in entries.iter().filter(|(key, _)| !known.contains(&key.text.as_str())) {
+            fields.unknown(key, value, known, shape);
         }
         Some(fields)
     }
 
-    /// The value of a field. `None`, the error recorded, when it is unsound or missing.
-    pub fn take<T: Decode>(&mut self, name: &str, shape: &mut Shape) -> Option<T> {
-        let entries = match &self.node.content {
-            Content::Map(entries) => entries.as_slice(),
-            _ => &[],
+    /// Refuses a field, and keeps its value for the one that was probably meant.
+    fn unknown(&mut self, key: &Key, value: &'n Node, known: &[&'static str], shape: &mut Shape) {
+        let hint = match known.is_empty() {
+            true => "it takes none".to_string(),
+            false => suggestion(&key.text, known.iter().copied()),
         };
-        let value = match entries.iter().find(|(key, _)| key.text == name) {
-            Some((_, node)) => {
-                let outer = shape.field.replace(name.to_string());
-                let value = T::decode(node, shape);
-                shape.field = outer;
-                value
+        let message = format!("unknown field `{}` in {}", shorten(&key.text), self.title());
+        shape.refuse(&key.place, message, Some(hint));
+        match nearest(&key.text, known.iter().copied()) {
+            Some(meant) if !self.entries.iter().any(|(key, _)| key.text == meant) => {
+                self.misspelled.push((meant, value));
             }
-            None if self.misspelled.contains(&name) => T::absent(),
-            None => T::absent().or_else(|| {
-                let message = format!("{} needs the field `{name}`", self.title());
-                shape.refuse(&self.node.place, message, Some(format!("add `{name}`")));
-                None
-            }),
+            Some(_) => {}
+            None => self.strange = true,
+        }
+    }
+
+    /// The value of a field: a lost one, the error recorded, when it is unsound or missing.
+    pub fn take<T: Decode>(&mut self, name: &str, shape: &mut Shape) -> T {
+        match self.written(name).next() {
+            Some(node) => self.read(name, node, shape),
+            None => self.missing(name, shape),
+        }
+    }
+
+    /// The values of a field that may be left out, and be written again.
+    pub fn take_each<T: Decode>(&mut self, name: &str, shape: &mut Shape) -> Vec<T> {
+        self.written(name).map(|node| self.read(name, node, shape)).collect()
+    }
+
+    /// The nodes of a field, as it is called or as it was probably meant to be.
+    fn written<'f>(&'f self, name: &'f str) -> impl Iterator<Item = &'n Node> + use<'f, 'n> {
+        let entries = self.entries.iter().filter(move |(key, _)| key.text == name).map(|(_, node)| node);
+        entries.chain(self.misspelled.iter().filter(move |(meant, _)| *meant == name).map(|(_, node)| *node))
+    }
+
+    fn read<T: Decode>(&self, name: &str, node: &Node, shape: &mut Shape) -> T {
+        let outer = shape.field.replace(name.to_string());
+        // Of a name as short as `n` or `by` it is a guess which was meant: it is written, and not looked at closely.
+        let guessed = name.len() <= 3 && self.misspelled.iter().any(|(meant, _)| *meant == name);
+        let value = match guessed {
+            true => decoded(&Node { place: node.place.as_lost(), content: node.content.clone() }, shape),
+            false => decoded(node, shape),
         };
-        self.sound &= value.is_some();
+        shape.field = outer;
         value
+    }
+
+    fn missing<T: Decode>(&self, name: &str, shape: &mut Shape) -> T {
+        T::absent().unwrap_or_else(|| {
+            let message = format!("{} needs the field `{name}`", self.title());
+            shape.refuse(self.place, message, Some(format!("add `{name}`")));
+            T::lost(&self.place.as_lost())
+        })
     }
 
     /// The record in messages: by its name where it has one.
     fn title(&self) -> String {
-        if let Content::Map(entries) = &self.node.content
-            && let Some((_, Node { content: Content::Text(name), .. })) =
-                entries.iter().find(|(key, _)| key.text == "name")
+        if let Some((_, Node { content: Content::Text(name), .. })) =
+            self.entries.iter().find(|(key, _)| key.text == "name")
         {
             return format!("{} `{}`", self.word, shorten(name));
         }
         format!("{} {}", article(self.word), self.word)
     }
 
-    /// Whether nothing was wrong with any field.
-    pub fn sound(&self) -> bool {
-        self.sound
+    /// Whether there is a field that is like no known one, so that it may be meant for any that is not there.
+    pub fn strange(&self) -> bool {
+        self.strange
+    }
+}
+
+/// A thing in messages: ``source `x` ``, or `a source` where its name is lost.
+pub fn called(word: &str, name: &At<String>) -> String {
+    match name.place.lost {
+        true => format!("{} {word}", article(word)),
+        false => format!("{word} `{}`", shorten(&name.value)),
     }
 }
 
@@ -354,11 +429,15 @@ pub fn shorten(text: &str) -> String {
 /// descriptions of the JSON Schema. Fields of type `Option` may be left out.
 macro_rules! record {
     ($(#[$meta:meta])* pub struct $name:ident = $word:literal { $($(#[$about:meta])* $field:ident $(= $key:literal)?: $type:ty,)* }) => {
-        $(#[$meta])*
         #[derive(Clone, Debug, schemars::JsonSchema)]
         #[schemars(deny_unknown_fields)]
+        $(#[$meta])*
         pub struct $name {
             $($(#[$about])* $(#[schemars(rename = $key)])? pub $field: $type,)*
+            /// Whether it has a field that is like no known one: what is not there may be meant by it.
+            #[allow(dead_code, reason = "only records that miss something ask")]
+            #[schemars(skip)]
+            pub strange: bool,
         }
 
         impl $crate::decode::Decode for $name {
@@ -366,10 +445,15 @@ macro_rules! record {
                 const KNOWN: &[&str] = &[$($crate::decode::record!(@key $field $($key)?)),*];
                 #[allow(unused_mut)]
                 let mut fields = $crate::decode::Fields::open(node, $word, KNOWN, shape)?;
-                // All fields before the first `?`: every error is wanted.
-                $(let $field = fields.take($crate::decode::record!(@key $field $($key)?), shape);)*
-                fields.sound().then_some(())?;
-                Some($name { $($field: $field?,)* })
+                Some($name {
+                    $($field: fields.take($crate::decode::record!(@key $field $($key)?), shape),)*
+                    strange: fields.strange(),
+                })
+            }
+
+            #[allow(unused_variables)]
+            fn lost(place: &$crate::diagnostic::Place) -> Self {
+                $name { $($field: $crate::decode::Decode::lost(place),)* strange: true }
             }
         }
     };

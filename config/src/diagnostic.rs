@@ -11,6 +11,8 @@ pub struct Place {
     pub column: usize,
     /// Where the later lines of a text begin that is spread over several; in their order, as far as they are known.
     pub lines: Option<Arc<[LineStart]>>,
+    /// Whether what stands here is refused already, so that whatever else is said of it follows from that.
+    pub lost: bool,
 }
 
 /// Where a line of a text begins in the file.
@@ -25,7 +27,12 @@ pub struct LineStart {
 impl Place {
     /// The beginning of a value.
     pub fn new(file: &Arc<str>, line: usize, column: usize) -> Place {
-        Place { file: file.clone(), line, column, lines: None }
+        Place { file: file.clone(), line, column, lines: None, lost: false }
+    }
+
+    /// The same place, of what is refused already.
+    pub fn as_lost(&self) -> Place {
+        Place { lost: true, ..self.clone() }
     }
 
     /// The place of a character of the text that begins here: its line and column in the text, both from 1, white space
@@ -36,7 +43,8 @@ impl Place {
         let starts = self.lines.as_deref().unwrap_or_default();
         let first = LineStart { offset: 0, line: self.line, column: self.column };
         let start = starts.iter().rev().find(|start| start.offset <= offset).copied().unwrap_or(first);
-        Place::new(&self.file, start.line, start.column + offset - start.offset)
+        let inside = Place::new(&self.file, start.line, start.column + offset - start.offset);
+        Place { lost: self.lost, ..inside }
     }
 }
 
@@ -85,8 +93,11 @@ impl fmt::Display for Diagnostic {
 pub struct Diagnostics(Vec<Diagnostic>);
 
 impl Diagnostics {
+    /// Records an error, unless it is said of what is refused already.
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        self.0.push(diagnostic);
+        if !diagnostic.place.lost {
+            self.0.push(diagnostic);
+        }
     }
 
     pub fn is_empty(&self) -> bool {

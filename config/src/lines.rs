@@ -90,13 +90,14 @@ impl Characters<'_> {
 
 #[cfg(test)]
 mod tests {
+    use crate::diagnostic::Diagnostics;
     use crate::tree::Content;
     use crate::yaml;
 
     #[test]
     fn a_text_over_several_lines_knows_where_each_begins() {
         let file = "a: |\n    x +\n      1\nb: >-\n\n  x\n  + y\n\n  + z\nc: \"x\n  + y\"\nd: 'it''s\n   + y'\ne: x\n  +\r\n  y\nf: \"x\\ty\n  z\"\n";
-        let node = yaml::read(&"f.yaml".into(), file).unwrap().unwrap();
+        let node = yaml::read(&"f.yaml".into(), file, &mut Diagnostics::default()).unwrap().unwrap();
         let Content::Map(entries) = node.content else { panic!("no map") };
         let place = |entry: usize, line, column| {
             let (_, node) = &entries[entry];

@@ -26,17 +26,13 @@ pub fn load(dir: &Path) -> Result<Definitions, Diagnostics> {
 pub fn load_inspected(dir: &Path) -> Result<Definitions, Refused> {
     let mut errors = Diagnostics::default();
     let mut found = Vec::new();
-    collect(dir, dir, 0, &mut found, &mut errors);
+    collect(dir, dir, &mut Vec::new(), &mut found, &mut errors);
     if found.is_empty() && errors.is_empty() {
         let message = format!("the directory `{}` holds no definition files", dir.display());
         errors.push(at(dir, dir, "DEF-FILE", message).hint("add files ending in .yaml, or name another directory"));
     }
     let files = texts(dir, &found, &mut errors);
-    // With files missing, names would be called unknown that are not.
-    match errors.into_result(files) {
-        Ok(files) => inspect(&files),
-        Err(errors) => Err(Refused { errors, expressions: Vec::new() }),
-    }
+    inspect(&files, errors)
 }
 
 /// Reads the test files of a directory of definitions: every `*.yaml` and `*.yml` of its directory `tests`, and of those
@@ -46,7 +42,7 @@ pub fn load_cases(dir: &Path) -> Result<Vec<Case>, Diagnostics> {
     let mut found = Vec::new();
     let tests = dir.join("tests");
     if tests.is_dir() {
-        collect(dir, &tests, 0, &mut found, &mut errors);
+        collect(dir, &tests, &mut Vec::new(), &mut found, &mut errors);
     }
     let files = texts(dir, &found, &mut errors);
     errors.into_result(files).and_then(|files| parse_cases(&files))
@@ -68,16 +64,24 @@ fn texts(dir: &Path, found: &[PathBuf], errors: &mut Diagnostics) -> Vec<(String
     files
 }
 
-fn collect(root: &Path, dir: &Path, depth: usize, found: &mut Vec<PathBuf>, errors: &mut Diagnostics) {
-    if depth > MAX_DIRECTORIES {
+/// `above`: the directories that lead to this one, as they are found without symbolic links.
+fn collect(root: &Path, dir: &Path, above: &mut Vec<PathBuf>, found: &mut Vec<PathBuf>, errors: &mut Diagnostics) {
+    if above.len() > MAX_DIRECTORIES {
         let message = format!("directories are nested deeper than {MAX_DIRECTORIES} levels");
-        errors.push(at(root, dir, "DEF-SIZE", message).hint("a symbolic link may lead back to a directory above it"));
+        errors.push(at(root, dir, "DEF-SIZE", message).hint("move the files further up"));
         return;
     }
-    let entries = match fs::read_dir(dir).and_then(Iterator::collect::<io::Result<Vec<_>>>) {
-        Ok(entries) => entries,
+    let listed = fs::read_dir(dir).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+    let (entries, itself) = match listed.and_then(|entries| Ok((entries, fs::canonicalize(dir)?))) {
+        Ok(listed) => listed,
         Err(error) => return errors.push(unreadable(root, dir, &error)),
     };
+    if above.contains(&itself) {
+        let message = "the symbolic link leads back to a directory above it";
+        errors.push(at(root, dir, "DEF-FILE", message.to_string()).hint("remove the link"));
+        return;
+    }
+    above.push(itself);
     let mut paths: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).collect();
     paths.sort();
     for path in paths {
@@ -87,7 +91,7 @@ fn collect(root: &Path, dir: &Path, depth: usize, found: &mut Vec<PathBuf>, erro
         }
         if path.is_dir() {
             if name != "tests" {
-                collect(root, &path, depth + 1, found, errors);
+                collect(root, &path, above, found, errors);
             }
         } else if name.ends_with(".yaml") || name.ends_with(".yml") {
             if found.len() == MAX_FILES {
@@ -97,16 +101,17 @@ fn collect(root: &Path, dir: &Path, depth: usize, found: &mut Vec<PathBuf>, erro
             found.push(path);
         }
     }
+    above.pop();
 }
 
 /// The text of a file; `None` when it is larger than a definition file may be.
 fn read(path: &Path) -> io::Result<Option<String>> {
-    let file = File::open(path)?;
-    if !file.metadata()?.is_file() {
+    // Looked at before it is opened: a pipe that nobody writes to would be waited for without end.
+    if !fs::metadata(path)?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
     }
     let mut bytes = Vec::new();
-    file.take(MAX_FILE_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    File::open(path)?.take(MAX_FILE_BYTES as u64 + 1).read_to_end(&mut bytes)?;
     if bytes.len() > MAX_FILE_BYTES {
         return Ok(None);
     }
@@ -125,6 +130,7 @@ fn unreadable(root: &Path, path: &Path, error: &io::Error) -> Diagnostic {
             ("it is not a directory".to_string(), "name the directory that holds the files")
         }
         io::ErrorKind::InvalidData => (error.to_string(), "save it as UTF-8"),
+        io::ErrorKind::InvalidInput => (error.to_string(), "put a file there, or remove it"),
         _ => (error.to_string(), "check the path"),
     };
     at(root, path, "DEF-FILE", format!("cannot read `{}`: {what}", path.display())).hint(hint)
@@ -217,6 +223,52 @@ mod tests {
     fn a_link_to_a_directory_above_ends() {
         let dir = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink(dir.path(), dir.path().join("loop")).unwrap();
+        std::os::unix::fs::symlink("nowhere", dir.path().join("b.yaml")).unwrap();
+        assert_eq!(
+            lines(dir.path()),
+            [
+                "b.yaml: cannot read `DIR/b.yaml`: there is no such file or directory [DEF-FILE]; check the path",
+                "loop: the symbolic link leads back to a directory above it [DEF-FILE]; remove the link",
+            ]
+        );
+    }
+
+    #[test]
+    fn directories_are_followed_to_a_depth() {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), &format!("{}a.yaml", "d/".repeat(MAX_DIRECTORIES + 1)), ENTITY.as_bytes());
         assert!(lines(dir.path())[0].contains("nested deeper than 16 levels [DEF-SIZE]"));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_hides_no_error_of_the_others() {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), "a.yaml", b"entities: \xe9");
+        write(
+            dir.path(),
+            "b.yaml",
+            b"entities: [{name: Card, keys: {id: int64}}]\nservices: [{name: s, features: [v]}]\n",
+        );
+        let lines = lines(dir.path());
+        // The view may be in the file that was not read.
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        assert!(lines[1].starts_with("b.yaml:1:19: `Card` cannot be the name of an entity"), "{lines:?}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_regular_file_is_not_opened() {
+        let dir = tempfile::tempdir().unwrap();
+        // Whoever opens a pipe waits for the other end.
+        let pipe = dir.path().join("pipe.yaml");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        std::os::unix::fs::symlink("/dev/zero", dir.path().join("zero.yaml")).unwrap();
+        assert_eq!(
+            lines(dir.path()),
+            [
+                "pipe.yaml: cannot read `DIR/pipe.yaml`: it is not a regular file [DEF-FILE]; put a file there, or remove it",
+                "zero.yaml: cannot read `DIR/zero.yaml`: it is not a regular file [DEF-FILE]; put a file there, or remove it",
+            ]
+        );
     }
 }

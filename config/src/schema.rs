@@ -32,10 +32,17 @@ fn refuse_null(field: &mut Value) {
             field[keyword] = kinds[0].take();
         }
     }
+    if let Some(words) = field.get_mut("enum").and_then(Value::as_array_mut) {
+        words.retain(|word| !word.is_null());
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::{Path, PathBuf};
+
+    use regex::Regex;
+
     use super::*;
 
     /// The schema behind a `$ref`.
@@ -49,13 +56,25 @@ mod tests {
     /// Whether a value has the schema's shape, as far as the keywords used here go.
     fn fits(root: &Value, schema: &Value, value: &Value) -> bool {
         let schema = followed(root, schema);
-        if let Some(choices) = schema.get("anyOf").and_then(Value::as_array) {
-            return choices.iter().any(|choice| fits(root, choice, value));
+        let choices = |keyword: &str| schema.get(keyword).and_then(Value::as_array);
+        let fitting = |choices: &Vec<Value>| choices.iter().filter(|choice| fits(root, choice, value)).count();
+        let chosen = choices("anyOf").is_none_or(|choices| fitting(choices) > 0)
+            && choices("oneOf").is_none_or(|choices| fitting(choices) == 1)
+            && choices("enum").is_none_or(|words| words.contains(value));
+        let pattern = schema.get("pattern").and_then(Value::as_str).map(|pattern| Regex::new(pattern).unwrap());
+        let formed = pattern.is_none_or(|pattern| value.as_str().is_some_and(|text| pattern.is_match(text)));
+        if !chosen || !formed {
+            return false;
         }
+        let complete = |fields: &serde_json::Map<String, Value>| {
+            let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
+            required.filter_map(Value::as_str).all(|name| fields.contains_key(name))
+        };
         let kinds = match schema.get("type") {
             Some(Value::String(kind)) => vec![kind.as_str()],
             Some(Value::Array(kinds)) => kinds.iter().filter_map(Value::as_str).collect(),
-            _ => return schema.as_bool().unwrap_or(false),
+            // Choices alone, or fields that must be there.
+            _ => return schema.as_bool().unwrap_or(true) && value.as_object().is_none_or(complete),
         };
         let kind = match value {
             Value::Null => "null",
@@ -68,14 +87,12 @@ mod tests {
         let parts = match value {
             Value::Array(items) => items.iter().all(|item| fits(root, &schema["items"], item)),
             Value::Object(fields) => {
-                let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
-                let complete = required.filter_map(Value::as_str).all(|name| fields.contains_key(name));
                 let others = schema.get("additionalProperties");
                 let field = |(name, value): (&String, &Value)| match schema.pointer(&format!("/properties/{name}")) {
                     Some(schema) => fits(root, schema, value),
                     None => others.is_some_and(|others| fits(root, others, value)),
                 };
-                complete && fields.iter().all(field)
+                complete(fields) && fields.iter().all(field)
             }
             _ => true,
         };
@@ -83,15 +100,16 @@ mod tests {
     }
 
     fn example() -> Value {
-        serde_saphyr::from_str(include_str!("../tests/definitions/good.yaml")).unwrap()
+        let mut file: Value = serde_saphyr::from_str(include_str!("../tests/definitions/good.yaml")).unwrap();
+        // Labels are read as they are spelled; an editor may well ask for quotes.
+        file["views"][0]["tags"]["tier"] = Value::from("1");
+        file
     }
 
     #[test]
     fn the_schema_takes_the_good_file_and_refuses_damaged_ones() {
         let schema = json_schema();
-        let mut good = example();
-        // Labels are read as they are spelled; an editor may well ask for quotes.
-        good["views"][0]["tags"]["tier"] = Value::from("1");
+        let good = example();
         assert!(fits(&schema, &schema, &good));
         type Damage = fn(&mut Value);
         let damages: [Damage; 6] = [
@@ -141,6 +159,108 @@ mod tests {
             both[field] = value;
             assert!(!fits(&schema, &schema, &file(both)), "{field}");
         }
+    }
+
+    /// What is refused is refused for its value: the same with another one is taken.
+    #[test]
+    fn misspelled_values_do_not_fit() {
+        let schema = json_schema();
+        let good = example();
+        let rich: Value = serde_saphyr::from_str(include_str!("../tests/definitions/rich.yaml")).unwrap();
+        let fits_with = |file: &Value, at: &str, value: Value| {
+            let mut file = file.clone();
+            *file.pointer_mut(at).unwrap_or_else(|| panic!("nothing at {at}")) = value;
+            fits(&schema, &schema, &file)
+        };
+        let window = "/views/0/aggregates/0/windows/0";
+        for (at, sound, unsound) in [
+            ("/views/0/aggregates/0/fn", "sum", "summ"),
+            ("/views/0/aggregates/0/name", "n", "N"),
+            ("/views/0/mode", "continuous", "bogus"),
+            ("/views/0/mode/interval", "1h30m", "1"),
+            ("/views/0/serving_ttl", "90s", "90"),
+            (window, "lifetime", "lifetimes"),
+            (window, "10m", "1"),
+            (window, "500ms", "1 fortnight"),
+            ("/sources/0/lateness", "0s", "-1h"),
+            ("/sources/0/schema/amount", "array<int64>", "flot"),
+            ("/sources/0/schema/amount", "float32", "array<flot>"),
+            ("/sources/0/select/0/type", "int32", "int"),
+            ("/sources/0/stream/kafka/format", "json", "jsonn"),
+            ("/dimensions/0/schema/seats", "int64", "array<int64>"),
+            ("/entities/0/keys/card_id", "string", "float64"),
+        ] {
+            assert!(fits_with(&good, at, Value::from(sound)), "{at}: {sound}");
+            assert!(!fits_with(&good, at, Value::from(unsound)), "{at}: {unsound}");
+        }
+        let series = "/views/0/aggregates/2/windows/0/series/start";
+        assert!(fits_with(&rich, series, Value::from("-6h")) && !fits_with(&rich, series, Value::from("6 h")));
+        for entry in crate::function::written() {
+            for name in entry.names() {
+                assert!(fits_with(&good, "/views/0/aggregates/0/fn", Value::from(name)), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn of_several_ways_one_is_chosen() {
+        let schema = json_schema();
+        let good = example();
+        assert!(fits(&schema, &schema, &good));
+        type Damage = fn(&mut Value);
+        let damages: [Damage; 8] = [
+            |file| file["sources"][1]["stream"] = serde_json::json!({"log": {}, "kafka": {"topic": "t"}}),
+            |file| file["sources"][1]["stream"] = serde_json::json!({}),
+            |file| drop(file["sources"][1].as_object_mut().unwrap().remove("stream")),
+            |file| file["sources"][0]["history"]["csv"] = serde_json::json!({"path": "x"}),
+            |file| file["dimensions"][0] = serde_json::json!({"name": "d", "key": "a", "schema": {"a": "int64"}}),
+            |file| file["views"][0]["attributes"] = serde_json::json!(["country"]),
+            |file| drop(file["views"][0].as_object_mut().unwrap().remove("aggregates")),
+            |file| file["views"][0]["mode"]["sawtooth"] = Value::from("1h"),
+        ];
+        for (index, damage) in damages.iter().enumerate() {
+            let mut file = good.clone();
+            damage(&mut file);
+            assert!(!fits(&schema, &schema, &file), "damage {index}");
+        }
+    }
+
+    /// Files of definitions below a directory, but for test files.
+    fn definition_files(directory: &Path, found: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() && !path.ends_with("tests") {
+                definition_files(&path, found);
+            } else if path.extension().is_some_and(|ending| ending == "yaml") {
+                found.push(path);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_shown_to_users_fits() {
+        let schema = json_schema();
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let mut files = Vec::new();
+        definition_files(&root.join("examples"), &mut files);
+        assert!(files.len() > 3, "{files:?}");
+        for path in files {
+            let text = std::fs::read_to_string(&path).unwrap();
+            assert!(fits(&schema, &schema, &serde_saphyr::from_str(&text).unwrap()), "{}", path.display());
+        }
+        let mut shown = 0;
+        for page in ["README.md", "docs/definitions.md"] {
+            let text = std::fs::read_to_string(root.join(page)).unwrap();
+            for block in text.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()) {
+                let Ok(block) = serde_saphyr::from_str::<Value>(block) else { continue };
+                let sections = schema["properties"].as_object().unwrap();
+                if block.as_object().is_some_and(|file| file.keys().any(|key| sections.contains_key(key))) {
+                    shown += 1;
+                    assert!(fits(&schema, &schema, &block), "{page}: {block}");
+                }
+            }
+        }
+        assert!(shown > 0);
     }
 
     #[test]

@@ -98,6 +98,11 @@ impl Span {
         Span(micros)
     }
 
+    /// The units a span may be written in.
+    pub(crate) fn units() -> impl Iterator<Item = &'static str> {
+        UNITS.iter().map(|(name, _)| *name)
+    }
+
     pub const fn from_secs(seconds: i64) -> Span {
         Span(seconds * 1_000_000)
     }

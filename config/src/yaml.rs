@@ -1,5 +1,6 @@
-//! YAML text -> [`Node`]: positions kept, duplicate keys refused, size, depth and aliases capped.
+//! YAML text -> [`Node`]: positions kept, keys that stand twice refused, size, depth and aliases capped.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -7,7 +8,8 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::budget::BudgetBreach;
 use serde_saphyr::{DuplicateKeyPolicy, Error, Location, NonFiniteFloatPolicy, Options, Spanned, UserMessageFormatter};
 
-use crate::diagnostic::{Diagnostic, Place};
+use crate::decode::shorten;
+use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::lines::Source;
 use crate::tree::{Content, Key, Node};
 
@@ -18,14 +20,15 @@ pub const MAX_DEPTH: usize = 32;
 /// Most values a definition file may hold, those repeated by aliases included.
 pub const MAX_NODES: usize = 200_000;
 
-/// Reads one YAML document. `Ok(None)` for a file without content.
-pub fn read(file: &Arc<str>, text: &str) -> Result<Option<Node>, Diagnostic> {
+/// Reads one YAML document. `Ok(None)` for a file without content. A key that stands twice is an error that hides nothing:
+/// it is recorded in `errors`, and both entries are handed on, in their order.
+pub fn read(file: &Arc<str>, text: &str, errors: &mut Diagnostics) -> Result<Option<Node>, Diagnostic> {
     if text.len() > MAX_FILE_BYTES {
         return Err(too_large(file, text.len() as u64));
     }
     match serde_saphyr::from_str_with_options::<Option<Parsed>>(text, options()) {
         Ok(parsed) => Ok(parsed
-            .map(|p| p.located(file, &Source::new(text)))
+            .map(|p| p.located(file, &Source::new(text), errors))
             .filter(|node| !matches!(node.content, Content::Null))),
         Err(error) => Err(refusal(file, text, error.without_snippet())),
     }
@@ -46,7 +49,7 @@ fn options() -> Options {
             max_events: 4 * MAX_NODES,
         },
         alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: MAX_NODES },
-        duplicate_keys: DuplicateKeyPolicy::Error,
+        duplicate_keys: DuplicateKeyPolicy::PassThrough,
         non_finite_float_policy: NonFiniteFloatPolicy::PassThrough,
         strict_booleans: true,
         with_snippet: false,
@@ -61,13 +64,6 @@ fn refusal(file: &Arc<str>, text: &str, error: &Error) -> Diagnostic {
     };
     match error {
         Error::AliasError { error, .. } => refusal(file, text, error),
-        Error::DuplicateMappingKey { key, .. } => {
-            let message = match key {
-                Some(key) => format!("the key `{key}` stands twice in one map"),
-                None => "a key stands twice in one map".to_string(),
-            };
-            Diagnostic::new(&place, "DEF-YAML", message).hint("keep one of the two")
-        }
         Error::Budget { breach: BudgetBreach::Depth { .. }, .. } => too_deep(),
         Error::Budget { .. } | Error::AliasReplayLimitExceeded { .. } | Error::AliasReplayCounterOverflow { .. } => {
             let message = format!("the file, its aliases expanded, holds more than {MAX_NODES} values");
@@ -83,28 +79,51 @@ fn refusal(file: &Arc<str>, text: &str, error: &Error) -> Diagnostic {
             if detail.contains("recursion limit") {
                 return too_deep();
             }
-            let diagnostic = Diagnostic::new(&place, "DEF-YAML", format!("the file is not valid YAML: {detail}"));
-            match detail.contains("tab") || line_starts_with_tab(text, place.line) {
-                true => diagnostic.hint("indent with spaces: YAML does not allow tabs"),
-                false => diagnostic,
-            }
+            let tab = detail.contains("tab") || line_starts_with_tab(text, place.line);
+            let hint = if tab { "indent with spaces: YAML does not allow tabs" } else { what_to_do(&detail) };
+            Diagnostic::new(&place, "DEF-YAML", format!("the file is not valid YAML: {detail}")).hint(hint)
         }
     }
+}
+
+const ANCHOR: &str = "give the value an anchor `&NAME` before its alias, or put a text that starts with `*` in quotes";
+
+/// What to do about what the library says, told by its words: it has no kinds for most of them.
+fn what_to_do(detail: &str) -> &'static str {
+    let advice = [
+        ("unclosed", "close it, or put the text in quotes if the bracket belongs to it"),
+        ("ecursive reference", "write out what the alias stands for: a value cannot hold itself"),
+        ("unknown value", ANCHOR),
+        ("unknown anchor", ANCHOR),
+        ("mapping values", "line the key up with those of its map, or put a text with `: ` in quotes"),
+        ("quoted scalar", "close the quote, or indent the lines that go on with it"),
+        ("null is not allowed", "write a name before the `:`, in quotes if it is `~` or `null`"),
+        ("expected string scalar", "write a name before the `:`, not a list or a map"),
+        ("indent", "indent the lines of one list or map by the same number of spaces"),
+        ("tag", "remove the tag: definitions have none"),
+        ("expected", "look for a bracket, a comma or a quote that is missing there or just before it"),
+    ];
+    let known = advice.into_iter().find(|(words, _)| detail.contains(words));
+    known.map_or("look there and just before it, and put a text with special characters in quotes", |(_, hint)| hint)
 }
 
 /// The library's first line in our form: it repeats the place, which ours already says.
 fn plain_sentence(rendered: &str) -> String {
     let line = rendered.lines().next().unwrap_or_default().trim_end_matches('.');
     let line = line.strip_prefix("error: ").unwrap_or(line);
-    match line.find(" at line ") {
-        Some(end) => line[..end].to_string(),
-        None => line.to_string(),
-    }
+    let line = line.find(" at line ").map_or(line, |end| &line[..end]);
+    let mut characters = line.chars();
+    characters.next().map(|first| first.to_ascii_lowercase()).into_iter().chain(characters).collect()
 }
 
 fn line_starts_with_tab(text: &str, line: usize) -> bool {
     let indent = |line: &str| line.chars().take_while(|c| c.is_whitespace()).any(|c| c == '\t');
     text.lines().nth(line.saturating_sub(1)).is_some_and(indent)
+}
+
+fn twice(key: &Key) -> Diagnostic {
+    let message = format!("the key `{}` stands twice in one map", shorten(&key.text));
+    Diagnostic::new(&key.place, "DEF-YAML", message).hint("keep one of the two")
 }
 
 fn place_of(file: &Arc<str>, location: Location) -> Place {
@@ -125,7 +144,7 @@ enum ParsedContent {
 
 impl Parsed {
     /// Recursion is bounded by [`MAX_DEPTH`].
-    fn located(self, file: &Arc<str>, source: &Source<'_>) -> Node {
+    fn located(self, file: &Arc<str>, source: &Source<'_>, errors: &mut Diagnostics) -> Node {
         let mut place = place_of(file, self.0.referenced);
         let content = match self.0.value {
             ParsedContent::Null => Content::Null,
@@ -136,11 +155,16 @@ impl Parsed {
                 Content::Text(text)
             }
             ParsedContent::List(items) => {
-                Content::List(items.into_iter().map(|item| item.located(file, source)).collect())
+                Content::List(items.into_iter().map(|item| item.located(file, source, errors)).collect())
             }
             ParsedContent::Map(entries) => {
+                let mut seen = BTreeSet::new();
                 let entry = |(key, value): (Spanned<String>, Parsed)| {
-                    (Key { place: place_of(file, key.referenced), text: key.value }, value.located(file, source))
+                    let key = Key { place: place_of(file, key.referenced), text: key.value };
+                    if !seen.insert(key.text.clone()) {
+                        errors.push(twice(&key));
+                    }
+                    (key, value.located(file, source, errors))
                 };
                 Content::Map(entries.into_iter().map(entry).collect())
             }
@@ -236,15 +260,20 @@ mod tests {
     use super::*;
 
     fn refused(text: &str) -> String {
-        match read(&"f.yaml".into(), text) {
+        let mut twice = Diagnostics::default();
+        match read(&"f.yaml".into(), text, &mut twice) {
             Err(diagnostic) => diagnostic.to_string(),
+            Ok(_) if !twice.is_empty() => twice.to_string(),
             Ok(node) => panic!("accepted: {node:?}"),
         }
     }
 
     #[test]
     fn values_keep_their_places_and_maps_their_order() {
-        let node = read(&"f.yaml".into(), "b: [1, yes]\na:\n  - {c: 2.5}\n  - true\n  - ~\n").unwrap().unwrap();
+        let node =
+            read(&"f.yaml".into(), "b: [1, yes]\na:\n  - {c: 2.5}\n  - true\n  - ~\n", &mut Diagnostics::default())
+                .unwrap()
+                .unwrap();
         let mut lines = Vec::new();
         show(&node, &mut lines);
         assert_eq!(
@@ -285,7 +314,7 @@ mod tests {
     #[test]
     fn an_empty_file_is_no_document() {
         for text in ["", "\n", "# nothing yet\n", "---\n", "~\n", "\u{feff}"] {
-            assert!(read(&"f.yaml".into(), text).unwrap().is_none(), "{text:?}");
+            assert!(read(&"f.yaml".into(), text, &mut Diagnostics::default()).unwrap().is_none(), "{text:?}");
         }
     }
 
@@ -298,17 +327,73 @@ mod tests {
                 "2:2: the file is not valid YAML: tabs disallowed within this context (block indentation) [DEF-YAML]; \
                  indent with spaces: YAML does not allow tabs",
             ),
-            ("a: [1, 2\n", "1:4: the file is not valid YAML: unclosed bracket '[' [DEF-YAML]"),
-            ("a: *nowhere\n", "1:4: the file is not valid YAML: reference to unknown value [DEF-YAML]"),
+            (
+                "a: [1, 2\n",
+                "1:4: the file is not valid YAML: unclosed bracket '[' [DEF-YAML]; \
+                 close it, or put the text in quotes if the bracket belongs to it",
+            ),
+            (
+                "a: *nowhere\n",
+                "1:4: the file is not valid YAML: reference to unknown value [DEF-YAML]; give the value an anchor `&NAME` \
+                 before its alias, or put a text that starts with `*` in quotes",
+            ),
+            (
+                "a: &a [*a]\n",
+                "1:8: the file is not valid YAML: recursive reference not allowed here [DEF-YAML]; \
+                 write out what the alias stands for: a value cannot hold itself",
+            ),
             (
                 "a: 1\n---\nb: 2\n",
                 "3:1: the file holds more than one YAML document [DEF-YAML]; \
                  remove the `---`, or put each document into a file of its own",
             ),
-            ("[1]: 2\n", "1:1: the file is not valid YAML: expected string scalar [DEF-YAML]"),
-            ("a: b: c\n", "1:5: the file is not valid YAML: mapping values are not allowed in this context [DEF-YAML]"),
+            (
+                "[1]: 2\n",
+                "1:1: the file is not valid YAML: expected string scalar [DEF-YAML]; \
+                 write a name before the `:`, not a list or a map",
+            ),
+            (
+                "~: 2\n",
+                "1:1: the file is not valid YAML: null is not allowed here [DEF-YAML]; \
+                 write a name before the `:`, in quotes if it is `~` or `null`",
+            ),
+            (
+                "a: b: c\n",
+                "1:5: the file is not valid YAML: mapping values are not allowed in this context [DEF-YAML]; \
+                 line the key up with those of its map, or put a text with `: ` in quotes",
+            ),
+            (
+                "- a: \"b\nc\n",
+                "2:1: the file is not valid YAML: invalid indentation in multiline quoted scalar [DEF-YAML]; \
+                 close the quote, or indent the lines that go on with it",
+            ),
         ] {
             assert_eq!(refused(text), format!("f.yaml:{expected}"), "{text}");
+        }
+    }
+
+    /// Whatever the library says, it is said what to do.
+    #[test]
+    fn every_refusal_has_a_hint() {
+        for text in [
+            "%",
+            "a: @b",
+            "a: `b`",
+            "}",
+            "a: 'x",
+            "? [",
+            "&",
+            "*",
+            "a: >\n x\n  y\n z\n:",
+            "a: !!int x",
+            "- a\n b: c",
+            "\"\\q\"",
+            "a: {b: c]",
+        ] {
+            match read(&"f.yaml".into(), text, &mut Diagnostics::default()) {
+                Err(diagnostic) => assert!(diagnostic.hint.is_some(), "{diagnostic}"),
+                Ok(node) => panic!("accepted: {node:?}"),
+            }
         }
     }
 

@@ -116,6 +116,16 @@ const CASES: &[(&str, &[&str])] = &[
     ("[store]\nkind = \"scyla\"\n", &[
         "2:8: store.kind `scyla` is unknown [CFG-VALUE]; did you mean `scylla`?",
     ]),
+    ("[store]\nkind = \"scyla\"\nmemory = \"1\"\nnodes = [\"a\"]\nreplication = 99\n", &[
+        "2:8: store.kind `scyla` is unknown [CFG-VALUE]; did you mean `scylla`?",
+        "3:10: store.memory `1` has no unit [CFG-VALUE]; write a whole number with a unit B, kB, KiB, MB, MiB, GB or GiB, such as 1MiB",
+        "5:15: store.replication `99` is not a whole number from 1 to 16 [CFG-VALUE]; write a number of that range",
+    ]),
+    ("[store]\nkind = [1]\nreplication = 99\nnode = []\n", &[
+        "2:8: `kind` takes text, not a list [CFG-SHAPE]; write one text, without brackets",
+        "3:15: store.replication `99` is not a whole number from 1 to 16 [CFG-VALUE]; write a number of that range",
+        "4:1: unknown field `node` in the section [store] [CFG-SHAPE]; did you mean `nodes`?",
+    ]),
     ("[store]\nkind = \"scylla\"\nkeyspace = \"Drop Table\"\nreplication = 0\n", &[
         r#"2:8: store.nodes is empty [CFG-VALUE]; write nodes = ["host:9042"]"#,
         "3:12: store.keyspace `Drop Table` is not a name [CFG-VALUE]; start with a lower-case letter, go on with lower-case letters, digits and `_`, 48 characters at most",

@@ -6,16 +6,17 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, DictionaryArray, Float32Array, Float64Array, Int32Array, Int64Array, LargeStringArray,
-    RecordBatch, StringArray, StringViewArray, TimestampMillisecondArray, TimestampNanosecondArray,
-    TimestampSecondArray,
+    NullArray, RecordBatch, StringArray, StringViewArray, TimestampMicrosecondArray, TimestampMillisecondArray,
+    TimestampNanosecondArray, TimestampSecondArray,
 };
+use arrow::compute::cast;
 use arrow::datatypes::{Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
 use freshet_config::definitions::{Column, FileFormat, Files, Source};
 use freshet_config::diagnostic::Place;
 use freshet_config::time::Span;
 use freshet_config::value::DataType;
 use freshet_connectors::events::{Code, Rejection};
-use freshet_connectors::files::{EventFiles, FileError, FileEvents, list, read_table};
+use freshet_connectors::files::{EventFiles, FileError, FileEvents, list, read_parquet, read_table, sniff};
 use freshet_connectors::position;
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
@@ -305,6 +306,34 @@ fn damage_behind_a_good_footer_ends_the_reading_with_an_error() {
     assert!(files.next().is_none());
 }
 
+/// Wherever the damage is, it is said in a sentence, and not in the library's insides.
+#[test]
+fn damage_is_said_in_words() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.parquet");
+    simple_parquet(&path, 0, 100);
+    let whole = fs::read(&path).unwrap();
+    let mut said = 0;
+    for at in (4..whole.len()).step_by(3) {
+        let mut bytes = whole.clone();
+        let end = whole.len().min(at + 8);
+        bytes[at..end].fill(0xFF);
+        fs::write(&path, bytes).unwrap();
+        let error = match events(dir.path(), FileFormat::Parquet, "x.parquet") {
+            Err(error) => error,
+            Ok(files) => match files.filter_map(Result::err).next() {
+                Some(error) => error,
+                None => continue,
+            },
+        };
+        said += 1;
+        let error = error.to_string();
+        let inside = ["{", "}", "::", "(\"", "ErrorTrace"].into_iter().find(|mark| error.contains(mark));
+        assert_eq!(inside, None, "{error}");
+    }
+    assert!(said > 20, "{said}");
+}
+
 #[test]
 fn csv_rows_follow_the_header_and_bad_ones_are_rejected() {
     let dir = tempfile::tempdir().unwrap();
@@ -404,6 +433,88 @@ fn paths_that_hold_nothing_are_errors() {
     let mut without = source(FileFormat::Csv, "a.csv");
     without.history = None;
     assert!(matches!(EventFiles::open(&without, dir.path()), Err(FileError::NoHistory(name)) if name == "events"));
+}
+
+/// Whoever opens a pipe waits for the other end.
+#[test]
+fn what_is_no_regular_file_is_not_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("folder");
+    fs::create_dir(&folder).unwrap();
+    for (format, name) in
+        [(FileFormat::Csv, "x.csv"), (FileFormat::Ndjson, "x.ndjson"), (FileFormat::Parquet, "x.parquet")]
+    {
+        let pipe = folder.join(name);
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        for path in ["folder", &format!("folder/{name}")] {
+            let error = list(&Files { format, path: path.into() }, dir.path()).unwrap_err().to_string();
+            assert!(
+                error.ends_with(&format!("{name} is not a regular file: name a file, or a folder of files")),
+                "{error}"
+            );
+        }
+        let opened = match format {
+            FileFormat::Parquet => read_parquet(&pipe).map(|_| ()),
+            _ => sniff(&pipe, format).map(|_| ()),
+        };
+        assert!(matches!(opened, Err(FileError::NotRegular(_))));
+    }
+}
+
+#[test]
+fn columns_of_nothing_but_nulls_and_of_half_floats_are_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let half =
+        cast(&Float32Array::from(vec![Some(1.5), None, Some(0.1)]), &arrow::datatypes::DataType::Float16).unwrap();
+    write_parquet(
+        &dir.path().join("x.parquet"),
+        10,
+        vec![
+            ("ts", Arc::new(TimestampMicrosecondArray::from(vec![MICROS; 3]))),
+            ("user", Arc::new(StringArray::from(vec!["a", "b", "c"]))),
+            ("amount", half),
+            ("n", Arc::new(NullArray::new(3))),
+        ],
+    );
+    let (batches, rejections) = read(events(dir.path(), FileFormat::Parquet, "x.parquet").unwrap());
+    assert_eq!(texts(&rejections), Vec::<String>::new());
+    let batch = &batches[0].events.batch;
+    let amounts: Vec<Option<f64>> = batch.column(2).as_primitive::<Float64Type>().iter().collect();
+    // The nearest half to 0.1, and no other number.
+    assert_eq!(amounts, [Some(1.5), None, Some(0.099_975_585_937_5)]);
+    assert_eq!(batch.column(3).as_primitive::<Int64Type>().null_count(), 3);
+    // An event without its time or its key is no event.
+    write_parquet(
+        &dir.path().join("x.parquet"),
+        10,
+        vec![
+            ("ts", Arc::new(NullArray::new(1))),
+            ("user", Arc::new(NullArray::new(1))),
+            ("amount", Arc::new(NullArray::new(1))),
+            ("n", Arc::new(NullArray::new(1))),
+        ],
+    );
+    let (_, rejections) = read(events(dir.path(), FileFormat::Parquet, "x.parquet").unwrap());
+    assert_eq!(rejections.iter().map(|r| r.code).collect::<Vec<_>>(), [Code::Time]);
+}
+
+#[test]
+fn utf_16_is_said_once_and_its_names_are_not_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.csv");
+    let text = "ts,user,amount,n\n2026-03-01T12:00:00Z,a,1,1\n";
+    let little: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let big: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+    for bytes in [[&[0xff, 0xfe][..], &little].concat(), [&[0xfe, 0xff][..], &big].concat(), little.clone()] {
+        fs::write(&path, bytes).unwrap();
+        for error in [
+            events(dir.path(), FileFormat::Csv, "x.csv").map(|_| ()).unwrap_err(),
+            sniff(&path, FileFormat::Csv).map(|_| ()).unwrap_err(),
+        ] {
+            let error = error.to_string();
+            assert!(error.ends_with("x.csv is not UTF-8, but probably UTF-16: save it as UTF-8"), "{error}");
+        }
+    }
 }
 
 #[test]

@@ -60,6 +60,13 @@ pub fn count(text: &str) -> Result<u64, String> {
     number.ok_or_else(|| "write a whole number of at least 1".to_string())
 }
 
+/// How many records to show: none up to 1 million.
+pub fn shown(text: &str) -> Result<usize, String> {
+    const MOST: usize = 1_000_000;
+    let number = text.parse().ok().filter(|number| *number <= MOST);
+    number.ok_or_else(|| format!("write a whole number from 0 to {MOST}"))
+}
+
 /// `KEY=VALUE`; the value may be empty and may hold further equal signs.
 pub fn key_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
@@ -91,6 +98,10 @@ mod tests {
         for text in ["nan", "inf", "0", "-1", "1e10"] {
             assert!(speed_up(text).is_err(), "{text}");
         }
+        for text in ["-1", "1000001", "99999999999999999999", "all"] {
+            assert_eq!(shown(text), Err("write a whole number from 0 to 1000000".to_string()), "{text}");
+        }
+        assert_eq!(shown("0"), Ok(0));
         assert_eq!(key_value("a=b=c"), Ok(("a".into(), "b=c".into())));
         assert!(key_value("=b").is_err());
         assert!(key_value("card_id").is_err());

@@ -12,6 +12,7 @@ use freshet_connectors::ledger::Ledger;
 use serde_json::json;
 use tempfile::TempDir;
 
+use super::arguments;
 use crate::data_dir;
 use crate::exit::Failure;
 use crate::output::{self, Table};
@@ -27,7 +28,7 @@ pub struct LedgerCommand {
     #[arg(long, value_name = "DIR", default_value = "data")]
     data_dir: PathBuf,
     /// How many of the newest records of each source to show.
-    #[arg(long, value_name = "N", default_value_t = 10)]
+    #[arg(long, value_name = "N", default_value = "10", value_parser = arguments::shown, allow_negative_numbers = true)]
     latest: usize,
     /// Print as JSON.
     #[arg(long)]

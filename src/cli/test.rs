@@ -15,7 +15,7 @@ pub struct Test {
     #[arg(value_name = "DIR")]
     directory: PathBuf,
     /// Generated questions per view; 0 for none.
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(0..=100_000), allow_negative_numbers = true)]
     cases: u32,
     /// What generated events and questions are drawn from; printed, and drawn anew each time, unless written.
     #[arg(long, value_name = "SEED")]

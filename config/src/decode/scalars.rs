@@ -3,6 +3,7 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::{Decode, ONE_TEXT, Shape};
+use crate::diagnostic::Place;
 use crate::tree::{Content, Node};
 
 /// A scalar as it is spelled, whatever kind it looks like: spans, instants and SQL are parsed later, with better words.
@@ -15,6 +16,10 @@ impl Decode for Spelled {
             Some(text) => Some(Spelled(text)),
             None => shape.mismatch(node, "text", Some(ONE_TEXT)),
         }
+    }
+
+    fn lost(_: &Place) -> Spelled {
+        Spelled(String::new())
     }
 }
 
@@ -42,6 +47,10 @@ impl Decode for Numeral {
             Content::Number(text) => Some(Numeral(text.clone())),
             _ => shape.mismatch(node, "a number", Some("write digits without quotes, such as 3")),
         }
+    }
+
+    fn lost(_: &Place) -> Numeral {
+        Numeral(String::new())
     }
 }
 

@@ -2,19 +2,23 @@
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
+use super::spellings::{Name, SpanText};
 use super::{RawComputed, RawSource};
 use crate::decode::{At, Decode, Parts, Shape, Spelled, record};
+use crate::diagnostic::Place;
 use crate::tree::{Content, Node};
 
 record! {
     /// Events that say that the features of a view have changed: for views over a view.
     pub struct RawChanges = "source of changes" {
         /// Lower-case letters, digits and underscores, starting with a letter, at most 64.
+        #[schemars(with = "Name")]
         name: At<String>,
         /// The view whose changes are the events. Their columns are the keys of the view's entity, its features that are
         /// single values, each also as `{feature}_before`, and `changed_at`.
         changes_of: At<String>,
         /// How much longer than views over it need them changes are kept; zero unless written.
+        #[schemars(with = "Option<SpanText>")]
         lateness: Option<At<Spelled>>,
         /// Computed columns, applied in order.
         select: Option<Parts<RawComputed>>,
@@ -58,6 +62,10 @@ impl Decode for RawEvents {
             true => RawChanges::decode(node, shape).map(|changes| RawEvents::Changes(Box::new(changes))),
             false => RawSource::decode(node, shape).map(|source| RawEvents::Read(Box::new(source))),
         }
+    }
+
+    fn lost(place: &Place) -> RawEvents {
+        RawEvents::Read(Box::new(RawSource::lost(place)))
     }
 }
 

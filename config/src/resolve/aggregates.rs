@@ -2,7 +2,7 @@
 //!
 //! Aggregates of one category make one part of the view; those of none make another (see `View::served_as`).
 
-use crate::decode::{At, Parts, shorten};
+use crate::decode::{At, Parts, called};
 use crate::definitions::{Aggregate, Feature, Function, Group, GroupShape, Sql};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::raw::RawAggregate;
@@ -132,7 +132,7 @@ pub fn aggregates(setting: &Setting<'_>, written: &Parts<RawAggregate>, errors: 
     let items = written.items.iter().take(MAX_AGGREGATES);
     let spelled: Vec<(&RawAggregate, String, Vec<Spelling>)> = items
         .map(|raw| {
-            let user = format!("aggregate `{}` of {owner}", shorten(&raw.name.value));
+            let user = format!("{} of {owner}", called("aggregate", &raw.name));
             check_name(&format!("an aggregate of {owner}"), &raw.name, errors);
             let windows = windows(&user, raw, setting.frame, errors);
             (raw, user, windows)
@@ -152,6 +152,9 @@ pub fn aggregates(setting: &Setting<'_>, written: &Parts<RawAggregate>, errors: 
             }
         };
         let part = outcome.part(group);
+        // Without a name there are no names of features.
+        let spellings = if raw.name.place.lost { &[][..] } else { spellings };
+        outcome.complete &= !raw.name.place.lost;
         let windows = outcome.features(part, &raw.name.value, spellings, &mut once, errors);
         match aggregate(user, raw, windows, setting.columns, errors) {
             Some(aggregate) => outcome.parts[part].aggregates.push(aggregate),
@@ -237,7 +240,7 @@ fn aggregate(
     let order = text("order", &raw.order).flatten();
     let function = function?;
     match &of {
-        None if function.needs_column() => {
+        None if function.needs_column() && !raw.strange => {
             let message = format!("{user} has no `of`, and {} needs a column or an expression", function.name());
             errors.push(Diagnostic::new(&raw.name.place, "DEF-ARG", message).hint("add `of: COLUMN`"));
         }

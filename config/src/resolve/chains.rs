@@ -20,7 +20,7 @@ pub struct Chains {
     pub view_shapes: Section<ViewShape>,
     pub sources: Vec<Source>,
     pub views: Vec<View>,
-    /// The SQL of sources that were read as far as their columns.
+    /// The SQL of sources and views.
     pub expressions: Vec<Expressions>,
 }
 
@@ -43,7 +43,7 @@ pub fn resolve(
     let source_levels: Vec<usize> = (0..raw_sources.len()).map(|source| links.level(source)).collect();
     let view_level = |view: usize| links.source_of_view[view].map_or(0, |source| source_levels[source]);
     let levels = source_levels.iter().max().map_or(1, |level| level + 1);
-    let mut written: Vec<Vec<Written>> = raw_views.iter().map(expressions::of_view).collect();
+    let written: Vec<Vec<Written>> = raw_views.iter().map(expressions::of_view).collect();
     let mut raw_sources: Vec<Option<RawEvents>> = raw_sources.into_iter().map(Some).collect();
     let mut raw_views: Vec<Option<RawView>> = raw_views.into_iter().map(Some).collect();
     let mut resolved_sources: Vec<Option<Source>> = vec![None; raw_sources.len()];
@@ -65,14 +65,7 @@ pub fn resolve(
             resolved_views[index] = parts;
         }
     }
-    let mut expressions = Vec::new();
-    for (index, source) in resolved_sources.iter().enumerate() {
-        let views = (0..written.len()).filter(|view| links.source_of_view[*view] == Some(index));
-        let over = views.flat_map(|view| std::mem::take(&mut written[view])).collect();
-        let read = source.as_ref().filter(|source| source.changes_of.is_none());
-        let shape = source_shapes.items_mut().get(index);
-        expressions.extend(shape.zip(read).and_then(|(shape, source)| expressions::of_source(shape, source, over)));
-    }
+    let expressions = links.expressions(source_shapes.items_mut(), written);
     // A view of the user's may become several: those of the next one follow.
     let mut first = 0;
     let mut firsts = Vec::with_capacity(resolved_views.len());
@@ -121,6 +114,17 @@ impl Links {
             at = next;
         }
         line
+    }
+
+    /// The SQL of views stands with their source's.
+    fn expressions(&self, sources: &[SourceShape], mut written: Vec<Vec<Written>>) -> Vec<Expressions> {
+        let mut over = |source: Option<usize>| -> Vec<Written> {
+            let views = (0..written.len()).filter(|view| self.source_of_view[*view] == source).collect::<Vec<_>>();
+            views.into_iter().flat_map(|view| std::mem::take(&mut written[view])).collect()
+        };
+        let mut all = vec![expressions::over_nothing(over(None))];
+        all.extend(sources.iter().enumerate().map(|(i, shape)| expressions::of_source(shape, over(Some(i)))));
+        all
     }
 
     fn level(&self, source: usize) -> usize {

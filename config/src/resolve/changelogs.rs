@@ -15,7 +15,7 @@ pub fn changelog(
     schema: &Columns,
     errors: &mut Diagnostics,
 ) -> Option<Changelog> {
-    let RawChangelog { key, format, version } = &written.value;
+    let RawChangelog { key, format, version, .. } = &written.value;
     let format = match format {
         None => Some(ChangelogFormat::Upsert),
         Some(format) => match format.value.as_str() {

@@ -1,6 +1,6 @@
 //! Sources that are the changes of a view: their columns are the view's keys and features.
 
-use crate::decode::shorten;
+use crate::decode::{called, shorten};
 use crate::definitions::{BEFORE, CHANGED_AT, ChangesOf, Source};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::raw::RawChanges;
@@ -16,7 +16,7 @@ use crate::value::DataType;
 /// Resolves a source of changes. The view it names counts from the first part of the user's view; whoever knows where
 /// that stands adds its place.
 pub fn source(raw: RawChanges, views: &Section<ViewShape>, errors: &mut Diagnostics) -> (SourceShape, Option<Source>) {
-    let owner = format!("source `{}`", shorten(&raw.name.value));
+    let owner = called("source", &raw.name);
     let written = &raw.changes_of;
     let view = views.find(&written.value, &written.place, &owner, errors).map(|(_, view)| view);
     let mut event = Columns { columns: Vec::new(), complete: view.is_some_and(|view| view.complete) };
@@ -61,6 +61,7 @@ pub fn source(raw: RawChanges, views: &Section<ViewShape>, errors: &mut Diagnost
         Some(written) => bounded_span(("the lateness", &of(&owner)), "DEF-LATE", written, errors),
         None => Some(Span::ZERO),
     };
+    let read = event.columns.len();
     let select = computed(&owner, raw.select.as_ref(), &mut event, &mut once, errors);
     let changes_of = view.map(|view| ChangesOf {
         view: single().next().map_or(0, |(feature, _)| feature.view),
@@ -81,11 +82,11 @@ pub fn source(raw: RawChanges, views: &Section<ViewShape>, errors: &mut Diagnost
             changelog: None,
             explode: None,
             enrich: Vec::new(),
-            select,
+            select: select.clone(),
             place: raw.name.place.clone(),
         })
     };
     let source = source();
     // Nothing is late that the engine itself derives.
-    (SourceShape { name: raw.name.value, columns: event, lateness: None }, source)
+    (SourceShape { name: raw.name.value, columns: event, read, select, lateness: None }, source)
 }

@@ -10,6 +10,11 @@ use crate::resolve::tables::Columns;
 /// The elements' type in place of `array<T>`, so that the schema can be read like any other.
 pub fn unwrap_type(owner: &str, raw: &mut RawSource, errors: &mut Diagnostics) {
     let Some(explode) = &raw.explode else { return };
+    if explode.value.column.place.lost {
+        // Which of the lists it is is not known.
+        let lists = raw.schema.entries.iter_mut().filter(|(_, of)| of.value.starts_with("array<"));
+        return lists.for_each(|(_, of)| of.place.lost = true);
+    }
     let wanted = &explode.value.column.value;
     let Some((_, written)) = raw.schema.entries.iter_mut().find(|(name, _)| name.value == *wanted) else { return };
     match written.value.strip_prefix("array<").and_then(|inner| inner.strip_suffix('>')) {
@@ -32,7 +37,7 @@ pub fn explode(
     event: &mut Columns,
     errors: &mut Diagnostics,
 ) -> Option<Explode> {
-    let RawExplode { column, alias } = &written.value;
+    let RawExplode { column, alias, .. } = &written.value;
     let (index, _) = schema.find(column, &format!("the explode step of {owner}"), errors)?;
     let name = alias.as_ref().unwrap_or(column);
     if alias.is_some() {

@@ -1,17 +1,22 @@
 //! The SQL of definitions that are refused: what can still be checked of it, so that all errors come at once.
 
-use crate::decode::{At, Spelled, shorten};
-use crate::definitions::{Column, Computed, Source, Sql};
+use crate::decode::{At, Spelled, called};
+use crate::definitions::{Column, Computed, Function, Sql};
 use crate::diagnostic::Diagnostics;
 use crate::raw::RawView;
+use crate::resolve::functions::function;
 use crate::resolve::sources::SourceShape;
 use crate::resolve::spans::read_sql;
 
-/// A source whose columns are known, and the SQL over them, whatever else is wrong where it stands.
+/// The SQL over the columns of one source, whatever else is wrong where it stands.
 #[derive(Clone, Debug)]
 pub struct Expressions {
     /// Columns of the schema, then joined ones.
     pub columns: Vec<Column>,
+    /// Of these there are columns too, but nobody knows their types.
+    pub untyped: Vec<String>,
+    /// Whether there are no other columns than those.
+    pub complete: bool,
     /// Computed columns, each over those before it.
     pub select: Vec<Computed>,
     pub over: Vec<Written>,
@@ -25,31 +30,53 @@ pub struct Written {
     pub what: String,
     /// Whether it is a condition.
     pub condition: bool,
+    /// The aggregate whose input it is, as messages call it, and its function.
+    pub input_of: Option<(String, Function)>,
 }
 
 /// The SQL of a view. What is wrong with its text is found where the view is resolved.
 pub(super) fn of_view(raw: &RawView) -> Vec<Written> {
-    let view = shorten(&raw.name.value);
+    let view = called("view", &raw.name);
     let mut written = Vec::new();
-    let mut add = |sql: &Option<At<Spelled>>, what: &str, condition: bool| {
+    let mut add = |sql: &Option<At<Spelled>>, what: &str, condition: bool, input_of: Option<(String, Function)>| {
         let sql = sql.as_ref().and_then(|sql| read_sql("", sql, &mut Diagnostics::default()));
-        written.extend(sql.map(|sql| Written { sql, what: format!("{what} view `{view}`"), condition }));
+        written.extend(sql.map(|sql| Written { sql, what: format!("{what} {view}"), condition, input_of }));
     };
-    add(&raw.filter, "the filter of", true);
+    add(&raw.filter, "the filter of", true, None);
     for aggregate in raw.aggregates.iter().flat_map(|aggregates| &aggregates.items) {
-        add(&aggregate.of, "the argument of an aggregate in", false);
-        add(&aggregate.order, "the order of an aggregate in", false);
-        add(&aggregate.filter, "the filter of an aggregate in", true);
+        let user = format!("{} of {view}", called("aggregate", &aggregate.name));
+        let function = function(&user, aggregate, &mut Diagnostics::default());
+        add(&aggregate.of, "the argument of an aggregate in", false, function.map(|function| (user, function)));
+        add(&aggregate.order, "the order of an aggregate in", false, None);
+        add(&aggregate.filter, "the filter of an aggregate in", true, None);
     }
     written
 }
 
-/// `None` when a column is not known.
-pub(super) fn of_source(shape: &SourceShape, source: &Source, over: Vec<Written>) -> Option<Expressions> {
+/// The SQL of a source and that over it.
+pub(super) fn of_source(shape: &SourceShape, mut over: Vec<Written>) -> Expressions {
     let known = &shape.columns;
-    let before = known.columns.len().checked_sub(source.select.len()).filter(|_| known.complete)?;
-    let column =
-        |c: &crate::resolve::tables::KnownColumn| Some(Column { name: c.name.clone(), data_type: c.data_type? });
-    let columns = known.columns[..before].iter().map(column).collect::<Option<_>>()?;
-    Some(Expressions { columns, select: source.select.clone(), over })
+    // The type of a plain column is looked at where its view is resolved.
+    let plain = |sql: &Sql| known.position(&sql.text).is_some_and(|index| known.columns[index].data_type.is_some());
+    over.iter_mut().filter(|written| plain(&written.sql)).for_each(|written| written.input_of = None);
+    let mut expressions = Expressions {
+        columns: Vec::new(),
+        untyped: Vec::new(),
+        complete: known.complete,
+        select: shape.select.clone(),
+        over,
+    };
+    for column in known.columns.iter().take(shape.read) {
+        let name = column.name.clone();
+        match column.data_type {
+            Some(data_type) => expressions.columns.push(Column { name, data_type }),
+            None => expressions.untyped.push(name),
+        }
+    }
+    expressions
+}
+
+/// The SQL over a source of which nothing is known.
+pub(super) fn over_nothing(over: Vec<Written>) -> Expressions {
+    Expressions { columns: Vec::new(), untyped: Vec::new(), complete: false, select: Vec::new(), over }
 }

@@ -1,6 +1,7 @@
 //! Raw form -> [`Definitions`]: names are looked up, types and windows checked, all errors collected.
 //!
-//! A thing with an error of shape is checked no further, but its name stays known, so that one mistake is one error.
+//! A thing with an error of shape is checked like all others in what is sound of it (see `decode`), and its name stays
+//! known, so that one mistake is one error.
 //! Sections are ordered by name: which file a definition stands in changes neither indices nor the plan id.
 
 mod aggregates;
@@ -46,17 +47,18 @@ pub struct Refused {
 
 /// Reads definitions from `(file name, text)` pairs. Pure; the names are used for places only.
 pub fn parse(files: &[(String, String)]) -> Result<Definitions, Diagnostics> {
-    inspect(files).map_err(|refused| refused.errors)
+    inspect(files, Diagnostics::default()).map_err(|refused| refused.errors)
 }
 
-/// As [`parse`]; what is refused comes with the SQL that can still be checked.
-pub(crate) fn inspect(files: &[(String, String)]) -> Result<Definitions, Refused> {
+/// As [`parse`]; what is refused comes with the SQL that can still be checked. `unread`: the errors of files that could not
+/// be read.
+pub(crate) fn inspect(files: &[(String, String)], unread: Diagnostics) -> Result<Definitions, Refused> {
     let mut shape = Shape::new("DEF-YAML");
     let mut raw = RawDefinitions::default();
-    let mut complete = true;
+    let mut complete = unread.is_empty();
     for (name, text) in files {
         let name: Arc<str> = name.as_str().into();
-        match yaml::read(&name, text) {
+        match yaml::read(&name, text, &mut shape.errors) {
             Ok(None) => {}
             Ok(Some(node)) => {
                 secrets::scan(&node, &mut shape.errors);
@@ -69,6 +71,7 @@ pub(crate) fn inspect(files: &[(String, String)]) -> Result<Definitions, Refused
         }
     }
     let mut errors = shape.errors;
+    errors.extend(unread);
     let (definitions, expressions) = resolve(raw, complete, &mut errors);
     if errors.is_empty() && is_empty(&definitions) {
         let place = Place::new(&files.first().map_or("", |(name, _)| name).into(), 0, 0);

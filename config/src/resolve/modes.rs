@@ -34,6 +34,7 @@ pub fn mode(owner: &str, written: Option<&At<RawMode>>, errors: &mut Diagnostics
         (None, None, Some(step)) => {
             positive_span(("the sawtooth step", &of(owner)), "DEF-WINDOW", step, errors).map(Mode::Sawtooth)
         }
+        (None, None, None) if steps.strange => None,
         _ => {
             let message = format!("the mode of {owner} needs exactly one of `interval`, `batch` and `sawtooth`");
             errors.push(Diagnostic::new(&written.place, "DEF-ARG", message).hint(CHOICES));

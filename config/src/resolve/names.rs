@@ -96,8 +96,8 @@ pub struct Section<T> {
 }
 
 impl<T> Section<T> {
-    /// Checks names and puts the sound definitions in the order of names. Those whose names were given before follow: they are
-    /// checked like all others, and nothing refers to them.
+    /// Checks names and puts the definitions in the order of names. Those without a sound one, and those whose names were given
+    /// before, follow: they are checked like all others, and nothing refers to them.
     pub fn collect(what: &'static str, raw: Vec<Item<T>>, complete: bool, errors: &mut Diagnostics) -> Section<T> {
         let mut once = Once::new(what);
         let mut named = BTreeMap::new();
@@ -106,6 +106,7 @@ impl<T> Section<T> {
         for item in raw {
             let Some(name) = item.name else {
                 complete = false;
+                doubles.extend(item.value);
                 continue;
             };
             check_name(&format!("{} {what}", crate::decode::article(what)), &name, errors);

@@ -1,6 +1,6 @@
 //! Realtime views, and what services share with them: request fields and derived features.
 
-use crate::decode::{At, Pairs, Parts, shorten};
+use crate::decode::{At, Pairs, Parts, called, shorten};
 use crate::definitions::{Derived, Realtime, RequestField};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::raw::{RawDerived, RawRealtime};
@@ -24,7 +24,7 @@ pub fn realtime(
     views: &Section<ViewShape>,
     errors: &mut Diagnostics,
 ) -> (RealtimeShape, Option<Realtime>) {
-    let owner = format!("realtime view `{}`", shorten(&raw.name.value));
+    let owner = called("realtime view", &raw.name);
     refuse_reserved(&owner, &raw.name, errors);
     if views.knows(&raw.name.value) {
         let message = format!("{owner} has the name of a view");
@@ -35,7 +35,8 @@ pub fn realtime(
         errors.push(Diagnostic::new(&raw.features.place, "DEF-ARG", message).hint("add `{name, type, sql}`"));
     }
     let names = raw.features.items.iter().map(|feature| feature.name.value.clone()).collect();
-    let shape = RealtimeShape { name: raw.name.value.clone(), features: names, complete: !raw.features.broken };
+    let complete = !raw.features.broken && !raw.features.items.iter().any(|feature| feature.name.place.lost);
+    let shape = RealtimeShape { name: raw.name.value.clone(), features: names, complete };
     let request = request_fields(&owner, raw.request.as_ref(), errors);
     let features = derived_features(&owner, "feature", Some(&raw.features), errors);
     let value = Realtime {
@@ -87,7 +88,7 @@ pub fn derived_features(
     for raw in written.items.iter().take(MAX_FEATURES) {
         check_name(&format!("a {what} of {owner}"), &raw.name, errors);
         once.insert(&raw.name.value, &raw.name.place, errors);
-        let subject = format!("{what} `{}` of {owner}", shorten(&raw.name.value));
+        let subject = format!("{} of {owner}", called(what, &raw.name));
         let data_type = read_type(&subject, &raw.data_type, errors);
         let sql = read_sql(&format!("the sql of {subject}"), &raw.sql, errors);
         if let (Some(data_type), Some(sql)) = (data_type, sql) {

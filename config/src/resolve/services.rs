@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::decode::{At, shorten};
+use crate::decode::{At, called, shorten};
 use crate::definitions::{Service, ServiceFeature};
 use crate::diagnostic::{Diagnostic, Diagnostics, suggestion};
 use crate::raw::RawService;
@@ -19,9 +19,9 @@ pub fn service(
     realtime: &Section<RealtimeShape>,
     errors: &mut Diagnostics,
 ) -> Option<Service> {
-    let owner = format!("service `{}`", shorten(&raw.name.value));
+    let owner = called("service", &raw.name);
     let derives = raw.derived.as_ref().is_some_and(|derived| derived.broken || !derived.items.is_empty());
-    if raw.features.items.is_empty() && !raw.features.broken && !derives {
+    if raw.features.items.is_empty() && !raw.features.broken && !derives && !raw.strange {
         let message = format!("{owner} has no features");
         errors.push(Diagnostic::new(&raw.features.place, "DEF-ARG", message).hint("list features, such as VIEW.*"));
     }

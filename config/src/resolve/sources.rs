@@ -1,6 +1,6 @@
 //! Sources: streams, files, and the columns their events have after joins and computed columns.
 
-use crate::decode::{At, Parts, shorten};
+use crate::decode::{At, Parts, called, shorten};
 use crate::definitions::{Computed, Enrich, FileFormat, Files, Source, Stream, StreamFormat};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::raw::{RawChangelog, RawComputed, RawEnrich, RawFiles, RawSource, RawStream};
@@ -18,6 +18,9 @@ pub struct SourceShape {
     pub name: String,
     /// Columns of the schema, joined and computed ones.
     pub columns: Columns,
+    /// How many of them are not computed.
+    pub read: usize,
+    pub select: Vec<Computed>,
     /// How late an event may come. `None`: unsound, or no event is ever late.
     pub lateness: Option<Span>,
 }
@@ -25,7 +28,7 @@ pub struct SourceShape {
 impl SourceShape {
     /// A source that is not resolved: nothing is known of its columns.
     pub fn unknown(name: &str) -> SourceShape {
-        SourceShape { name: name.to_string(), columns: Columns::default(), lateness: None }
+        SourceShape { name: name.to_string(), columns: Columns::default(), read: 0, select: Vec::new(), lateness: None }
     }
 }
 
@@ -35,13 +38,13 @@ pub fn source(
     dimensions: &Section<DimensionShape>,
     errors: &mut Diagnostics,
 ) -> (SourceShape, Option<Source>) {
-    let owner = format!("source `{}`", shorten(&raw.name.value));
+    let owner = called("source", &raw.name);
     explode::unwrap_type(&owner, &mut raw, errors);
     let mut event = columns(&owner, &raw.schema, errors);
     let schema = event.clone();
     let exploded =
         raw.explode.as_ref().map(|written| explode::explode(&owner, written, &raw, &schema, &mut event, errors));
-    if raw.stream.is_none() && raw.history.is_none() {
+    if raw.stream.is_none() && raw.history.is_none() && !raw.strange {
         let message = format!("{owner} has neither `stream` nor `history`, so no event could come");
         errors.push(Diagnostic::new(&raw.name.place, "DEF-ARG", message).hint("add at least one of the two"));
     }
@@ -72,6 +75,7 @@ pub fn source(
     }
     let known = event.clone();
     let enrich = joins(&owner, &raw, &known, dimensions, &mut event, &mut once, errors);
+    let read = event.columns.len();
     let select = computed(&owner, raw.select.as_ref(), &mut event, &mut once, errors);
     if schema.columns.len() <= MAX_COLUMNS && event.columns.len() > MAX_COLUMNS {
         let message = format!(
@@ -102,12 +106,12 @@ pub fn source(
                 None => None,
             },
             enrich,
-            select,
+            select: select.clone(),
             place: raw.name.place.clone(),
         })
     };
     let source = source();
-    (SourceShape { name: raw.name.value, columns: event, lateness }, source)
+    (SourceShape { name: raw.name.value, columns: event, read, select, lateness }, source)
 }
 
 fn event_time(owner: &str, name: &At<String>, schema: &Columns, errors: &mut Diagnostics) -> Option<usize> {
@@ -156,6 +160,7 @@ pub fn stream(what: &str, written: &At<RawStream>, errors: &mut Diagnostics) -> 
     let kafka = match (&written.value.kafka, &written.value.log) {
         (Some(kafka), None) => kafka,
         (None, Some(_)) => return Some(Stream::Log),
+        (None, None) if written.value.strange => return None,
         _ => {
             let message = format!("{what} needs exactly one of `kafka` and `log`");
             let hint = "write `{kafka: {topic: NAME}}` or `{log: {}}`";
@@ -182,11 +187,12 @@ pub fn stream(what: &str, written: &At<RawStream>, errors: &mut Diagnostics) -> 
 
 /// Resolves a set of files.
 pub fn files(what: &str, written: &At<RawFiles>, errors: &mut Diagnostics) -> Option<Files> {
-    let RawFiles { parquet, csv, ndjson } = &written.value;
+    let RawFiles { parquet, csv, ndjson, strange } = &written.value;
     let (format, path) = match (parquet, csv, ndjson) {
         (Some(path), None, None) => (FileFormat::Parquet, path),
         (None, Some(path), None) => (FileFormat::Csv, path),
         (None, None, Some(path)) => (FileFormat::Ndjson, path),
+        (None, None, None) if *strange => return None,
         _ => {
             let message = format!("{what} needs exactly one of `parquet`, `csv` and `ndjson`");
             errors.push(Diagnostic::new(&written.place, "DEF-ARG", message).hint("write `{parquet: {path: PATH}}`"));
@@ -218,7 +224,7 @@ fn joins(
         let user = format!("a join of {owner}");
         let Some((index, dimension)) = dimensions.find(&join.dimension.value, &join.dimension.place, &user, errors)
         else {
-            event.complete = false;
+            unknown_columns(join, event, once, errors);
             continue;
         };
         let on = join_columns(owner, join, schema, dimension, errors);
@@ -226,6 +232,17 @@ fn joins(
         joins.extend(on.map(|on| Enrich { dimension: index, on, columns }));
     }
     joins
+}
+
+/// The columns of a join with an unknown dimension: they have names all the same.
+fn unknown_columns(join: &RawEnrich, event: &mut Columns, once: &mut Once<'_>, errors: &mut Diagnostics) {
+    event.complete &= !join.columns.broken;
+    for column in &join.columns.items {
+        let name = column.alias.as_ref().unwrap_or(&column.name);
+        if once.insert(&name.value, &name.place, errors) {
+            event.columns.push(KnownColumn { name: name.value.clone(), data_type: None });
+        }
+    }
 }
 
 /// Per key column of the dimension, in its order, the event's column.
@@ -291,6 +308,10 @@ fn taken_columns(
     let mut taken = Vec::new();
     for column in &join.columns.items {
         let name = column.alias.as_ref().unwrap_or(&column.name);
+        if name.place.lost {
+            event.complete = false;
+            continue;
+        }
         if column.alias.is_some() {
             check_column(&format!("a joined column of {owner}"), name, errors);
         }
@@ -317,12 +338,14 @@ pub fn computed(
     let Some(written) = written else { return Vec::new() };
     event.complete &= !written.broken;
     let mut columns = Vec::new();
-    for RawComputed { name, data_type, sql } in &written.items {
+    for RawComputed { name, data_type, sql, .. } in &written.items {
         check_column(&format!("a computed column of {owner}"), name, errors);
-        let user = format!("column `{}` of {owner}", shorten(&name.value));
+        let user = format!("{} of {owner}", called("column", name));
         let data_type = data_type.as_ref().and_then(|written| read_type(&user, written, errors));
         let sql = read_sql(&format!("the expression of {user}"), sql, errors);
-        if once.insert(&name.value, &name.place, errors) {
+        if name.place.lost {
+            event.complete = false;
+        } else if once.insert(&name.value, &name.place, errors) {
             event.columns.push(KnownColumn { name: name.value.clone(), data_type });
         }
         columns.extend(sql.map(|sql| Computed { name: name.value.clone(), data_type, sql }));

@@ -1,6 +1,6 @@
 //! Schemas and keys, and the two definitions that are little more: dimensions and entities.
 
-use crate::decode::{At, Pairs, shorten};
+use crate::decode::{At, Pairs, called, shorten};
 use crate::definitions::{Column, Dimension, Entity};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place, nearest, suggestion};
 use crate::raw::{RawDimension, RawEntity};
@@ -135,9 +135,9 @@ fn key_count(owner: &str, count: usize, place: &Place, errors: &mut Diagnostics)
 
 /// Resolves an entity: its keys for later checks, and the definition.
 pub fn entity(raw: RawEntity, errors: &mut Diagnostics) -> (Columns, Option<Entity>) {
-    let owner = format!("entity `{}`", shorten(&raw.name.value));
+    let owner = called("entity", &raw.name);
     key_count(&owner, raw.keys.entries.len(), &raw.keys.place, errors);
-    let mut keys = Columns { columns: Vec::new(), complete: true };
+    let mut keys = Columns { columns: Vec::new(), complete: !raw.keys.place.lost };
     for (name, written) in raw.keys.entries.iter().take(MAX_KEYS) {
         check_column(&format!("a key of {owner}"), name, errors);
         let user = format!("key `{}` of {owner}", shorten(&name.value));
@@ -158,10 +158,10 @@ pub struct DimensionShape {
 
 /// Resolves a dimension.
 pub fn dimension(raw: RawDimension, errors: &mut Diagnostics) -> (DimensionShape, Option<Dimension>) {
-    let owner = format!("dimension `{}`", shorten(&raw.name.value));
+    let owner = called("dimension", &raw.name);
     let columns = columns(&owner, &raw.schema, errors);
     let key = dimension_key(&owner, &raw, &columns, errors);
-    if raw.table.is_none() && raw.changes.is_none() {
+    if raw.table.is_none() && raw.changes.is_none() && !raw.strange {
         let message = format!("{owner} has neither `table` nor `changes`, so it would stay empty");
         errors.push(Diagnostic::new(&raw.name.place, "DEF-ARG", message).hint("add at least one of the two"));
     }

@@ -1,6 +1,6 @@
 //! Views: what they read, their keys, their mode, and the features that come out.
 
-use crate::decode::{At, Parts, shorten};
+use crate::decode::{At, Parts, called, shorten};
 use crate::definitions::{GroupShape, View};
 use crate::diagnostic::{Diagnostic, Diagnostics, suggestion};
 use crate::raw::RawView;
@@ -52,7 +52,7 @@ pub fn view(
     entities: &Section<Columns>,
     errors: &mut Diagnostics,
 ) -> (ViewShape, Option<Vec<View>>) {
-    let owner = format!("view `{}`", shorten(&raw.name.value));
+    let owner = called("view", &raw.name);
     refuse_reserved(&owner, &raw.name, errors);
     let source = sources.find(&raw.source.value, &raw.source.place, &owner, errors);
     let entity = entities.find(&raw.entity.value, &raw.entity.place, &owner, errors);
@@ -78,6 +78,7 @@ pub fn view(
             aggregates(&setting, written, errors)
         }
         (None, Some(written)) => attributes(&owner, &raw, written, entity, columns, frame, errors),
+        (None, None) if raw.strange => Outcome::default(),
         (aggregates, _) => {
             let place = aggregates.as_ref().map_or(&raw.name.place, |written: &Parts<_>| &written.place);
             let message = format!("{owner} needs exactly one of `aggregates` and `attributes`");
@@ -176,7 +177,8 @@ fn key_columns(
 ) -> Option<Vec<String>> {
     let entity_name = shorten(&raw.entity.value);
     let written = raw.keys.as_ref().map_or(&[][..], |keys| &keys.entries);
-    for (key, _) in written.iter().filter(|(key, _)| entity.position(&key.value).is_none()) {
+    let unknown = |key: &At<String>| entity.complete && entity.position(&key.value).is_none();
+    for (key, _) in written.iter().filter(|(key, _)| unknown(key)) {
         let names = entity.columns.iter().map(|column| column.name.as_str());
         let message =
             format!("`{}` in the keys of {owner} is not a key of entity `{entity_name}`", shorten(&key.value));

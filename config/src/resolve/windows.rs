@@ -43,14 +43,15 @@ pub fn windows(user: &str, raw: &RawAggregate, frame: Frame, errors: &mut Diagno
 fn spelling(user: &str, written: &At<RawWindow>, frame: Frame, errors: &mut Diagnostics) -> Option<Spelling> {
     let place = written.place.clone();
     match &written.value {
-        RawWindow { size: Some(size), offset, series: None } => {
+        RawWindow { size: Some(size), offset, series: None, .. } => {
             let (suffix, window) = window(user, size, offset.as_ref(), frame, errors)?;
             Some(Spelling { suffix, place, windows: vec![window], is_series: false })
         }
-        RawWindow { size: None, offset: None, series: Some(raw) } => {
+        RawWindow { size: None, offset: None, series: Some(raw), .. } => {
             let (suffix, windows) = series(user, raw, frame, errors)?;
             Some(Spelling { suffix, place, windows, is_series: true })
         }
+        RawWindow { size: None, series: None, strange: true, .. } => None,
         _ => {
             let message = format!("{user}: a window needs either `size`, with or without `offset`, or `series` alone");
             let hint = "write `{size: 1h, offset: -2h}` or `{series: {start: -6h, end: 0h, step: 1h, size: 2h}}`";

@@ -180,16 +180,22 @@ fn store(raw: RawStore, errors: &mut Diagnostics) -> StoreSettings {
                     errors.push(Diagnostic::new(place, CODE, message).hint("remove it, or write kind = \"scylla\""));
                 }
             }
-            let bound = |written: At<Spelled>| bytes("store.memory", &written, 1 << 20..=1 << 44, errors);
-            StoreSettings::Memory { bytes: raw.memory.and_then(bound) }
+            StoreSettings::Memory { bytes: raw.memory.and_then(|written| store_bytes(&written, errors)) }
         }
         "scylla" => scylla(raw, errors),
         other => {
             let message = format!("store.kind `{}` is unknown", shorten(other));
             refuse(&raw.kind, message, suggestion(other, ["memory", "scylla"]), errors);
+            // Whatever was meant, each value has its range.
+            raw.memory.as_ref().map(|written| store_bytes(written, errors));
+            StoreTables::read(&raw, errors);
             StoreSettings::default()
         }
     }
+}
+
+fn store_bytes(written: &At<Spelled>, errors: &mut Diagnostics) -> Option<usize> {
+    bytes("store.memory", written, 1 << 20..=1 << 44, errors)
 }
 
 fn scylla(raw: RawStore, errors: &mut Diagnostics) -> StoreSettings {
@@ -197,18 +203,32 @@ fn scylla(raw: RawStore, errors: &mut Diagnostics) -> StoreSettings {
         let message = "store.memory has no meaning for the kind scylla".to_string();
         refuse(written, message, "remove it, or write kind = \"memory\"", errors);
     }
-    let written = raw.nodes.map(|nodes| nodes.0).unwrap_or_default();
-    if written.is_empty() {
+    if raw.nodes.as_ref().is_none_or(|nodes| nodes.0.is_empty()) && !raw.strange {
         refuse(&raw.kind, "store.nodes is empty".to_string(), "write nodes = [\"host:9042\"]", errors);
     }
-    let node = |at: &At<String>| host_and_port("store.nodes", &at.value, Some(9042), at, errors);
-    let nodes = written.iter().filter_map(node).collect();
-    let keyspace = raw.keyspace.and_then(|written| name("store.keyspace", 48, &written, errors));
-    let replication = raw.replication.and_then(|written| count("store.replication", &written, 1..=16, errors));
+    let StoreTables { nodes, keyspace, replication } = StoreTables::read(&raw, errors);
     StoreSettings::Scylla {
         nodes,
         keyspace: keyspace.unwrap_or_else(|| "freshet".to_string()),
         replication: replication.unwrap_or(1) as u32,
+    }
+}
+
+/// Where a cluster keeps its tables.
+struct StoreTables {
+    nodes: Vec<String>,
+    keyspace: Option<String>,
+    replication: Option<usize>,
+}
+
+impl StoreTables {
+    fn read(raw: &RawStore, errors: &mut Diagnostics) -> StoreTables {
+        let mut node = |at: &At<String>| host_and_port("store.nodes", &at.value, Some(9042), at, errors);
+        let nodes = raw.nodes.iter().flat_map(|nodes| &nodes.0).filter_map(&mut node).collect();
+        let keyspace = raw.keyspace.as_ref().and_then(|written| name("store.keyspace", 48, written, errors));
+        let replication =
+            raw.replication.as_ref().and_then(|written| count("store.replication", written, 1..=16, errors));
+        StoreTables { nodes, keyspace, replication }
     }
 }
 

@@ -6,7 +6,6 @@
 mod check;
 mod environment;
 mod raw;
-mod sound;
 mod toml;
 
 use std::collections::BTreeMap;
@@ -202,7 +201,6 @@ impl Settings {
         let raw = raw::RawSettings::decode(&tree, &mut shape);
         let mut errors = shape.errors;
         // With errors of shape the settings are refused anyway; the values of what is sound are checked all the same.
-        let raw = raw.or_else(|| raw::RawSettings::decode(&sound::part(&tree), &mut Shape::new("CFG-SHAPE")));
         let settings = raw.map(|raw| check::settings(raw, &mut errors)).unwrap_or_default();
         environment::masked(errors, &written).into_result(settings)
     }

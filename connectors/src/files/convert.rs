@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, ListArray, PrimitiveArray, TimestampMicrosecondArray};
+use arrow::array::{Array, ArrayRef, AsArray, ListArray, PrimitiveArray, TimestampMicrosecondArray, new_null_array};
 use arrow::compute::cast;
 use arrow::datatypes::{
     ArrowPrimitiveType, DataType as Arrow, Field, Float32Type, Float64Type, TimeUnit, TimestampMicrosecondType,
@@ -21,19 +21,22 @@ use crate::row::Refusal;
 /// Rows that cannot be taken, with the first thing wrong with each.
 pub(super) type Faults = BTreeMap<usize, Refusal>;
 
-/// Whether every value of `from` is a value of `to`. (A timestamp may still be too fine; that is a fault of its row.)
+/// Whether every value of `from` is a value of `to`; of a column of nothing but nulls it is, in every type. (A timestamp may still be too fine; that is a fault of its row.)
 pub(super) fn converts(from: &Arrow, to: DataType) -> bool {
     use Arrow::*;
     let from = match from {
         Dictionary(_, values) => values.as_ref(),
         plain => plain,
     };
+    if from == &Null {
+        return true;
+    }
     match to {
         DataType::Int32 => matches!(from, Int8 | Int16 | Int32 | UInt8 | UInt16),
         DataType::Int64 => matches!(from, Int8 | Int16 | Int32 | Int64 | UInt8 | UInt16 | UInt32),
-        DataType::Float32 => matches!(from, Float32 | Int8 | Int16 | UInt8 | UInt16),
+        DataType::Float32 => matches!(from, Float16 | Float32 | Int8 | Int16 | UInt8 | UInt16),
         DataType::Float64 => {
-            matches!(from, Float32 | Float64 | Int8 | Int16 | Int32 | UInt8 | UInt16 | UInt32)
+            matches!(from, Float16 | Float32 | Float64 | Int8 | Int16 | Int32 | UInt8 | UInt16 | UInt32)
         }
         DataType::String => matches!(from, Utf8 | LargeUtf8 | Utf8View),
         DataType::Bool => matches!(from, Boolean),
@@ -53,6 +56,7 @@ pub(super) fn convert(array: &ArrayRef, column: &Column, faults: &mut Faults) ->
         _ => array,
     };
     match (column.data_type, array.data_type()) {
+        (wanted, Arrow::Null) => Ok(new_null_array(&arrow_type(wanted), array.len())),
         (DataType::Timestamp, Arrow::Timestamp(unit, _)) => Ok(Arc::new(match unit {
             TimeUnit::Second => instants::<TimestampSecondType>(array, column, faults, |s| s.checked_mul(1_000_000)),
             TimeUnit::Millisecond => {
@@ -78,12 +82,18 @@ pub(super) fn convert(array: &ArrayRef, column: &Column, faults: &mut Faults) ->
 
 /// As [`converts`], for lists of `to`.
 pub(super) fn converts_list(from: &Arrow, to: DataType) -> bool {
-    matches!(from, Arrow::List(items) | Arrow::LargeList(items) if converts(items.data_type(), to))
+    match from {
+        Arrow::List(items) | Arrow::LargeList(items) => converts(items.data_type(), to),
+        Arrow::Null => true,
+        _ => false,
+    }
 }
 
 /// As [`convert`], for a column of lists: a row is at fault when one of its elements is.
 pub(super) fn convert_list(array: &ArrayRef, column: &Column, faults: &mut Faults) -> Result<ArrayRef, ArrowError> {
+    let field = Arc::new(Field::new_list_field(arrow_type(column.data_type), true));
     let lists = match array.data_type() {
+        Arrow::Null => return Ok(new_null_array(&Arrow::List(field), array.len())),
         Arrow::LargeList(items) => &cast(array, &Arrow::List(items.clone()))?,
         _ => array,
     };
@@ -105,7 +115,6 @@ pub(super) fn convert_list(array: &ArrayRef, column: &Column, faults: &mut Fault
             faults.entry(row).or_insert(Refusal::new(Code::Size, message));
         }
     }
-    let field = Arc::new(Field::new_list_field(arrow_type(column.data_type), true));
     Ok(Arc::new(ListArray::try_new(field, offsets.clone(), elements, lists.nulls().cloned())?))
 }
 

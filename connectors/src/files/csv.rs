@@ -22,7 +22,10 @@ pub(super) struct CsvChunks {
 
 /// What keeps the file from being read, if anything does.
 pub(super) fn check(path: &Path, columns: &[Column]) -> Result<Vec<FileProblem>, FileError> {
-    let header = Records::open(path)?.header()?;
+    let header = match Records::open(path) {
+        Err(FileError::Unusable(problems)) => return Ok(problems),
+        records => records?.header()?,
+    };
     Ok(match fields(&header, columns, columns.len()) {
         Ok(_) => Vec::new(),
         Err(messages) => {

@@ -26,6 +26,9 @@ pub fn list(files: &Files, base_dir: &Path) -> Result<FileList, FileError> {
         _ => FileError::Io { path: path.clone(), error },
     })?;
     if !about.is_dir() {
+        if !about.is_file() {
+            return Err(FileError::NotRegular(path));
+        }
         return Ok(FileList { files: vec![path], ignored: Vec::new() });
     }
     let mut found = FileList::default();
@@ -42,6 +45,9 @@ pub fn list(files: &Files, base_dir: &Path) -> Result<FileList, FileError> {
         }
         if !fs::canonicalize(&file).map_err(FileError::io(&file))?.starts_with(&root) {
             return Err(FileError::OutsideFolder(file));
+        }
+        if !fs::metadata(&file).map_err(FileError::io(&file))?.is_file() {
+            return Err(FileError::NotRegular(file));
         }
         found.files.push(file);
     }

@@ -13,6 +13,7 @@ mod records;
 mod sniff;
 
 use std::fmt;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -25,7 +26,7 @@ pub use convert::is_exact_for_some_column;
 pub use csv::CsvRows;
 pub use events::{EventFiles, FileEvents};
 pub use list::{FileList, list};
-pub use parquet::{read_all as read_parquet, rows as parquet_rows};
+pub use parquet::{read_all as read_parquet, reason as parquet_reason, rows as parquet_rows};
 pub use sniff::sniff;
 
 /// Rows read at once.
@@ -39,6 +40,8 @@ pub enum FileError {
     NothingMatches { folder: PathBuf, ending: &'static str },
     #[error("{} points out of its folder: put the file itself there, or name its folder", .0.display())]
     OutsideFolder(PathBuf),
+    #[error("{} is not a regular file: name a file, or a folder of files", .0.display())]
+    NotRegular(PathBuf),
     #[error("{} holds {files} files: at most {} can be read as one source", folder.display(), crate::position::MAX_FILES)]
     TooMany { folder: PathBuf, files: usize },
     #[error("cannot read {}: {error}", path.display())]
@@ -87,6 +90,15 @@ impl fmt::Display for Problems<'_> {
             0 => Ok(()),
             more => write!(f, "; and {more} more"),
         }
+    }
+}
+
+/// Opens a file for reading. What is no regular file is not opened at all: a pipe that nobody writes to would be waited
+/// for without end.
+fn open_regular(path: &Path) -> Result<File, FileError> {
+    match fs::metadata(path).map_err(FileError::io(path))?.is_file() {
+        true => File::open(path).map_err(FileError::io(path)),
+        false => Err(FileError::NotRegular(path.to_path_buf())),
     }
 }
 

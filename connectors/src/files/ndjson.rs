@@ -23,7 +23,7 @@ pub(super) struct NdjsonChunks {
 impl NdjsonChunks {
     /// Blank lines are no rows.
     pub fn open(path: &Path, rules: Rules, skip: u64) -> Result<NdjsonChunks, FileError> {
-        let file = File::open(path).map_err(FileError::io(path))?;
+        let file = super::open_regular(path)?;
         Ok(NdjsonChunks {
             path: path.to_path_buf(),
             reader: BufReader::with_capacity(256 << 10, file),

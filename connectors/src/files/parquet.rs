@@ -43,7 +43,7 @@ pub(super) fn check(path: &Path, rules: &Rules) -> Result<Vec<FileProblem>, File
 
 /// Reads the footer. What the inner error names is the file's fault.
 fn builder(path: &Path) -> Result<Result<Builder, FileProblem>, FileError> {
-    let file = File::open(path).map_err(FileError::io(path))?;
+    let file = super::open_regular(path)?;
     let bytes = file.metadata().map_err(FileError::io(path))?.len();
     let problem = |message: String| FileProblem { file: path.to_path_buf(), message };
     if bytes == 0 {
@@ -59,8 +59,11 @@ fn builder(path: &Path) -> Result<Result<Builder, FileProblem>, FileError> {
     })
 }
 
-/// The library's reason without its headings.
-fn reason(error: &str) -> String {
+/// The library's reason without its headings. What it says in the words of its insides is said anew.
+pub fn reason(error: &str) -> String {
+    if ["{", "(\"", "::"].iter().any(|mark| error.contains(mark)) {
+        return "its bytes are damaged: write it again".to_string();
+    }
     let error = ["Parquet error: ", "EOF: ", "Invalid Parquet file. "]
         .iter()
         .fold(error, |text, heading| text.strip_prefix(heading).unwrap_or(text));
@@ -243,13 +246,13 @@ fn nulls(array: &Arc<dyn Array>) -> Vec<usize> {
 }
 
 fn damaged(path: &Path, error: impl ToString) -> FileError {
-    FileError::Damaged { path: path.to_path_buf(), message: error.to_string() }
+    FileError::Damaged { path: path.to_path_buf(), message: reason(&error.to_string()) }
 }
 
 /// Makes an error of a panic: the parquet library asserts on some damaged pages instead of refusing them. A build that
 /// aborts on panic ends there all the same; what was decoded when it unwound is not touched again.
 fn survive<T>(read: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
-    let damage = |_| Err("its pages are damaged beyond what the parquet library can name".to_string());
+    let damage = |_| Err("its pages are damaged beyond what the parquet library can name: write it again".to_string());
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)).unwrap_or_else(damage)
 }
 

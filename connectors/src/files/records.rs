@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use csv::ByteRecord;
 
-use super::FileError;
+use super::{FileError, FileProblem};
 use crate::events::MAX_RECORD_BYTES;
 
 /// This much is read for one record, at most.
@@ -52,7 +52,7 @@ impl Read for Guarded {
 
 impl Records {
     pub fn open(path: &Path) -> Result<Records, FileError> {
-        let mut file = File::open(path).map_err(FileError::io(path))?;
+        let mut file = super::open_regular(path)?;
         let (bytes, ends_with_line) = end_of(&mut file).map_err(FileError::io(path))?;
         let since_record = Arc::new(AtomicUsize::new(0));
         let guarded = Guarded { file, since_record: since_record.clone() };
@@ -68,6 +68,12 @@ impl Records {
     pub fn header(&mut self) -> Result<ByteRecord, FileError> {
         let mut header = self.reader.byte_headers().map_err(|error| failed(&self.path, error))?.clone();
         strip_return(&mut header);
+        let first = header.get(0).unwrap_or_default();
+        // UTF-16, with its mark or without: its names would be shown with characters in between that nobody sees.
+        if first.starts_with(&[0xff, 0xfe]) || first.starts_with(&[0xfe, 0xff]) || header.as_slice().contains(&0) {
+            let message = "is not UTF-8, but probably UTF-16: save it as UTF-8".to_string();
+            return Err(FileError::Unusable(vec![FileProblem { file: self.path.clone(), message }]));
+        }
         Ok(header)
     }
 

@@ -1,7 +1,6 @@
 //! Columns of text files whose types nobody declared: those of CSV in the order of the header, those of NDJSON in the order
 //! of the lines that name them first (of names within a line), with types from the values.
 
-use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
@@ -52,7 +51,7 @@ struct Seen {
 }
 
 fn ndjson(path: &Path) -> Result<Vec<Column>, FileError> {
-    let file = File::open(path).map_err(FileError::io(path))?;
+    let file = super::open_regular(path)?;
     let mut reader = BufReader::new(file);
     let mut buffer = Vec::new();
     let mut seen: Vec<Seen> = Vec::new();

@@ -4,13 +4,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema};
-use freshet_config::definitions::{ChangesOf, Computed, Definitions, Sql, View, arrow_schema, arrow_type, column_type};
+use freshet_config::definitions::{
+    ChangesOf, Computed, Definitions, Function, Sql, View, arrow_schema, arrow_type, column_type,
+};
 use freshet_config::diagnostic::{Diagnostic, Diagnostics, suggestion};
 use freshet_config::time::Span;
 use freshet_config::value::DataType;
 use freshet_operators::derived::compile_services;
 use freshet_operators::project::{ProjectedCategory, ProjectedColumn, Projection};
-use freshet_operators::sql::{self, Expression, Predicate, SqlError};
+use freshet_operators::sql::{self, Expression, Predicate, SqlError, SqlErrorKind};
 use freshet_operators::view::{self, ColumnSource, MAX_COLUMNS, MAX_WINDOWS, ViewPlan};
 
 use super::{Group, GroupView, Node, Pipeline, Plan, changes};
@@ -42,13 +44,15 @@ pub(super) struct Compiler<'a> {
     pub(super) errors: Diagnostics,
     /// While a pipeline of changes is compiled: what its columns lack.
     left_out: Option<&'a ChangesOf>,
-    /// Computed columns of the source without a type, because they do not compile: not to be called unknown.
-    unsound: Vec<String>,
+    /// Columns of the source without a type, because they do not compile or are refused: not to be called unknown.
+    pub(super) unsound: Vec<String>,
+    /// Whether the source may have columns that nobody knows.
+    pub(super) incomplete: bool,
 }
 
 impl<'a> Compiler<'a> {
     pub(super) fn new(definitions: &'a Definitions) -> Compiler<'a> {
-        Compiler { definitions, errors: Diagnostics::default(), left_out: None, unsound: Vec::new() }
+        Compiler { definitions, errors: Diagnostics::default(), left_out: None, unsound: Vec::new(), incomplete: false }
     }
 
     /// `None` when no view reads the source.
@@ -77,6 +81,7 @@ impl<'a> Compiler<'a> {
             }
             nodes.push(Node::Enrich { enrich: e });
         }
+        self.unsound.clear();
         let computed = self.computed(&definition.select, &mut fields);
         if !computed.is_empty() {
             nodes.push(Node::Compute { columns: computed });
@@ -102,7 +107,6 @@ impl<'a> Compiler<'a> {
 
     /// Compiles the computed columns of a source, and adds them to its fields.
     pub(super) fn computed(&mut self, select: &[Computed], fields: &mut Vec<Field>) -> Vec<(String, Expression)> {
-        self.unsound.clear();
         let mut columns = Vec::new();
         for column in select {
             let schema = Schema::new(fields.clone());
@@ -133,15 +137,17 @@ impl<'a> Compiler<'a> {
         let sources = view::column_sources(view);
         let compiled: Vec<Option<ProjectedColumn>> =
             sources.iter().map(|source| self.column(view, source, schema)).collect();
+        let types: Vec<Option<DataType>> = compiled.iter().map(|c| Some(c.as_ref()?.data_type)).collect();
+        self.check_functions(view, &sources, &types);
+        let category = view.group.as_ref().map(|g| (g.column.text.clone(), self.category(view, &g.column, schema)));
         let columns: Vec<ProjectedColumn> = compiled.into_iter().collect::<Option<_>>()?;
+        let types: Vec<DataType> = columns.iter().map(|c| c.data_type).collect();
         let filter = match filter {
             Some(filter) => Some(filter?),
             None => None,
         };
-        let types: Vec<DataType> = columns.iter().map(|c| c.data_type).collect();
-        self.check_functions(view, &sources, &types);
-        let category = match &view.group {
-            Some(group) => Some((group.column.text.clone(), self.category(view, &group.column, schema)?)),
+        let category = match category {
+            Some((text, category)) => Some((text, category?)),
             None => None,
         };
         let plan_id = self.definitions.plan_id();
@@ -223,7 +229,8 @@ impl<'a> Compiler<'a> {
     }
 
     fn refuse(&mut self, error: &SqlError, sql: &Sql, what: &str) {
-        if self.unsound.iter().any(|name| error.is_unknown(name)) {
+        let unknown = error.kind == SqlErrorKind::UnknownColumn;
+        if unknown && self.incomplete || self.unsound.iter().any(|name| error.is_unknown(name)) {
             return;
         }
         let mut found = error.diagnostic(sql, what);
@@ -234,22 +241,26 @@ impl<'a> Compiler<'a> {
         self.errors.push(found);
     }
 
-    fn check_functions(&mut self, view: &View, sources: &[ColumnSource], types: &[DataType]) {
+    fn check_functions(&mut self, view: &View, sources: &[ColumnSource], types: &[Option<DataType>]) {
         for aggregate in &view.aggregates {
             let Some(of) = &aggregate.of else { continue };
             let column = sources.iter().position(|s| s.feeds(aggregate));
-            let Some(data_type) = column.map(|c| types[c]).filter(|t| !aggregate.function.takes(*t)) else { continue };
-            let function = aggregate.function.name();
-            let message = format!(
-                "aggregate `{}` of view `{}`: {function} needs {}, `{}` is {data_type}",
-                aggregate.name,
-                view.served_as,
-                aggregate.function.wanted_input(),
-                of.text
-            );
-            let hint = "aggregate another column, cast this one, or use count, min, max or last";
-            self.errors.push(Diagnostic::new(&of.place, "DEF-TYPE", message).hint(hint));
+            if let Some(data_type) = column.and_then(|column| types[column]) {
+                let user = format!("aggregate `{}` of view `{}`", aggregate.name, view.served_as);
+                self.check_input(&user, aggregate.function, of, data_type);
+            }
         }
+    }
+
+    /// Whether the function of an aggregate takes the type of what it is given.
+    pub(super) fn check_input(&mut self, user: &str, function: Function, of: &Sql, data_type: DataType) {
+        if function.takes(data_type) {
+            return;
+        }
+        let (name, wanted) = (function.name(), function.wanted_input());
+        let message = format!("{user}: {name} needs {wanted}, `{}` is {data_type}", of.text);
+        let hint = "aggregate another column, cast this one, or use count, min, max or last";
+        self.errors.push(Diagnostic::new(&of.place, "DEF-TYPE", message).hint(hint));
     }
 
     /// The key columns of a view in the source's schema, with the entity's types.

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::client::{Answer, Client, DEFAULT_URL, INGEST};
 use crate::exit::Failure;
 use crate::output;
-use rows::FileRows;
+use rows::{FileRows, Foreign};
 
 /// Records of one request: at most so many, and about so many bytes.
 const REQUEST_RECORDS: usize = 1000;
@@ -50,13 +50,15 @@ pub struct Ingest {
 struct Tally {
     accepted: u64,
     rejected: u64,
+    foreign: Foreign,
 }
 
 impl Ingest {
     pub fn run(self) -> Result<(), Failure> {
         let client = Client::new(&self.url)?;
         let mut rows = FileRows::open(&self.file, &self.source, self.definitions.as_deref())?;
-        let (mut tally, mut waiting, mut bytes) = (Tally::default(), Vec::new(), 0);
+        let mut tally = Tally { foreign: rows.foreign().clone(), ..Tally::default() };
+        let (mut waiting, mut bytes) = (Vec::new(), 0);
         let broken = loop {
             let row = match rows.next_row() {
                 Ok(Some(row)) => row,
@@ -151,7 +153,8 @@ impl Tally {
             let index = error["index"].as_u64().and_then(|index| usize::try_from(index).ok()).unwrap_or(usize::MAX);
             let place = records.get(index).map_or("?", |(place, _)| place);
             let text = |name: &str| error[name].as_str().unwrap_or_default();
-            self.reject(place, &format!("{} [{}]", text("errorMessage"), text("errorType")));
+            let message = self.foreign.explained(text("errorMessage"));
+            self.reject(place, &format!("{message} [{}]", text("errorType")));
         }
         self.accepted += (records.len() as u64).saturating_sub(errors.len() as u64);
         Ok(())
@@ -160,7 +163,7 @@ impl Tally {
 
 /// A file that cannot be read on: what came before it is taken, and how to go on.
 fn broken_off(failure: Failure, tally: &Tally) -> Failure {
-    let Tally { accepted, rejected } = tally;
+    let Tally { accepted, rejected, .. } = tally;
     let message = format!(
         "{}; of the records before it {accepted} were accepted and are durable, {rejected} were rejected: mend the file \
          and send what follows them, or all of it if the source has a dedup_key",

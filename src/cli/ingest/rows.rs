@@ -4,11 +4,18 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use arrow::array::RecordBatchReader;
+use arrow::datatypes::{Field, Schema};
+use arrow::error::ArrowError;
 use freshet_config::definitions::{Column, Source};
 use freshet_config::diagnostic::suggestion;
+use freshet_config::foreign::type_name;
 use freshet_config::value::DataType;
-use freshet_connectors::files::{CsvRows, FileError, check_parquet, parquet_rows};
+use freshet_connectors::files::{
+    CsvRows, FileError, check_parquet, is_exact_for_some_column, parquet_reason, parquet_rows,
+};
 use freshet_connectors::malformed::Malformed;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 use serde_json::value::RawValue;
@@ -34,6 +41,34 @@ pub struct FileRows {
     name: String,
     number: u64,
     reader: Reader,
+    foreign: Foreign,
+}
+
+/// Columns of a Parquet file whose types no column of a source takes, with what they are called. Their values are sent in
+/// brackets, for the server to refuse where it has the column.
+#[derive(Clone, Debug, Default)]
+pub struct Foreign(Vec<(String, String)>);
+
+impl Foreign {
+    fn of(schema: &Schema) -> Foreign {
+        let foreign = |field: &&Arc<Field>| !is_exact_for_some_column(field.data_type());
+        let named = |field: &Arc<Field>| (field.name().clone(), type_name(field.data_type()));
+        Foreign(schema.fields().iter().filter(foreign).map(named).collect())
+    }
+
+    /// A refusal by the server, with the column's type in the file in place of the brackets.
+    pub fn explained(&self, message: &str) -> String {
+        let meant = |(name, _): &&(String, String)| {
+            message.starts_with(&format!("`{name}` ")) && message.ends_with(", found an array")
+        };
+        match self.0.iter().find(meant) {
+            None => message.to_string(),
+            Some((name, found)) => {
+                let said = message.trim_end_matches("an array");
+                format!("{said}{found}, which does not convert exactly: cast `{name}` in the file")
+            }
+        }
+    }
 }
 
 enum Reader {
@@ -52,6 +87,7 @@ impl FileRows {
                 name: "stdin".into(),
                 number: 0,
                 reader: Reader::Lines(Box::new(io::stdin().lock())),
+                foreign: Foreign::default(),
             });
         }
         let file = File::open(path).map_err(|error| Failure::data(format!("cannot open {name}: {error}")))?;
@@ -70,12 +106,20 @@ impl FileRows {
                 return Err(Failure::usage(message));
             }
         };
-        Ok(FileRows { name, number: 0, reader })
+        let foreign = match &reader {
+            Reader::Parquet(batches, _) => Foreign::of(&batches.schema()),
+            _ => Foreign::default(),
+        };
+        Ok(FileRows { name, number: 0, reader, foreign })
     }
 
     /// What messages call the file.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    pub fn foreign(&self) -> &Foreign {
+        &self.foreign
     }
 
     /// The next row; `None` at the end.
@@ -108,7 +152,9 @@ impl FileRows {
                 Ok(Some(FileRow { place, record: csv_record(columns, row) }))
             }
             Reader::Parquet(batches, rows) => {
-                let failed = |error| Failure::data(format!("cannot read {}: {error}", self.name));
+                let failed = |error: ArrowError| {
+                    Failure::data(format!("cannot read {}: {}", self.name, parquet_reason(&error.to_string())))
+                };
                 loop {
                     if let Some(record) = rows.next() {
                         self.number += 1;
@@ -236,6 +282,21 @@ mod tests {
         );
         assert_eq!(found[3].1, Err("not UTF-8 at byte 0".to_string()));
         assert_eq!(found[4].1, Ok("{}".to_string()));
+    }
+
+    #[test]
+    fn a_refused_column_of_a_foreign_type_is_called_by_it() {
+        let field = |name: &str, data_type| Field::new(name, data_type, true);
+        let decimal = arrow::datatypes::DataType::Decimal128(10, 2);
+        let schema = Schema::new(vec![field("amount", decimal), field("n", arrow::datatypes::DataType::Int64)]);
+        let foreign = Foreign::of(&schema);
+        assert_eq!(
+            foreign.explained("`amount` must be a float64 number, found an array"),
+            "`amount` must be a float64 number, found decimal(10, 2), which does not convert exactly: cast `amount` in the file"
+        );
+        for message in ["`n` must be an int64 number, found an array", "`amount` is missing"] {
+            assert_eq!(foreign.explained(message), message);
+        }
     }
 
     #[test]

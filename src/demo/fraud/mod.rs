@@ -90,7 +90,7 @@ fn lookup(card: u64, merchant: u64) -> String {
 fn introduction(arguments: &FraudArguments, address: SocketAddr) -> String {
     let body = lookup(HOT_CARD, HOT_MERCHANT);
     format!(
-        "fraud: {} card transactions a second, features of cards and merchants served at http://{address}/\n\
+        "fraud: {} card transactions a second on average, in bursts, features of cards and merchants served at http://{address}/\n\
          paste this in another terminal, more than once:\n\n\
          curl -s http://{address}{GET_FEATURES} -H 'content-type: application/json' -d '{body}'\n",
         arguments.rate
