@@ -383,8 +383,10 @@ fn sql_is_checked_over_what_is_known_of_a_source() {
       - {dimension: planes, on: {id: card_id}, columns: [seats]}
     select:
       - {name: cents, sql: "amount * 100"}
-      - {name: large, sql: "contry = 'DE' and cents > 1 and seats > 2"}
+      - {name: lost, sql: [1]}
+      - {name: large, sql: "contry = 'DE' and cents > 1 and seats > 2 and lost"}
       - {name: y, sql: "1 +"}
+      - {name: country, sql: "1"}
 views:
   - name: card_txns
     source: txns
@@ -407,16 +409,18 @@ views:
         "d.yaml:4:38: unknown type `flaot64`",
         "d.yaml:5:17: `event_time` takes text, not a list",
         "d.yaml:7:21: unknown dimension `planes`",
-        "d.yaml:10:28: computed column `large`: unknown column `contry`",
-        "d.yaml:11:24: computed column `y`: expected: an expression",
-        "d.yaml:13:5: view `card_txns` needs the field `entity`",
-        "d.yaml:16:9: an aggregate needs the field `name`",
-        "d.yaml:16:23: an aggregate of view `card_txns`: sum needs a number",
-        "d.yaml:17:53: the filter of an aggregate in view `card_txns`: unknown column `nope`",
-        "d.yaml:19:13: unknown source `txn` in view `of_nothing`",
-        "d.yaml:20:13: unknown entity `card` in view `of_nothing`",
-        "d.yaml:21:21: the filter of view `of_nothing`: `now` gives another value each time",
-        "d.yaml:23:37: the filter of an aggregate in view `of_nothing`: expected: an expression",
+        "d.yaml:10:27: `sql` takes text, not a list",
+        "d.yaml:11:28: computed column `large`: unknown column `contry`",
+        "d.yaml:12:24: computed column `y`: expected: an expression",
+        "d.yaml:13:16: the column `country` of source `txns` is defined twice",
+        "d.yaml:15:5: view `card_txns` needs the field `entity`",
+        "d.yaml:18:9: an aggregate needs the field `name`",
+        "d.yaml:18:23: an aggregate of view `card_txns`: sum needs a number",
+        "d.yaml:19:53: the filter of an aggregate in view `card_txns`: unknown column `nope`",
+        "d.yaml:21:13: unknown source `txn` in view `of_nothing`",
+        "d.yaml:22:13: unknown entity `card` in view `of_nothing`",
+        "d.yaml:23:21: the filter of view `of_nothing`: `now` gives another value each time",
+        "d.yaml:25:37: the filter of an aggregate in view `of_nothing`: expected: an expression",
     ];
     let fits = found.len() == expected.len() && found.iter().zip(expected).all(|(line, start)| line.starts_with(start));
     assert!(fits, "{found:#?}");

@@ -66,13 +66,17 @@ pub(super) fn of_source(shape: &SourceShape, mut over: Vec<Written>) -> Expressi
         select: shape.select.clone(),
         over,
     };
-    for column in known.columns.iter().take(shape.read) {
+    let (read, computed) = known.columns.split_at(shape.read.min(known.columns.len()));
+    for column in read {
         let name = column.name.clone();
         match column.data_type {
             Some(data_type) => expressions.columns.push(Column { name, data_type }),
             None => expressions.untyped.push(name),
         }
     }
+    // Computed columns whose expression is unsound are there all the same.
+    let lost = computed.iter().filter(|column| !shape.select.iter().any(|computed| computed.name == column.name));
+    expressions.untyped.extend(lost.map(|column| column.name.clone()));
     expressions
 }
 

@@ -115,7 +115,12 @@ impl<'a> Compiler<'a> {
                 None => Expression::compile(&column.sql.text, &schema),
             };
             let what = format!("computed column `{}`", column.name);
-            if let Some(expression) = self.keep(compiled, &column.sql, &what) {
+            let compiled = self.keep(compiled, &column.sql, &what);
+            if fields.iter().any(|field| *field.name() == column.name) {
+                // Refused, for its name is another's: that one is meant by it.
+                continue;
+            }
+            if let Some(expression) = compiled {
                 fields.push(expression.field(&column.name));
                 columns.push((column.name.clone(), expression));
             } else if let Some(data_type) = column.data_type {
