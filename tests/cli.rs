@@ -116,6 +116,46 @@ fn all_errors_of_definitions_are_said_at_once() {
     }
 }
 
+/// Whatever is wrong with another view: what is derived is checked as far as what it names is known, and nothing is called
+/// unknown that may be what is refused.
+#[test]
+fn derived_features_are_checked_beside_a_view_that_is_refused() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let text = r#"sources:
+  - {name: s, stream: {log: {}}, schema: {k: int64, f: float64, ts: timestamp}, event_time: ts}
+entities: [{name: e, keys: {k: int64}}]
+views:
+  - {name: v, source: s, entity: e, aggregates: [{name: n, fn: count, windows: [30m]}, {name: m, fn: max, of: f, windows: [1h]}]}
+  - {name: w, source: s, entity: e, aggregates: [{name: n, fn: summ, of: f, windows: [30m]}, {name: l, fn: count, windows: [1h]}]}
+realtime:
+  - {name: r1, features: [{name: a, type: int64, sql: "r2.a + 1"}]}
+  - {name: r2, features: [{name: a, type: int64, sql: "r1.a + 1"}]}
+services:
+  - name: svc
+    features: ["v.*"]
+    request: {x: float64, y: flaot64}
+    derived:
+      - {name: a, type: int64, sql: "request.x"}
+      - {name: b, type: int64, sql: "derived.c"}
+      - {name: c, type: int64, sql: "derived.b"}
+      - {name: d, type: string, sql: "v.n_30m"}
+      - {name: e, type: int64, sql: "v.nope"}
+      - {name: f, type: float64, sql: "w.n_30m + w.other + request.y + derived.z"}
+      - {name: g, type: float64, sql: "sqroot(v.m_1h)"}
+      - {name: h, type: float64, sql: "v.m_1h * 2"}
+"#;
+    write(dir.path(), "d.yaml", text);
+    let (status, errors) = refused(&["check", &dir.path().display().to_string()]);
+    let places: Vec<&str> = errors.lines().map(|line| line.split(": ").next().unwrap_or_default()).collect();
+    let lines: Vec<&str> = places.iter().map(|place| place.split(':').nth(1).unwrap_or_default()).collect();
+    assert_eq!((status, lines), (65, vec!["6", "8", "13", "15", "16", "18", "19", "21"]), "{errors}");
+    for part in
+        ["unknown function `summ`", "r1.a -> r2.a", "derived.b -> derived.c", "not string", "not int64", "`sqroot`"]
+    {
+        assert!(errors.contains(part), "{part} is missing in\n{errors}");
+    }
+}
+
 #[test]
 fn errors_in_sql_are_found_by_check() {
     let dir = tempfile::tempdir().expect("a temporary directory");

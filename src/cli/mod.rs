@@ -20,6 +20,7 @@ use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use freshet_config::diagnostic::Diagnostics;
 use freshet_engine::plan::{Plan, check_expressions};
+use freshet_operators::derived::check_services;
 
 use crate::exit::{Failure, Status};
 use crate::output;
@@ -99,6 +100,7 @@ fn diagnose(directory: &Path) -> Result<Arc<Plan>, Diagnostics> {
     let definitions = freshet_config::load_inspected(directory).map_err(|refused| {
         let mut errors = refused.errors;
         errors.extend(check_expressions(&refused.expressions));
+        check_services(&refused.derived, &mut errors);
         // There are errors: the result is never the other one.
         errors.into_result(()).err().unwrap_or_default()
     })?;

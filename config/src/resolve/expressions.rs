@@ -1,12 +1,31 @@
 //! The SQL of definitions that are refused: what can still be checked of it, so that all errors come at once.
 
 use crate::decode::{At, Spelled, called};
-use crate::definitions::{Column, Computed, Function, Sql};
+use crate::definitions::{Column, Computed, Function, Realtime, Service, Sql};
 use crate::diagnostic::Diagnostics;
 use crate::raw::RawView;
 use crate::resolve::functions::function;
 use crate::resolve::sources::SourceShape;
 use crate::resolve::spans::read_sql;
+use crate::value::DataType;
+
+/// Derived features of definitions that are refused, and what is known of what they may name.
+#[derive(Clone, Debug, Default)]
+pub struct Unchecked {
+    pub views: Vec<UncheckedView>,
+    pub realtime: Vec<Realtime>,
+    pub services: Vec<Service>,
+}
+
+/// A view by its name.
+#[derive(Clone, Debug)]
+pub struct UncheckedView {
+    pub name: String,
+    /// Features by name, with their types where these are known and those of single values.
+    pub features: Vec<(String, Option<DataType>)>,
+    /// Whether it has no other features.
+    pub complete: bool,
+}
 
 /// The SQL over the columns of one source, whatever else is wrong where it stands.
 #[derive(Clone, Debug)]

@@ -32,9 +32,10 @@ use crate::definitions::Definitions;
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::raw::RawDefinitions;
 use crate::resolve::names::Section;
+use crate::resolve::views::ViewShape;
 use crate::yaml;
 
-pub use expressions::{Expressions, Written};
+pub use expressions::{Expressions, Unchecked, UncheckedView, Written};
 pub use limits::*;
 pub(crate) use spans::read_span;
 
@@ -43,6 +44,7 @@ pub(crate) use spans::read_span;
 pub struct Refused {
     pub errors: Diagnostics,
     pub expressions: Vec<Expressions>,
+    pub derived: Unchecked,
 }
 
 /// Reads definitions from `(file name, text)` pairs. Pure; the names are used for places only.
@@ -72,17 +74,27 @@ pub(crate) fn inspect(files: &[(String, String)], unread: Diagnostics) -> Result
     }
     let mut errors = shape.errors;
     errors.extend(unread);
-    let (definitions, expressions) = resolve(raw, complete, &mut errors);
+    let (definitions, expressions, views) = resolve(raw, complete, &mut errors);
     if errors.is_empty() && is_empty(&definitions) {
         let place = Place::new(&files.first().map_or("", |(name, _)| name).into(), 0, 0);
         let message = "the files define nothing";
         errors.push(Diagnostic::new(&place, "DEF-YAML", message).hint("add a section, such as `sources:` or `views:`"));
     }
-    errors.into_result(definitions).map_err(|errors| Refused { errors, expressions })
+    match errors.into_result(()) {
+        Ok(()) => Ok(definitions),
+        Err(errors) => {
+            let derived = Unchecked { views, realtime: definitions.realtime, services: definitions.services };
+            Err(Refused { errors, expressions, derived })
+        }
+    }
 }
 
 /// `complete`: whether every name of every file was read; otherwise an unknown name may be in the part that was not.
-fn resolve(raw: RawDefinitions, complete: bool, errors: &mut Diagnostics) -> (Definitions, Vec<Expressions>) {
+fn resolve(
+    raw: RawDefinitions,
+    complete: bool,
+    errors: &mut Diagnostics,
+) -> (Definitions, Vec<Expressions>, Vec<UncheckedView>) {
     let dimensions = Section::collect("dimension", raw.dimensions, complete, errors);
     let sources = Section::collect("source", raw.sources, complete, errors);
     let entities = Section::collect("entity", raw.entities, complete, errors);
@@ -104,7 +116,16 @@ fn resolve(raw: RawDefinitions, complete: bool, errors: &mut Diagnostics) -> (De
         realtime: realtime_values,
         services: service_values,
     };
-    (definitions, expressions)
+    (definitions, expressions, views.named(unchecked).collect())
+}
+
+fn unchecked(name: &str, view: Option<&ViewShape>) -> UncheckedView {
+    let features = view.map_or(&[][..], |view| &view.features).iter();
+    UncheckedView {
+        name: name.to_string(),
+        features: features.map(|feature| (feature.name.clone(), feature.carried.flatten())).collect(),
+        complete: view.is_some_and(|view| view.complete),
+    }
 }
 
 fn is_empty(definitions: &Definitions) -> bool {

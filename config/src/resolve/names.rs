@@ -156,6 +156,11 @@ impl<T> Section<T> {
         &mut self.items
     }
 
+    /// Something of each name, with its definition where that is sound.
+    pub fn named<R>(&self, of: impl Fn(&str, Option<&T>) -> R) -> impl Iterator<Item = R> {
+        self.names.iter().map(move |(name, index)| of(name, index.and_then(|index| self.items.get(index))))
+    }
+
     /// Where the definition of a name stands; nothing is recorded for an unknown one.
     pub fn position(&self, name: &str) -> Option<usize> {
         self.names.get(name).copied().flatten()

@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
-use freshet_config::definitions::{Definitions, Derived, RequestField, Service, ServiceFeature};
+use freshet_config::Unchecked;
+use freshet_config::definitions::{Definitions, Derived, Realtime, RequestField, Service, ServiceFeature};
 use freshet_config::diagnostic::{Diagnostic, Diagnostics};
 use freshet_config::resolve::{MAX_FEATURES, MAX_REQUEST_FIELDS};
 
 use super::circles::walk;
-use super::names::{Named, Scope};
+use super::names::{Known, Named, Scope};
 use super::{DerivedStep, Input};
 use crate::lookup::{ServedValue, ServicePlan};
 use crate::sql::{Expression, SqlErrorKind, references};
@@ -22,12 +23,24 @@ pub fn compile_services(
     plans: &[Option<Arc<ViewPlan>>],
     errors: &mut Diagnostics,
 ) -> Vec<ServicePlan> {
-    let realtime = RealtimeNodes::compile(definitions, plans, errors);
+    let known = Known::of(definitions, plans);
+    let realtime = RealtimeNodes::compile(&known, errors);
     let mut compiled = Vec::new();
     for service in &definitions.services {
-        compiled.extend(ServiceNodes::compile(definitions, plans, &realtime, service, errors).assemble(plans, errors));
+        let nodes = ServiceNodes::compile(&known, &realtime, service, errors);
+        compiled.extend(nodes.assemble(definitions, plans, errors));
     }
     compiled
+}
+
+/// The derived features of definitions that are refused for something else: their errors belong to the same answer, in
+/// the same words, as far as what they name is known.
+pub fn check_services(unchecked: &Unchecked, errors: &mut Diagnostics) {
+    let known = Known::of_refused(unchecked);
+    let realtime = RealtimeNodes::compile(&known, errors);
+    for service in &unchecked.services {
+        ServiceNodes::compile(&known, &realtime, service, errors);
+    }
 }
 
 /// A derived feature with the meaning of its names.
@@ -92,6 +105,7 @@ impl<'a> Node<'a> {
 
 /// All features of all realtime views.
 struct RealtimeNodes<'a> {
+    views: &'a [Realtime],
     nodes: Vec<Node<'a>>,
     /// Per realtime view, its first node.
     first: Vec<usize>,
@@ -100,18 +114,15 @@ struct RealtimeNodes<'a> {
 }
 
 impl<'a> RealtimeNodes<'a> {
-    fn compile(
-        definitions: &'a Definitions,
-        plans: &[Option<Arc<ViewPlan>>],
-        errors: &mut Diagnostics,
-    ) -> RealtimeNodes<'a> {
-        let mut all = RealtimeNodes { nodes: Vec::new(), first: Vec::new(), owner: Vec::new() };
-        for (index, realtime) in definitions.realtime.iter().enumerate() {
+    fn compile(known: &Known<'a>, errors: &mut Diagnostics) -> RealtimeNodes<'a> {
+        let views = known.realtime;
+        let mut all = RealtimeNodes { views, nodes: Vec::new(), first: Vec::new(), owner: Vec::new() };
+        for (index, realtime) in views.iter().enumerate() {
             all.first.push(all.owner.len());
             all.owner.extend(realtime.features.iter().map(|_| index));
         }
-        for realtime in &definitions.realtime {
-            let scope = Scope { definitions, plans, request: realtime.request.iter().collect(), own: None };
+        for realtime in views {
+            let scope = Scope { known, request: realtime.request.iter().collect(), own: None };
             for derived in &realtime.features {
                 let name = format!("{}.{}", realtime.name, derived.name);
                 let what = format!("feature `{}` of realtime view `{}`", derived.name, realtime.name);
@@ -144,7 +155,6 @@ fn refuse_circle(nodes: &[&Node]) -> Diagnostic {
 
 /// A service with what it derives.
 struct ServiceNodes<'a, 'r> {
-    definitions: &'a Definitions,
     service: &'a Service,
     realtime: &'r RealtimeNodes<'a>,
     own: Vec<Node<'a>>,
@@ -154,17 +164,16 @@ struct ServiceNodes<'a, 'r> {
 
 impl<'a, 'r> ServiceNodes<'a, 'r> {
     fn compile(
-        definitions: &'a Definitions,
-        plans: &[Option<Arc<ViewPlan>>],
+        known: &Known<'_>,
         realtime: &'r RealtimeNodes<'a>,
         service: &'a Service,
         errors: &mut Diagnostics,
     ) -> ServiceNodes<'a, 'r> {
-        let mut nodes = ServiceNodes { definitions, service, realtime, own: Vec::new(), order: None };
-        let listed = nodes.listed().flat_map(|node| &definitions.realtime[realtime.owner[node]].request);
+        let mut nodes = ServiceNodes { service, realtime, own: Vec::new(), order: None };
+        let listed = nodes.listed().flat_map(|node| &realtime.views[realtime.owner[node]].request);
         // Of equal names the service's own comes first; other types under one name are refused below.
         let request = service.request.iter().chain(listed).collect();
-        let scope = Scope { definitions, plans, request, own: Some(&service.derived) };
+        let scope = Scope { known, request, own: Some(&service.derived) };
         let count = realtime.nodes.len();
         let number = |named: &Named| match named {
             Named::Own(index) => Some(count + index),
@@ -211,9 +220,14 @@ impl<'a, 'r> ServiceNodes<'a, 'r> {
     }
 
     /// `None` when an error is recorded.
-    fn assemble(&self, plans: &[Option<Arc<ViewPlan>>], errors: &mut Diagnostics) -> Option<ServicePlan> {
+    fn assemble(
+        &self,
+        definitions: &Definitions,
+        plans: &[Option<Arc<ViewPlan>>],
+        errors: &mut Diagnostics,
+    ) -> Option<ServicePlan> {
         let order = self.order.as_ref()?;
-        let mut plan = ServicePlan::new(self.definitions, self.service);
+        let mut plan = ServicePlan::new(definitions, self.service);
         for field in self.request(order, errors) {
             plan.add_request_field(field);
         }
@@ -223,12 +237,12 @@ impl<'a, 'r> ServiceNodes<'a, 'r> {
         for feature in &self.service.features {
             match *feature {
                 ServiceFeature::View { view, feature } => {
-                    let place = plan.view_feature(self.definitions, view, plans.get(view)?.as_ref()?, feature);
-                    plan.serve_view(self.definitions, view, place)?;
+                    let place = plan.view_feature(definitions, view, plans.get(view)?.as_ref()?, feature);
+                    plan.serve_view(definitions, view, place)?;
                 }
                 ServiceFeature::Realtime { realtime, feature } => {
                     let step = order.iter().position(|node| *node == self.realtime.first[realtime] + feature)?;
-                    let view = &self.definitions.realtime[realtime];
+                    let view = &self.realtime.views[realtime];
                     let derived = &view.features[feature];
                     let name = format!("{}.{}", view.name, derived.name);
                     let value = ServedValue::Derived(step);
@@ -254,8 +268,9 @@ impl<'a, 'r> ServiceNodes<'a, 'r> {
                     Named::Realtime { .. } => Input::Derived(*steps.get(&self.realtime.number(named)?)?),
                     Named::Feature { view, feature } => {
                         let view_plan = plans.get(*view)?.as_ref()?;
-                        Input::Feature(plan.input(self.definitions, *view, view_plan, *feature))
+                        Input::Feature(plan.input(definitions, *view, view_plan, *feature))
                     }
+                    Named::Lost => return None,
                 });
             }
             let data_type = node.derived.data_type;
@@ -276,7 +291,7 @@ impl<'a, 'r> ServiceNodes<'a, 'r> {
                 continue;
             }
             views.push(view);
-            let realtime = &self.definitions.realtime[view];
+            let realtime = &self.realtime.views[view];
             for field in &realtime.request {
                 match fields.iter().find(|known| known.name == field.name) {
                     None => fields.push(field),

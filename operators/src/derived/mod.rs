@@ -18,7 +18,7 @@ use freshet_config::value::DataType;
 use crate::row::Reason;
 use crate::sql::Expression;
 
-pub use compile::compile_services;
+pub use compile::{check_services, compile_services};
 pub use evaluate::evaluate;
 
 /// The name by which SQL knows the instant a row is asked for.

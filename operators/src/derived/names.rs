@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use arrow::datatypes::DataType as Arrow;
 use freshet_config::arrays::feature_arrow_type;
-use freshet_config::definitions::{Definitions, Derived, RequestField, Sql, arrow_type};
+use freshet_config::definitions::{Definitions, Derived, Realtime, RequestField, Sql, arrow_type};
 use freshet_config::diagnostic::{Diagnostic, suggestion};
 use freshet_config::value::DataType;
+use freshet_config::{Unchecked, UncheckedView};
 
 use super::INSTANT;
 use crate::sql::{Reference, place_within};
@@ -30,13 +31,74 @@ pub(super) enum Named {
     },
     /// Index into the service's own derived features.
     Own(usize),
+    /// Something that is refused elsewhere, or may be.
+    Lost,
+}
+
+/// A view as derived features see it, whatever it is split into.
+pub(super) struct KnownView<'a> {
+    pub name: &'a str,
+    pub features: Vec<KnownFeature<'a>>,
+    /// Whether it has no other features.
+    pub complete: bool,
+}
+
+/// Its type is `None` where that is not known because of another error.
+pub(super) struct KnownFeature<'a> {
+    pub name: &'a str,
+    pub named: Named,
+    pub data_type: Option<Arrow>,
+}
+
+/// Views and realtime views.
+pub(super) struct Known<'a> {
+    pub views: Vec<KnownView<'a>>,
+    pub realtime: &'a [Realtime],
+    /// Whether there are no others, and none of what services declare is refused.
+    pub complete: bool,
+}
+
+impl<'a> Known<'a> {
+    /// All there are. `plans`: `None` for a view whose errors are already recorded.
+    pub fn of(definitions: &'a Definitions, plans: &[Option<Arc<ViewPlan>>]) -> Known<'a> {
+        let mut views: Vec<KnownView> = Vec::new();
+        for (view, part) in definitions.views.iter().enumerate() {
+            let plan = plans.get(view).and_then(Option::as_ref);
+            let feature = |(feature, of): (usize, &'a freshet_config::definitions::Feature)| KnownFeature {
+                name: &of.name,
+                named: Named::Feature { view, feature },
+                data_type: plan
+                    .and_then(|plan| plan.features.get(feature))
+                    .map(|planned| feature_arrow_type(&planned.data_type)),
+            };
+            let features = part.features.iter().enumerate().map(feature);
+            match views.iter_mut().find(|known| known.name == part.served_as) {
+                Some(known) => known.features.extend(features),
+                None => views.push(KnownView { name: &part.served_as, features: features.collect(), complete: true }),
+            }
+        }
+        Known { views, realtime: &definitions.realtime, complete: true }
+    }
+
+    /// What is left of definitions that are refused.
+    pub fn of_refused(unchecked: &'a Unchecked) -> Known<'a> {
+        let feature = |(name, data_type): &'a (String, Option<DataType>)| KnownFeature {
+            name,
+            named: Named::Lost,
+            data_type: data_type.map(arrow_type),
+        };
+        let view = |view: &'a UncheckedView| KnownView {
+            name: &view.name,
+            features: view.features.iter().map(feature).collect(),
+            complete: view.complete,
+        };
+        Known { views: unchecked.views.iter().map(view).collect(), realtime: &unchecked.realtime, complete: false }
+    }
 }
 
 /// What an expression may name.
 pub(super) struct Scope<'a> {
-    pub definitions: &'a Definitions,
-    /// `None` for a view whose errors are already recorded.
-    pub plans: &'a [Option<Arc<ViewPlan>>],
+    pub known: &'a Known<'a>,
     pub request: Vec<&'a RequestField>,
     /// Derived features of the service; `None` in a realtime view, which belongs to none.
     pub own: Option<&'a [Derived]>,
@@ -57,6 +119,13 @@ impl Scope<'_> {
             return Err(unknown(format!("unknown name `{}`", reference.name), self.qualified(&reference.name)));
         };
         match qualifier {
+            // A name that is refused where it is declared is not in the lists.
+            "request" if !self.known.complete && self.request.iter().all(|field| field.name != name) => {
+                Ok((Named::Lost, None))
+            }
+            "derived" if !self.known.complete && self.own.is_some_and(|own| own.iter().all(|of| of.name != name)) => {
+                Ok((Named::Lost, None))
+            }
             "request" => match self.request.iter().find(|field| field.name == name) {
                 Some(field) => Ok((Named::Request(field.name.clone()), Some(arrow_type(field.data_type)))),
                 None if self.request.is_empty() => {
@@ -86,39 +155,39 @@ impl Scope<'_> {
     }
 
     fn feature(&self, view: &str, name: &str) -> Result<(Named, Option<Arrow>), (String, String)> {
-        if let Some(realtime) = self.definitions.realtime.iter().position(|realtime| realtime.name == view) {
-            let features = &self.definitions.realtime[realtime].features;
+        let Known { views, realtime, complete } = self.known;
+        if let Some(index) = realtime.iter().position(|realtime| realtime.name == view) {
+            let features = &realtime[index].features;
             return match features.iter().position(|feature| feature.name == name) {
                 Some(feature) => {
                     let data_type = arrow_type(features[feature].data_type);
-                    Ok((Named::Realtime { realtime, feature }, Some(data_type)))
+                    Ok((Named::Realtime { realtime: index, feature }, Some(data_type)))
                 }
+                None if !complete => Ok((Named::Lost, None)),
                 None => {
                     let hint = suggestion(name, features.iter().map(|feature| feature.name.as_str()));
                     Err((format!("unknown feature `{name}` of realtime view `{view}`"), hint))
                 }
             };
         }
-        // A view of the user's may be several here.
-        let parts = || self.definitions.views.iter().enumerate().filter(|(_, part)| part.served_as == view);
-        for (index, part) in parts() {
-            if let Some(feature) = part.features.iter().position(|feature| feature.name == name) {
-                let plan = self.plans.get(index).and_then(Option::as_ref);
-                let data_type = plan.and_then(|plan| plan.features.get(feature));
-                let data_type = data_type.map(|feature| feature_arrow_type(&feature.data_type));
-                return Ok((Named::Feature { view: index, feature }, data_type));
+        match views.iter().find(|known| known.name == view) {
+            Some(known) => match known.features.iter().find(|feature| feature.name == name) {
+                Some(feature) => Ok((feature.named.clone(), feature.data_type.clone())),
+                None if !known.complete => Ok((Named::Lost, None)),
+                None => {
+                    let names = known.features.iter().map(|feature| feature.name);
+                    Err((format!("unknown feature `{name}` of view `{view}`"), suggestion(name, names)))
+                }
+            },
+            None if !complete => Ok((Named::Lost, None)),
+            None => {
+                let mut names: Vec<&str> = views.iter().map(|view| view.name).collect();
+                names.extend(realtime.iter().map(|realtime| realtime.name.as_str()));
+                names.push("request");
+                names.extend(self.own.map(|_| "derived"));
+                Err((format!("unknown view `{view}` in `{view}.{name}`"), suggestion(view, names)))
             }
         }
-        if parts().next().is_some() {
-            let names: Vec<&str> =
-                parts().flat_map(|(_, part)| &part.features).map(|feature| feature.name.as_str()).collect();
-            return Err((format!("unknown feature `{name}` of view `{view}`"), suggestion(name, names)));
-        }
-        let mut known: Vec<&str> = self.definitions.views.iter().map(|view| view.served_as.as_str()).collect();
-        known.extend(self.definitions.realtime.iter().map(|realtime| realtime.name.as_str()));
-        known.push("request");
-        known.extend(self.own.map(|_| "derived"));
-        Err((format!("unknown view `{view}` in `{view}.{name}`"), suggestion(view, known)))
     }
 
     /// How a name without qualifier was probably meant.
@@ -129,9 +198,9 @@ impl Scope<'_> {
         if self.own.is_some_and(|own| own.iter().any(|derived| derived.name == name)) {
             return format!("did you mean `derived.{name}`?");
         }
-        let has = |view: &&freshet_config::definitions::View| view.features.iter().any(|f| f.name == name);
-        match self.definitions.views.iter().find(has) {
-            Some(view) => format!("did you mean `{}.{name}`?", view.served_as),
+        let has = |view: &&KnownView| view.features.iter().any(|feature| feature.name == name);
+        match self.known.views.iter().find(has) {
+            Some(view) => format!("did you mean `{}.{name}`?", view.name),
             None => format!("write `request.FIELD`, `VIEW.FEATURE` or `{INSTANT}`"),
         }
     }
