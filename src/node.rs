@@ -177,6 +177,7 @@ impl Node {
         let status = match shared.failure.cause() {
             Some(Cause::Outside) => Status::Unavailable,
             Some(Cause::Disk) => Status::CannotWrite,
+            Some(Cause::Data) => Status::Data,
             _ => Status::Internal,
         };
         Err(Failure::new(status, format!("the engine stopped: {reason}")))

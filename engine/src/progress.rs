@@ -119,6 +119,8 @@ pub enum Cause {
     Outside,
     /// A disk that takes nothing more.
     Disk,
+    /// Files that cannot be read on.
+    Data,
 }
 
 impl Failure {
@@ -128,7 +130,12 @@ impl Failure {
 
     /// An input cannot be read any further.
     pub fn of_input(&self, error: &IntakeError) {
-        self.keep(error.to_string(), if error.is_outside() { Cause::Outside } else { Cause::Inside });
+        let cause = match error {
+            IntakeError::History { .. } => Cause::Data,
+            error if error.is_outside() => Cause::Outside,
+            _ => Cause::Inside,
+        };
+        self.keep(error.to_string(), cause);
     }
 
     /// Offline files cannot be written any further.

@@ -36,6 +36,9 @@ pub struct ViewPlan {
     /// Whether events may be taken back for good. A view of attributes keeps older rows then, because one may become the
     /// newest again; else it keeps the newest row alone.
     pub retracts: bool,
+    /// Of a view over changes: how far back from now instants are answered. What lies further back may have got other
+    /// changes since, of which no row tells, for they are in no window any more.
+    pub answers_back: Option<Span>,
     pub plan_id: PlanId,
     /// Set when the view is by category: slices are then of [`CategoryPlan::member`], and rows hold many of its rows.
     pub categories: Option<Arc<CategoryPlan>>,
@@ -166,6 +169,7 @@ impl ViewPlan {
             feature_start: view.feature_start,
             lifetime_start: view.lifetime_start,
             retracts: false,
+            answers_back: None,
             plan_id,
             categories: None,
         };
@@ -239,6 +243,11 @@ impl ViewPlan {
     /// The instant an answer for `at` speaks of: `at` itself, or the start of its tile.
     pub fn effective_time(&self, at: EventTime) -> EventTime {
         EventTime::from_micros(self.reference(at.micros()))
+    }
+
+    /// Whether `at` lies too far behind `now` for a row to answer for it.
+    pub fn is_unsettled(&self, at: EventTime, now: EventTime) -> bool {
+        self.answers_back.is_some_and(|back| at < now - back)
     }
 
     /// Whether `at` lies before the view's `feature_start`: every feature is null then, counts included.

@@ -306,6 +306,7 @@ mod tests {
             lifetime_start: None,
             expiry: None,
             retracts: false,
+            answers_back: None,
             plan_id: PlanId(1),
             categories: None,
         };

@@ -14,14 +14,14 @@ use crate::answer::{AnswerOptions, RowValues, ServerCost, write_metadata, write_
 use crate::catalog::{Catalog, ServedService};
 use crate::error::{ApiError, ErrorKind};
 use crate::limits::Limits;
-use crate::readers::Readers;
+use crate::readers::{Asked, Readers};
 use crate::request::{FeatureParams, JoinKeyMap, Selection, Text, encode_row, parse, read_context};
 use crate::store::{KeyReads, RowSink, RowStore, StoreError};
 
 /// A request understood: what to read is in the buffers, what to write is here.
 pub struct Prepared<'c> {
     pub service: &'c ServedService,
-    options: AnswerOptions,
+    pub options: AnswerOptions,
     /// `None` for a single lookup.
     batch_rows: Option<usize>,
     deadline: Duration,
@@ -170,17 +170,15 @@ impl From<StoreError> for ApiError {
     }
 }
 
-/// Writes the whole answer. Synchronous: once the rows are here nothing waits. `complete_from` is that of
-/// [`ServingState`](crate::state::ServingState::complete_from).
+/// Writes the whole answer. Synchronous: once the rows are here nothing waits.
 pub fn write(
     prepared: &Prepared<'_>,
-    complete_from: EventTime,
+    asked: Asked,
     readers: &mut Readers,
     buffers: &mut Buffers,
     times: (Instant, Duration),
 ) -> Vec<u8> {
     let Prepared { service, options, batch_rows, .. } = prepared;
-    let instant = (options.at, options.at >= complete_from);
     let (arrived, store_time) = times;
     let mut out = Vec::with_capacity(expected_bytes(service, options.selection, batch_rows.unwrap_or(1)));
     buffers.statuses.clear();
@@ -194,13 +192,13 @@ pub fn write(
     if buffers.values.len() < held {
         buffers.values.resize_with(held, RowValues::default);
     }
-    let derived = if derives { derive(service, readers, buffers, rows, instant) } else { Vec::new() };
+    let derived = if derives { derive(service, readers, buffers, rows, asked) } else { Vec::new() };
     for row in 0..rows {
         if row > 0 {
             out.push(b',');
         }
         if !derives {
-            read_row(service, readers, buffers, row, 0, instant);
+            read_row(service, readers, buffers, row, 0, asked);
         }
         let Some(values) = buffers.values.get(if derives { row } else { 0 }) else { continue };
         let derived = |step: usize| derived.get(step).map(|column: &DerivedColumn| column.value(row));
@@ -222,12 +220,12 @@ fn read_row(
     buffers: &mut Buffers,
     row: usize,
     held: usize,
-    instant: (EventTime, bool),
+    asked: Asked,
 ) {
     let width = service.plan.views.len();
     let slots = buffers.slots.get(row * width..(row + 1) * width).unwrap_or(&[]);
     if let Some(values) = buffers.values.get_mut(held) {
-        readers.read(&service.plan, slots, &buffers.rows, instant, values);
+        readers.read(&service.plan, slots, &buffers.rows, asked, values);
     }
 }
 
@@ -237,13 +235,13 @@ fn derive(
     readers: &mut Readers,
     buffers: &mut Buffers,
     rows: usize,
-    instant: (EventTime, bool),
+    asked: Asked,
 ) -> Vec<DerivedColumn> {
     for row in 0..rows {
-        read_row(service, readers, buffers, row, row, instant);
+        read_row(service, readers, buffers, row, row, asked);
     }
     let read = |row: usize, place| buffers.values.get(row).and_then(|values| values.feature(place));
-    let inputs = DerivedInputs::gather(&service.plan, &vec![instant.0; rows], &buffers.context, read);
+    let inputs = DerivedInputs::gather(&service.plan, &vec![asked.at; rows], &buffers.context, read);
     evaluate(&service.plan.derived, &inputs)
 }
 

@@ -4,6 +4,7 @@ use freshet_config::time::EventTime;
 use freshet_config::value::Value;
 use freshet_operators::lookup::ServicePlan;
 use freshet_operators::row::{FeatureValue, Reader, Status};
+use freshet_operators::view::ViewPlan;
 
 use crate::answer::RowValues;
 use crate::store::RowSink;
@@ -13,28 +14,45 @@ pub struct Readers {
     by_view: Vec<Option<Reader>>,
 }
 
+/// The instant a request is about, and what is known of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked {
+    pub at: EventTime,
+    pub now: EventTime,
+    /// That of [`ServingState`](crate::state::ServingState::complete_from).
+    pub complete_from: EventTime,
+}
+
+impl Asked {
+    /// Whether neither a row nor that there is none says what the view had at the instant.
+    fn is_unanswered(self, view: &ViewPlan, found: bool) -> bool {
+        (!found && self.at < self.complete_from) || view.is_unsettled(self.at, self.now)
+    }
+}
+
 impl Readers {
     /// For a catalog of `views` views.
     pub fn new(views: usize) -> Readers {
         Readers { by_view: std::iter::repeat_with(|| None).take(views).collect() }
     }
 
-    /// Reads all views of one request row at instant `at` into `out`. `slots` holds the row's read per view, `None` for a
-    /// null key, which has no row. Without `rows_are_complete` a key that has none may have had events at that instant.
+    /// Reads all views of one request row into `out`. `slots` holds the row's read per view, `None` for a null key, which has
+    /// no row.
     pub fn read(
         &mut self,
         service: &ServicePlan,
         slots: &[Option<usize>],
         rows: &RowSink,
-        (at, rows_are_complete): (EventTime, bool),
+        asked: Asked,
         out: &mut RowValues,
     ) {
         out.clear();
         for (position, view) in service.views.iter().enumerate() {
-            let asked = slots.get(position).copied().flatten();
-            let row = asked.and_then(|read| rows.get(read));
+            let slot = slots.get(position).copied().flatten();
+            let row = slot.and_then(|read| rows.get(read));
             out.views.push((out.values.len(), row.is_some()));
-            if asked.is_some() && row.is_none() && !rows_are_complete && !view.plan.before_start(at) {
+            let at = asked.at;
+            if slot.is_some() && asked.is_unanswered(&view.plan, row.is_some()) && !view.plan.before_start(at) {
                 let unknown = FeatureValue { value: Value::Null, status: Status::Stale };
                 out.values.extend(view.plan.features.iter().map(|_| unknown.clone()));
                 continue;

@@ -2,8 +2,8 @@
 //!
 //! Law: a field in quotes may go over several lines. Where its quote is not closed it takes in every line up to the next
 //! quote, or up to the end of the file, and the rows that stand there would be missing without a word. So a record of
-//! several lines that has not the header's fields, or is larger than a record may be, or whose quote is followed by more
-//! of the field or left open at the end of the file, ends the file as damaged.
+//! several lines whose quote is followed by more of the field, or left open at the end of the file, ends the file as
+//! damaged.
 //!
 //! Lines end with LF, with or without CR before it; the parser is told of LF alone, for it counts lines by it.
 
@@ -30,8 +30,8 @@ pub(super) struct Records {
     /// Of the file, and whether a line ends there.
     bytes: u64,
     ends_with_line: bool,
-    /// Fields of the header.
-    width: usize,
+    /// Whether the header's line ends with CR and LF.
+    returns: bool,
 }
 
 /// Ends a read that gets no record out of [`MAX_UNBROKEN_BYTES`].
@@ -59,15 +59,16 @@ impl Records {
         let mut settings = csv::ReaderBuilder::new();
         settings.flexible(true).terminator(csv::Terminator::Any(b'\n')).buffer_capacity(64 << 10);
         let reader = settings.from_reader(guarded);
-        let mut records = Records { path: path.to_path_buf(), reader, since_record, bytes, ends_with_line, width: 0 };
-        records.width = records.header()?.len();
+        let mut records =
+            Records { path: path.to_path_buf(), reader, since_record, bytes, ends_with_line, returns: false };
+        records.header()?;
         Ok(records)
     }
 
     /// The fields of the first row; none when the file is empty.
     pub fn header(&mut self) -> Result<ByteRecord, FileError> {
         let mut header = self.reader.byte_headers().map_err(|error| failed(&self.path, error))?.clone();
-        strip_return(&mut header);
+        self.returns = strip_return(&mut header);
         let first = header.get(0).unwrap_or_default();
         // UTF-16, with its mark or without: its names would be shown with characters in between that nobody sees.
         if first.starts_with(&[0xff, 0xfe]) || first.starts_with(&[0xfe, 0xff]) || header.as_slice().contains(&0) {
@@ -79,43 +80,45 @@ impl Records {
 
     /// Reads the next row below the header, of however many fields, and gives the line it begins at; `None` at the end.
     pub fn read(&mut self, record: &mut ByteRecord) -> Result<Option<u64>, FileError> {
-        let mut line_end;
         loop {
             self.since_record.store(0, Ordering::Relaxed);
             if !self.reader.read_byte_record(record).map_err(|error| failed(&self.path, error))? {
                 return Ok(None);
             }
-            let terminated = self.reader.position().byte() < self.bytes || self.ends_with_line;
-            line_end = u64::from(strip_return(record)) + u64::from(terminated);
+            let terminated = u64::from(self.reader.position().byte() < self.bytes || self.ends_with_line);
+            let returned = (self.returns || self.quotes(record, terminated) == 0) && strip_return(record);
             // A line of CR and LF is empty, and no row.
-            if record.len() != 1 || !record.as_slice().is_empty() || self.width == 1 {
-                break;
+            if returned && record.len() == 1 && record.as_slice().is_empty() {
+                continue;
             }
+            // Lines that are empty stand before the row, and are none of its own.
+            let end = self.reader.position().line() - terminated;
+            let begin = end - record.as_slice().iter().filter(|byte| **byte == b'\n').count() as u64;
+            if end > begin && !self.is_quoted_well(record, u64::from(returned) + terminated) {
+                // A quote that is open takes the last line's end into the field.
+                let begin = begin.max(record.position().map_or(0, csv::Position::line));
+                let message =
+                    format!("the row at line {begin} goes on to line {end}: a quote is probably not closed; close it");
+                return Err(FileError::Damaged { path: self.path.clone(), message });
+            }
+            return Ok(Some(begin));
         }
-        let begin = record.position().map_or(0, csv::Position::line);
-        // Behind the end of the record's last line.
-        let end = self.reader.position().line().saturating_sub(1).max(begin);
-        let is_whole = record.len() == self.width && record.as_slice().len() <= MAX_RECORD_BYTES;
-        if end > begin && !(is_whole && self.is_quoted_well(record, line_end)) {
-            let message =
-                format!("the row at line {begin} goes on to line {end}: a quote is probably not closed; close it");
-            return Err(FileError::Damaged { path: self.path.clone(), message });
-        }
-        Ok(Some(begin))
+    }
+
+    /// Bytes of the file that are in no field of a record, nor between two: quotes, and empty lines before it.
+    fn quotes(&self, record: &ByteRecord, line_end: u64) -> u64 {
+        let begin = record.position().map_or(0, csv::Position::byte);
+        let bytes = self.reader.position().byte().saturating_sub(begin);
+        let fields = record.as_slice().len() + record.len().saturating_sub(1);
+        bytes.saturating_sub(fields as u64 + line_end)
     }
 
     /// Whether the file has the bytes for a quote at both ends of each field that goes over lines, and for each quote in it
     /// to stand there twice. Of fields like `"a"b` the parser makes `ab`. The record's last line ends with `line_end` bytes.
     fn is_quoted_well(&self, record: &ByteRecord, line_end: u64) -> bool {
-        let quotes = |field: &[u8]| field.iter().filter(|byte| **byte == b'"').count();
-        let written = |field: &[u8]| match field.contains(&b'\n') {
-            true => field.len() + 2 + quotes(field),
-            false => field.len(),
-        };
-        let least = record.iter().map(written).sum::<usize>() + record.len() - 1;
-        let begin = record.position().map_or(0, csv::Position::byte);
-        let bytes = self.reader.position().byte().saturating_sub(begin);
-        bytes >= least as u64 + line_end
+        let quotes = |field: &[u8]| field.iter().filter(|byte| **byte == b'"').count() as u64;
+        let needed = record.iter().filter(|field| field.contains(&b'\n')).map(|field| 2 + quotes(field)).sum::<u64>();
+        self.quotes(record, line_end) >= needed
     }
 }
 
@@ -175,7 +178,23 @@ mod tests {
         assert_eq!(read("a,b\n1\n2,z\"\n"), Ok(vec![2, 3]));
         assert_eq!(read("a,b\n1,\"x\n\"\"y\"\"\"\n2,z"), Ok(vec![2, 4]));
         assert_eq!(read("a,b\n1,\"x\n\"\"y\"\"\""), Ok(vec![2]));
+        // Empty lines before a row are none of its own, and rows of the wrong width are the reader's to refuse.
+        assert_eq!(read("a,b\n1,x\n\n(1 row)\n\n\n   \n"), Ok(vec![2, 4, 7]));
+        assert_eq!(read("a\r\n1\r\n\r\n2\r\n"), Ok(vec![2, 4]));
+        assert_eq!(read("a,b\n1,\"x\ny\",3\n2,z\n"), Ok(vec![2, 4]));
         assert_eq!(read(""), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn a_return_in_quotes_is_the_fields_own() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.csv");
+        for (text, last) in [("a,b\n1,\"x\r\"\n", "x\r"), ("a,b\n1,x\r\n", "x"), ("a,b\r\n1,\"x\"\r\n", "x")] {
+            std::fs::write(&path, text).unwrap();
+            let (mut records, mut record) = (Records::open(&path).unwrap(), ByteRecord::new());
+            assert_eq!(records.read(&mut record).unwrap(), Some(2));
+            assert_eq!(record.get(1), Some(last.as_bytes()), "{text:?}");
+        }
     }
 
     #[test]

@@ -162,6 +162,7 @@ impl<'a> Compiler<'a> {
         };
         let source = &self.definitions.sources[view.source];
         plan.retracts = source.changelog.is_some() || source.changes_of.is_some();
+        plan.answers_back = source.changes_of.as_ref().map(|_| source.lateness);
         let plan = Arc::new(plan);
         if plan.windows.len() > MAX_WINDOWS || columns.len() > MAX_COLUMNS {
             let message = format!(

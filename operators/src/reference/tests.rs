@@ -41,6 +41,7 @@ fn plan(mode: Mode, data_type: DataType, windows: &[(i64, i64)], functions: &[Fu
         lifetime_start: None,
         expiry: None,
         retracts: false,
+        answers_back: None,
         categories: None,
         plan_id: PlanId(0),
     }

@@ -21,6 +21,7 @@ use crate::limits::Limits;
 use crate::lookup::{self, BufferPool, Buffers, Snapshot};
 use crate::metrics::{Finished, Levels, Route, ThreadMetrics};
 use crate::page;
+use crate::readers::Asked;
 use crate::request::{MetadataParams, Text, parse};
 use crate::state::{Gauge, Held, ServingState};
 use crate::store::RowStore;
@@ -146,9 +147,9 @@ impl<S: RowStore> Handler<S> {
         let store_time = lookup::fetch(&self.state.store, &prepared, buffers).await?;
         notes.rows_read = buffers.reads.len() as u64;
         notes.rows_found = buffers.rows.found_count() as u64;
-        let (mut readers, complete_from) = (snapshot.readers.borrow_mut(), self.state.complete_from());
-        let answer = lookup::write(&prepared, complete_from, &mut readers, buffers, (arrived, store_time));
-        drop(readers);
+        let asked = Asked { at: prepared.options.at, now, complete_from: self.state.complete_from() };
+        let answer =
+            lookup::write(&prepared, asked, &mut snapshot.readers.borrow_mut(), buffers, (arrived, store_time));
         self.metrics.answered(prepared.service, &buffers.statuses);
         Ok(answer)
     }

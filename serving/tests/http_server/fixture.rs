@@ -229,6 +229,7 @@ fn plan(view: &View) -> Arc<ViewPlan> {
         lifetime_start: None,
         expiry: None,
         retracts: false,
+        answers_back: None,
         plan_id: PlanId(7),
         categories: None,
     })
