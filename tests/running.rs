@@ -279,6 +279,35 @@ fn instants_before_a_start_are_stale_where_there_is_no_row() {
     assert_eq!(running.end().code(), Some(0));
 }
 
+/// A late event may have changed what lies in the past, when no window holds it any more.
+#[test]
+fn views_over_changes_answer_for_the_present_alone() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let definitions = EXPIRING
+        .replace("    serving_ttl: 10m\n", "")
+        .replace("entities:", "  - {name: states, changes_of: card_txn, lateness: 1h}\nentities:")
+        + "  - {name: c, features: [\"changed.*\"]}\n";
+    let definitions = definitions.replace(
+        "services:",
+        "  - {name: changed, source: states, entity: card, aggregates: [{name: n, fn: count, windows: [1h]}]}\nservices:",
+    );
+    let (running, url) = run_on(dir.path(), &definitions);
+    let at = now();
+    feed(dir.path(), &url, &[format!("{{\"id\":7,\"amount\":4,\"ts\":\"{at}\"}}\n")]);
+    let shown = status_becomes(&url, "c", at + Span::from_secs(60), "PRESENT");
+    assert_eq!(shown[0].0, Value::from("1"));
+    let row_is_from = asked(&url, "s", at)[0].1.clone();
+    let long_ago = at - Span::from_secs(2 * 3600);
+    assert_eq!(asked(&url, "c", long_ago)[0].1, "STALE");
+    assert_eq!(
+        asked(&url, "c", at)[0].1,
+        row_is_from,
+        "as far back as changes are waited for, it is the row that says"
+    );
+    running.signal("TERM");
+    assert_eq!(running.end().code(), Some(0));
+}
+
 #[test]
 fn what_is_made_of_a_stale_feature_is_stale() {
     let dir = tempfile::tempdir().expect("a temporary directory");
