@@ -218,7 +218,10 @@ struct Planned {
 /// Text to an executable expression.
 fn plan_text(text: &str, schema: &Schema, naming: Naming) -> Result<Planned, SqlError> {
     on_planner(|| {
-        let parsed = names::rewritten(parse::parse(text)?, naming);
+        let parsed = match names::column(text, schema) {
+            Some(column) => column,
+            None => names::rewritten(parse::parse(text)?, naming),
+        };
         check::check(&parsed, schema)?;
         let planned = plan::plan(parsed.clone(), schema);
         let (physical, text_bound) =

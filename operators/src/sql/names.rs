@@ -5,6 +5,7 @@
 
 use std::ops::ControlFlow;
 
+use arrow::datatypes::Schema;
 use datafusion_sql::sqlparser::ast::{AccessExpr, Expr, Ident, Visit, VisitMut, Visitor, VisitorMut};
 
 use super::error::SqlError;
@@ -42,6 +43,12 @@ pub fn references(text: &str) -> Result<Vec<Reference>, SqlError> {
         let _ = rewritten(parse::parse(text)?, Naming::Qualified).visit(&mut collector);
         Ok(collector.found)
     })
+}
+
+/// A text that is a column's name, which may be a word of SQL's, such as `user` or `interval`.
+pub(super) fn column(text: &str, schema: &Schema) -> Option<Expr> {
+    let name = text.trim();
+    schema.column_with_name(name).map(|_| Expr::Identifier(Ident::with_quote('"', name)))
 }
 
 /// The expression with one name per column.

@@ -86,6 +86,22 @@ fn strings(text: &str) -> Vec<Option<String>> {
     evaluated.array.as_string::<i32>().iter().map(|value| value.map(str::to_string)).collect()
 }
 
+/// Alone a column is its name, whatever SQL makes of the word; in an expression it is quoted.
+#[test]
+fn columns_may_be_called_as_words_of_sql() {
+    let words = ["user", "interval", "current_date", "exists", "trim"];
+    let columns = words.map(|name| Column { name: name.to_string(), data_type: DataType::Int64 });
+    let schema = arrow_schema(&columns);
+    let values: Vec<ArrayRef> = (0..5).map(|n| Arc::new(Int64Array::from(vec![n])) as ArrayRef).collect();
+    let batch = RecordBatch::try_new(schema.clone(), values).unwrap();
+    for (number, word) in words.into_iter().enumerate() {
+        for (text, wanted) in [(format!(" {word} "), number as i64), (format!("\"{word}\" * 2"), 2 * number as i64)] {
+            let found = Expression::compile(&text, &schema).unwrap().evaluate(&batch).unwrap();
+            assert_eq!(found.array.as_primitive::<Int64Type>().values(), &[wanted], "{text}");
+        }
+    }
+}
+
 #[test]
 fn values_follow_sql() {
     assert_eq!(floats("amount * 2"), [Some(21.0), None, Some(-2.0), Some(0.0)]);
