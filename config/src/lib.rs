@@ -25,6 +25,6 @@ pub mod value;
 mod yaml;
 
 pub use load::{load, load_cases, load_inspected};
-pub use resolve::{Refused, Unchecked, UncheckedView, parse};
+pub use resolve::{Refused, parse};
 pub use schema::json_schema;
 pub use settings::Settings;

@@ -19,8 +19,7 @@ use std::sync::Arc;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use freshet_config::diagnostic::Diagnostics;
-use freshet_engine::plan::{Plan, check_expressions};
-use freshet_operators::derived::check_services;
+use freshet_engine::plan::{Plan, errors_of};
 
 use crate::exit::{Failure, Status};
 use crate::output;
@@ -97,13 +96,7 @@ fn compile(directory: &Path) -> Result<Arc<Plan>, Failure> {
 
 /// As [`compile`], with every error as it was found.
 fn diagnose(directory: &Path) -> Result<Arc<Plan>, Diagnostics> {
-    let definitions = freshet_config::load_inspected(directory).map_err(|refused| {
-        let mut errors = refused.errors;
-        errors.extend(check_expressions(&refused.expressions));
-        check_services(&refused.derived, &mut errors);
-        // There are errors: the result is never the other one.
-        errors.into_result(()).err().unwrap_or_default()
-    })?;
+    let definitions = freshet_config::load_inspected(directory).map_err(errors_of)?;
     Plan::compile(definitions, directory).map(Arc::new)
 }
 

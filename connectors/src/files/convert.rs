@@ -21,7 +21,8 @@ use crate::row::Refusal;
 /// Rows that cannot be taken, with the first thing wrong with each.
 pub(super) type Faults = BTreeMap<usize, Refusal>;
 
-/// Whether every value of `from` is a value of `to`; of a column of nothing but nulls it is, in every type. (A timestamp may still be too fine; that is a fault of its row.)
+/// Whether every value of `from` is a value of `to`; of a column of nothing but nulls it is, in every type. (A timestamp
+/// may still be too fine; that is a fault of its row.)
 pub(super) fn converts(from: &Arrow, to: DataType) -> bool {
     use Arrow::*;
     let from = match from {

@@ -92,8 +92,9 @@ impl Records {
                 continue;
             }
             // Lines that are empty stand before the row, and are none of its own.
-            let end = self.reader.position().line() - terminated;
-            let begin = end - record.as_slice().iter().filter(|byte| **byte == b'\n').count() as u64;
+            let end = self.reader.position().line().saturating_sub(terminated);
+            let newlines = record.as_slice().iter().filter(|byte| **byte == b'\n').count() as u64;
+            let begin = end.saturating_sub(newlines);
             if end > begin && !self.is_quoted_well(record, u64::from(returned) + terminated) {
                 // A quote that is open takes the last line's end into the field.
                 let begin = begin.max(record.position().map_or(0, csv::Position::line));
@@ -113,8 +114,9 @@ impl Records {
         bytes.saturating_sub(fields as u64 + line_end)
     }
 
-    /// Whether the file has the bytes for a quote at both ends of each field that goes over lines, and for each quote in it
-    /// to stand there twice. Of fields like `"a"b` the parser makes `ab`. The record's last line ends with `line_end` bytes.
+    /// Whether the file has the bytes for a quote at both ends of each field that goes over lines, and for each quote in
+    /// it to stand there twice. Of fields like `"a"b` the parser makes `ab`. The record's last line ends with `line_end`
+    /// bytes.
     fn is_quoted_well(&self, record: &ByteRecord, line_end: u64) -> bool {
         let quotes = |field: &[u8]| field.iter().filter(|byte| **byte == b'"').count() as u64;
         let needed = record.iter().filter(|field| field.contains(&b'\n')).map(|field| 2 + quotes(field)).sum::<u64>();

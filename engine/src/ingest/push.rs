@@ -49,11 +49,13 @@ impl Pushable {
         decoder.keys(self.keys.clone())
     }
 
-    fn message_key(&self) -> MessageKey {
-        match &self.shape {
+    /// Of records for a topic; those of the log are in one order anyway.
+    fn message_key(&self) -> Option<MessageKey> {
+        let Some(Stream::Kafka { .. }) = self.stream else { return None };
+        Some(match &self.shape {
             Shape::Source(source) => MessageKey::of_source(source),
             Shape::Dimension(dimension) => MessageKey::of_dimension(dimension),
-        }
+        })
     }
 }
 
@@ -163,8 +165,8 @@ impl LogIngest {
             }
         }
         report.accepted = good.len() as u64;
-        let (key, batch) = (pushable.message_key(), decoder.finish().batch);
-        let named = |row: Option<usize>| key.of_row(&batch, row?);
+        let keys = pushable.message_key().map(|key| (key, decoder.finish().batch));
+        let named = |row: Option<usize>| keys.as_ref().and_then(|(key, batch)| key.of_row(batch, row?));
         (good.into_iter().map(|(row, text)| (named(row), text)).collect(), report)
     }
 

@@ -3,13 +3,22 @@
 use arrow::datatypes::{Field, Schema};
 use freshet_config::definitions::{Definitions, arrow_schema, column_type};
 use freshet_config::diagnostic::Diagnostics;
-use freshet_config::resolve::{Expressions, Written};
+use freshet_config::resolve::{Expressions, Refused, Written};
+use freshet_operators::derived::check_services;
 use freshet_operators::sql::{self, Expression};
 
 use super::compile::Compiler;
 
-/// Everything wrong with the expressions, each in the words that compiling the definitions would use.
-pub fn check_expressions(parts: &[Expressions]) -> Diagnostics {
+/// Why definitions are refused, with everything wrong with their SQL, in the words that compiling them would use.
+pub fn errors_of(refused: Refused) -> Diagnostics {
+    let mut errors = refused.errors;
+    errors.extend(check_expressions(&refused.expressions));
+    check_services(&refused.derived, &mut errors);
+    // There are errors: the result is never the other one.
+    errors.into_result(()).err().unwrap_or_default()
+}
+
+fn check_expressions(parts: &[Expressions]) -> Diagnostics {
     let none = Definitions::default();
     let mut compiler = Compiler::new(&none);
     for part in parts {

@@ -8,7 +8,7 @@ mod check;
 mod compile;
 mod print;
 
-pub use check::check_expressions;
+pub use check::errors_of;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -4,10 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
-use freshet_config::Unchecked;
 use freshet_config::definitions::{Definitions, Derived, Realtime, RequestField, Service, ServiceFeature};
 use freshet_config::diagnostic::{Diagnostic, Diagnostics};
-use freshet_config::resolve::{MAX_FEATURES, MAX_REQUEST_FIELDS};
+use freshet_config::resolve::{MAX_FEATURES, MAX_REQUEST_FIELDS, Unchecked};
 
 use super::circles::walk;
 use super::names::{Known, Named, Scope};

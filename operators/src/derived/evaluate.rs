@@ -92,8 +92,8 @@ impl DerivedStep {
         }
     }
 
-    /// What is made of something stale is stale. Nulls that come of errors are errors, with the first of those inputs, or with the one that it is an error for. Where
-    /// its own SQL failed, that is said.
+    /// What is made of something stale is stale. Nulls that come of errors are errors, with the first of those inputs, or
+    /// with the one that it is an error for. Where its own SQL failed, that is said.
     fn blame(&self, step: usize, inputs: &DerivedInputs, before: &[DerivedColumn], column: &mut DerivedColumn) {
         let own = column.failed.len();
         for (input, from) in self.inputs.iter().enumerate() {

@@ -6,8 +6,8 @@ use arrow::datatypes::DataType as Arrow;
 use freshet_config::arrays::feature_arrow_type;
 use freshet_config::definitions::{Definitions, Derived, Realtime, RequestField, Sql, arrow_type};
 use freshet_config::diagnostic::{Diagnostic, suggestion};
+use freshet_config::resolve::{Unchecked, UncheckedView};
 use freshet_config::value::DataType;
-use freshet_config::{Unchecked, UncheckedView};
 
 use super::INSTANT;
 use crate::sql::{Reference, place_within};
@@ -118,14 +118,7 @@ impl Scope<'_> {
             }
             return Err(unknown(format!("unknown name `{}`", reference.name), self.qualified(&reference.name)));
         };
-        match qualifier {
-            // A name that is refused where it is declared is not in the lists.
-            "request" if !self.known.complete && self.request.iter().all(|field| field.name != name) => {
-                Ok((Named::Lost, None))
-            }
-            "derived" if !self.known.complete && self.own.is_some_and(|own| own.iter().all(|of| of.name != name)) => {
-                Ok((Named::Lost, None))
-            }
+        let meant = match qualifier {
             "request" => match self.request.iter().find(|field| field.name == name) {
                 Some(field) => Ok((Named::Request(field.name.clone()), Some(arrow_type(field.data_type)))),
                 None if self.request.is_empty() => {
@@ -151,11 +144,24 @@ impl Scope<'_> {
                 }
             }
             _ => self.feature(qualifier, name).map_err(|(message, hint)| unknown(message, hint)),
+        };
+        match meant {
+            Err(_) if self.may_be_lost(qualifier) => Ok((Named::Lost, None)),
+            meant => meant,
         }
     }
 
+    /// Whether what is not found may be refused where it is declared.
+    fn may_be_lost(&self, qualifier: &str) -> bool {
+        let whole = match qualifier {
+            "derived" => self.own.is_none(),
+            _ => self.known.views.iter().any(|view| view.name == qualifier && view.complete),
+        };
+        !self.known.complete && !whole
+    }
+
     fn feature(&self, view: &str, name: &str) -> Result<(Named, Option<Arrow>), (String, String)> {
-        let Known { views, realtime, complete } = self.known;
+        let Known { views, realtime, .. } = self.known;
         if let Some(index) = realtime.iter().position(|realtime| realtime.name == view) {
             let features = &realtime[index].features;
             return match features.iter().position(|feature| feature.name == name) {
@@ -163,7 +169,6 @@ impl Scope<'_> {
                     let data_type = arrow_type(features[feature].data_type);
                     Ok((Named::Realtime { realtime: index, feature }, Some(data_type)))
                 }
-                None if !complete => Ok((Named::Lost, None)),
                 None => {
                     let hint = suggestion(name, features.iter().map(|feature| feature.name.as_str()));
                     Err((format!("unknown feature `{name}` of realtime view `{view}`"), hint))
@@ -173,13 +178,11 @@ impl Scope<'_> {
         match views.iter().find(|known| known.name == view) {
             Some(known) => match known.features.iter().find(|feature| feature.name == name) {
                 Some(feature) => Ok((feature.named.clone(), feature.data_type.clone())),
-                None if !known.complete => Ok((Named::Lost, None)),
                 None => {
                     let names = known.features.iter().map(|feature| feature.name);
                     Err((format!("unknown feature `{name}` of view `{view}`"), suggestion(name, names)))
                 }
             },
-            None if !complete => Ok((Named::Lost, None)),
             None => {
                 let mut names: Vec<&str> = views.iter().map(|view| view.name).collect();
                 names.extend(realtime.iter().map(|realtime| realtime.name.as_str()));

@@ -16,6 +16,7 @@ use freshet_config::time::EventTime;
 
 use super::error::describe;
 use super::fault::SqlFault;
+use super::one_nan;
 
 /// A column computed for a batch.
 #[derive(Clone, Debug)]
@@ -95,49 +96,38 @@ pub(super) fn evaluate_whole(
     Ok(cast_with_options(&array, target, &strict)?)
 }
 
-/// Columns hold what may be served: no NaN, no infinity, one zero, and instants that events may carry. What is none of these
-/// fails its row, but -0.0, which becomes 0.0.
+/// Columns hold what may be served: no NaN, no infinity, one zero, and instants that events may carry. What is none of
+/// these fails its row, but -0.0, which becomes 0.0.
 fn refuse_unservable(array: ArrayRef) -> Result<Evaluated, ArrowError> {
+    let array = one_nan::of_array(array);
     match array.data_type() {
-        DataType::Float64 => finite::<Float64Type>(array, f64::is_finite, f64::is_sign_negative),
-        DataType::Float32 => finite::<Float32Type>(array, f32::is_finite, f32::is_sign_negative),
-        DataType::Timestamp(TimeUnit::Microsecond, _) => in_range(array),
+        DataType::Float64 => refuse::<Float64Type>(array, f64::is_finite, SqlFault::NotFinite),
+        DataType::Float32 => refuse::<Float32Type>(array, f32::is_finite, SqlFault::NotFinite),
+        DataType::Timestamp(TimeUnit::Microsecond, _) => {
+            let is_instant = |micros| EventTime::from_micros(micros).in_range();
+            refuse::<TimestampMicrosecondType>(array, is_instant, SqlFault::NoInstant)
+        }
         _ => Ok(Evaluated::whole(array)),
     }
 }
 
-fn finite<T: ArrowPrimitiveType>(
+/// The column without the rows whose values cannot be.
+fn refuse<T: ArrowPrimitiveType>(
     array: ArrayRef,
-    is_finite: impl Fn(T::Native) -> bool,
-    is_negative: impl Fn(T::Native) -> bool,
+    can_be: impl Fn(T::Native) -> bool,
+    fault: SqlFault,
 ) -> Result<Evaluated, ArrowError> {
-    let (floats, zero) = (array.as_primitive::<T>(), T::Native::default());
+    let values = array.as_primitive::<T>();
     // What most batches are, seen without making another array.
-    if floats.values().iter().all(|value| is_finite(*value) && !(*value == zero && is_negative(*value))) {
+    if values.values().iter().all(|value| can_be(*value)) {
         return Ok(Evaluated::whole(array));
     }
-    let wrong = BooleanArray::from_unary(floats, |value| !is_finite(value));
-    let one_zero: ArrayRef = Arc::new(floats.unary::<_, T>(|value| if value == zero { zero } else { value }));
-    without(one_zero, &wrong, SqlFault::NotFinite)
-}
-
-fn in_range(array: ArrayRef) -> Result<Evaluated, ArrowError> {
-    let is_instant = |micros: i64| EventTime::from_micros(micros).in_range();
-    let instants = array.as_primitive::<TimestampMicrosecondType>();
-    if instants.values().iter().all(|micros| is_instant(*micros)) {
-        return Ok(Evaluated::whole(array));
-    }
-    let wrong = BooleanArray::from_unary(instants, |micros| !is_instant(micros));
-    without(array, &wrong, SqlFault::NoInstant)
-}
-
-/// The column without the rows that are wrong.
-fn without(array: ArrayRef, wrong: &BooleanArray, fault: SqlFault) -> Result<Evaluated, ArrowError> {
+    let wrong = BooleanArray::from_unary(values, |value| !can_be(value));
     // Null rows carry the nulls of `array`, so they are not counted.
     if wrong.true_count() == 0 {
         return Ok(Evaluated::whole(array));
     }
     let failed = (0..wrong.len()).filter(|row| wrong.is_valid(*row) && wrong.value(*row));
     let failed = failed.map(|row| (row, fault)).collect();
-    Ok(Evaluated::failed(nullif(&array, wrong)?, failed, fault.to_string()))
+    Ok(Evaluated::failed(nullif(&array, &wrong)?, failed, fault.to_string()))
 }

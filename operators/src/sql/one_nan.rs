@@ -1,13 +1,13 @@
-//! One NaN and one zero, wherever one is looked at: NaN equals itself and is greater than every number, and zero has no sign.
+//! One NaN and one zero, wherever one is looked at: NaN equals itself and is greater than every number, and zero has no
+//! sign.
 //!
-//! Comparisons order NaN by its sign, and which sign arithmetic gives it is the processor's affair; `in`, `case` and `nullif`
-//! compare bits, by which a negative number that is rounded to zero is another one. So what is compared, chosen among or given
-//! to a function has the positive ones. Arithmetic on arithmetic needs none of that, and neither does a result, for
-//! which NaN is refused and zeros are made one.
+//! Comparisons order NaN by its sign, and which sign arithmetic gives it is the processor's affair; `in`, `case` and
+//! `nullif` compare bits, by which a negative number that is rounded to zero is another one. So what is compared, chosen
+//! among or given to a function has the positive ones, and so has a result. Arithmetic on arithmetic needs none of that.
 
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::{ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveArray};
+use arrow::array::{ArrayRef, ArrowPrimitiveType, AsArray};
 use arrow::datatypes::{DataType, Field, FieldRef, Float32Type, Float64Type};
 use datafusion_common::tree_node::{Transformed, TreeNode};
 use datafusion_common::{DFSchema, Result, ScalarValue, exec_err};
@@ -32,12 +32,13 @@ pub(super) fn canonical(expression: Expr, columns: &DFSchema) -> Result<Expr> {
     Ok(rewritten.data)
 }
 
-/// Columns hold no NaN and no negative zero, what is asked with has the positive ones, and all else passes on what it is given.
+/// Columns hold no NaN and no negative zero, what is asked with has the positive ones, and all else passes on what it is
+/// given.
 fn may_be_nan(expression: &Expr, columns: &DFSchema) -> bool {
     let computes = match expression {
         Expr::BinaryExpr(BinaryExpr { op, .. }) => is_arithmetic(*op),
         Expr::Negative(_) | Expr::ScalarFunction(_) => true,
-        Expr::Literal(ScalarValue::Float64(Some(value)), _) => value.is_nan() || value.to_bits() == (-0.0f64).to_bits(),
+        Expr::Literal(ScalarValue::Float64(Some(value)), _) => value.to_bits() != double(*value).to_bits(),
         // Of a text that says so.
         Expr::Cast(cast) => cast.expr.get_type(columns).is_ok_and(|of_type| of_type.is_string()),
         _ => false,
@@ -74,18 +75,10 @@ impl ScalarUDFImpl for OneNan {
         match arguments.args.into_iter().next() {
             Some(ColumnarValue::Array(array)) => Ok(ColumnarValue::Array(of_array(array))),
             Some(ColumnarValue::Scalar(ScalarValue::Float64(Some(value)))) => {
-                Ok(ColumnarValue::Scalar(ScalarValue::Float64(Some(if value.is_nan() {
-                    f64::NAN
-                } else {
-                    value + 0.0
-                }))))
+                Ok(ColumnarValue::Scalar(ScalarValue::Float64(Some(double(value)))))
             }
             Some(ColumnarValue::Scalar(ScalarValue::Float32(Some(value)))) => {
-                Ok(ColumnarValue::Scalar(ScalarValue::Float32(Some(if value.is_nan() {
-                    f32::NAN
-                } else {
-                    value + 0.0
-                }))))
+                Ok(ColumnarValue::Scalar(ScalarValue::Float32(Some(single(value)))))
             }
             Some(scalar) => Ok(scalar),
             None => exec_err!("no number"),
@@ -93,32 +86,35 @@ impl ScalarUDFImpl for OneNan {
     }
 }
 
-fn of_array(array: ArrayRef) -> ArrayRef {
-    match array.data_type() {
-        DataType::Float64 => {
-            let is_other = |value: f64| value.is_nan() || value.to_bits() == (-0.0f64).to_bits();
-            replaced::<Float64Type>(&array, is_other, |value| if value.is_nan() { f64::NAN } else { 0.0 })
-                .unwrap_or(array)
-        }
-        DataType::Float32 => {
-            let is_other = |value: f32| value.is_nan() || value.to_bits() == (-0.0f32).to_bits();
-            replaced::<Float32Type>(&array, is_other, |value| if value.is_nan() { f32::NAN } else { 0.0 })
-                .unwrap_or(array)
-        }
-        _ => array,
-    }
+fn double(value: f64) -> f64 {
+    // The sum has no sign where it is zero.
+    if value.is_nan() { f64::NAN } else { value + 0.0 }
 }
 
-/// `None` where there is none, which is nearly always.
+fn single(value: f32) -> f32 {
+    if value.is_nan() { f32::NAN } else { value + 0.0 }
+}
+
+/// The column with the one NaN for any, and the one zero; itself where it holds no others, which is nearly always.
+pub(super) fn of_array(array: ArrayRef) -> ArrayRef {
+    let replaced = match array.data_type() {
+        DataType::Float64 => {
+            replaced::<Float64Type>(&array, |value| value.to_bits() != double(value).to_bits(), double)
+        }
+        DataType::Float32 => {
+            replaced::<Float32Type>(&array, |value| value.to_bits() != single(value).to_bits(), single)
+        }
+        _ => None,
+    };
+    replaced.unwrap_or(array)
+}
+
 fn replaced<T: ArrowPrimitiveType>(
     array: &ArrayRef,
     is_other: impl Fn(T::Native) -> bool,
     the_one: impl Fn(T::Native) -> T::Native,
 ) -> Option<ArrayRef> {
     let floats = array.as_primitive::<T>();
-    if !floats.values().iter().any(|value| is_other(*value)) {
-        return None;
-    }
-    let replaced: PrimitiveArray<T> = floats.unary(|value| if is_other(value) { the_one(value) } else { value });
-    Some(Arc::new(replaced))
+    let has_others = floats.values().iter().any(|value| is_other(*value));
+    has_others.then(|| Arc::new(floats.unary::<_, T>(the_one)) as ArrayRef)
 }
