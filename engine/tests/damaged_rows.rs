@@ -10,7 +10,7 @@ mod watched;
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
-use corpus::{CATEGORIES, COMPLETE, DENSE, SPARSE, Stored, TOO_MANY, as_of, corpus, instants};
+use corpus::{CATEGORIES, COMPLETE, CROWDED, DENSE, SPARSE, Stored, as_of, corpus, instants};
 use freshet_config::definitions::PlanId;
 use freshet_config::time::EventTime;
 use freshet_engine::plan::Plan;
@@ -64,7 +64,7 @@ fn the_rows_are_of_every_kind_and_hold_every_summary() {
         assert!(kinds(&view.name).is_superset(&expected.iter().copied().collect()), "{}", view.name);
     }
     assert!(kinds("per_few@few").contains(&CATEGORIES));
-    assert!(kinds("aligned").is_superset(&BTreeSet::from([CATEGORIES, TOO_MANY])));
+    assert!(kinds("aligned").is_superset(&BTreeSet::from([CATEGORIES, CROWDED])));
     let summaries: BTreeSet<String> = plan
         .views
         .iter()
@@ -110,8 +110,7 @@ fn rows_of_another_format_are_refused_with_a_sentence() {
                 "{out:?}"
             );
         }
-        for kind in (0..=u8::MAX).filter(|kind| (*kind >= CATEGORIES) != view.categories.is_some() || *kind > TOO_MANY)
-        {
+        for kind in (0..=u8::MAX).filter(|kind| (*kind >= CATEGORIES) != view.categories.is_some() || *kind > CROWDED) {
             let mut bytes = stored.bytes.clone();
             bytes[1] = kind;
             assert_eq!(reader.try_read(view, &bytes, at).unwrap_err(), RowError::Damaged, "kind {kind}");

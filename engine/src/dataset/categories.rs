@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use freshet_config::value::Value;
-use freshet_operators::row::{Assembly, FeatureValue};
+use freshet_operators::row::{Assembly, Crowd, FeatureValue};
 use freshet_operators::view::{Category, CategoryPlan};
 
 use super::columns::FeatureColumn;
@@ -45,25 +45,29 @@ pub(super) fn evaluate(
 ) -> Result<(), DatasetError> {
     let KeyAsked { categories, events, rows, spine } = *key;
     let mut assemblies = vec![Assembly::new(plan); rows.len()];
-    // Categories that were known at the row's instant and that some window may still see.
-    let mut live = vec![0; rows.len()];
+    // Per window the categories that were known at the row's instant and that it may still see.
+    let windows = plan.member.windows.len();
+    let mut live = vec![0; rows.len() * windows];
     for (category, places) in categories {
         evaluator.load(places, events)?;
         let category: Value = category.value(plan.data_type);
         for (i, row) in rows.iter().enumerate() {
             let at = spine.times[*row];
-            live[i] += usize::from(evaluator.holds(plan.member.reach(at.micros()), at.micros()));
+            for (w, live) in live[i * windows..][..windows].iter_mut().enumerate() {
+                *live += usize::from(evaluator.holds(plan.member.lower(w, at.micros()), at.micros()));
+            }
             assemblies[i].add(plan, &category, evaluator.values_at(at));
         }
     }
     let mut values: Vec<FeatureValue> = Vec::new();
     for (i, row) in rows.iter().enumerate() {
-        values.clear();
-        if live[i] > plan.limit {
-            assemblies[i].too_many(plan, &mut values);
-        } else {
-            assemblies[i].finish(plan, &mut values);
+        for (w, live) in live[i * windows..][..windows].iter().enumerate() {
+            if *live > plan.limit {
+                assemblies[i].set_crowd(w, Crowd::TooMany);
+            }
         }
+        values.clear();
+        assemblies[i].finish(plan, &mut values);
         evaluator.set(*row, spine.times[*row], &mut values, columns);
     }
     Ok(())

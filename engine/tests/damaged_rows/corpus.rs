@@ -30,7 +30,7 @@ pub const COMPLETE: u8 = 0;
 pub const SPARSE: u8 = 1;
 pub const DENSE: u8 = 2;
 pub const CATEGORIES: u8 = 3;
-pub const TOO_MANY: u8 = 4;
+pub const CROWDED: u8 = 4;
 
 /// Every function that is read in another way, as definitions write it.
 fn functions() -> Vec<(&'static str, &'static str, Function)> {

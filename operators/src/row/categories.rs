@@ -1,19 +1,22 @@
 //! The row of a key of a view by category: one row per category, and how they are read together.
 //!
 //! Law: a row answers for the instants that all its members answer for. Categories stand in ascending order, and only
-//! those that some window may still see.
+//! those that some window may still see. Of a key that has more than are allowed, a row says until when each window has
+//! too many, and holds those that the other windows may still see, which are no more than are allowed.
 //!
 //! ```text
 //! [version u8][3][layout tag u32][as_of i64][number of categories << 1 | some were dropped, varint]
 //!     per category: [category: as a value of its type][length of the row, varint][row]
-//! [version u8][4][layout tag u32][as_of i64][until - as_of, varint]     more categories than are allowed, until then
+//! [version u8][4][layout tag u32][as_of i64]
+//!     per window: [0, or how long it has too many from as_of on and 1, varint]
+//!     [number of categories << 1 | 1, varint] and per category as above
 //! ```
 
 use freshet_config::definitions::GroupShape;
 use freshet_config::time::EventTime;
 use freshet_config::value::{DataType, Value};
 
-use super::codec::{Bytes, KIND_CATEGORIES, KIND_TOO_MANY, RowBuffer};
+use super::codec::{Bytes, KIND_CATEGORIES, KIND_CROWDED, RowBuffer};
 use super::fold::value_of;
 use super::preamble::Preamble;
 use super::read::{Coverage, Reader};
@@ -53,25 +56,20 @@ impl CategoryReader {
             return Ok(());
         };
         let mut bytes = Bytes::new(row);
-        match Head::read(&mut bytes, self.tag)? {
-            Head::TooMany { as_of, until } => {
-                if at.micros() < as_of || at.micros() > until {
-                    return Err(RowError::NotCovered);
-                }
-                self.assembly.too_many(plan, out);
-                return Ok(());
-            }
-            Head::Members { as_of, trimmed, count } => {
-                if trimmed && at.micros() < as_of {
-                    return Err(RowError::NotCovered);
-                }
-                for _ in 0..count {
-                    let (category, member) = next_member(plan, row, &mut bytes).ok_or(RowError::Damaged)?;
-                    self.values.clear();
-                    self.member.try_read_into(&plan.member, member, at, &mut self.values)?;
-                    self.assembly.add(plan, &category, &mut self.values);
-                }
-            }
+        let head = Head::read(&mut bytes, self.tag, plan)?;
+        if head.trimmed && at.micros() < head.as_of {
+            return Err(RowError::NotCovered);
+        }
+        for (window, until) in head.crowded_until.iter().enumerate() {
+            let Some(until) = until else { continue };
+            let known = if at.micros() <= *until { Crowd::TooMany } else { Crowd::Unknown };
+            self.assembly.set_crowd(window, known);
+        }
+        for _ in 0..head.count {
+            let (category, member) = next_member(plan, row, &mut bytes).ok_or(RowError::Damaged)?;
+            self.values.clear();
+            self.member.try_read_into(&plan.member, member, at, &mut self.values)?;
+            self.assembly.add(plan, &category, &mut self.values);
         }
         if !bytes.is_empty() {
             return Err(RowError::Damaged);
@@ -84,47 +82,58 @@ impl CategoryReader {
 /// What a row covers: what all its members do.
 pub(super) fn describe(plan: &ViewPlan, categories: &CategoryPlan, row: &[u8]) -> Result<Coverage, RowError> {
     let mut bytes = Bytes::new(row);
-    let instant = |at: i64| Some(EventTime::from_micros(at));
-    match Head::read(&mut bytes, plan.layout_tag())? {
-        Head::TooMany { as_of, until } => Ok(Coverage { from: instant(as_of), until: instant(until), slices: 0 }),
-        Head::Members { as_of, trimmed, count } => {
-            let mut all = Coverage { from: instant(as_of).filter(|_| trimmed), until: None, slices: 0 };
-            for _ in 0..count {
-                let (_, member) = next_member(categories, row, &mut bytes).ok_or(RowError::Damaged)?;
-                let one = super::read::describe(&categories.member, member)?;
-                all.from = all.from.max(one.from);
-                all.until = match (all.until, one.until) {
-                    (Some(a), Some(b)) => Some(a.min(b)),
-                    (a, b) => a.or(b),
-                };
-                all.slices = all.slices.saturating_add(one.slices);
-            }
-            Ok(all)
-        }
+    let instant = |at: i64| EventTime::from_micros(at);
+    let head = Head::read(&mut bytes, plan.layout_tag(), categories)?;
+    let until = head.crowded_until.iter().flatten().min();
+    let from = head.trimmed.then_some(head.as_of);
+    let mut all = Coverage { from: from.map(instant), until: until.copied().map(instant), slices: 0 };
+    for _ in 0..head.count {
+        let (_, member) = next_member(categories, row, &mut bytes).ok_or(RowError::Damaged)?;
+        let one = super::read::describe(&categories.member, member)?;
+        all.from = all.from.max(one.from);
+        all.until = match (all.until, one.until) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        all.slices = all.slices.saturating_add(one.slices);
     }
+    Ok(all)
 }
 
 /// The instant a row was written for.
 pub(super) fn as_of(plan: &ViewPlan, row: &[u8]) -> Result<EventTime, RowError> {
-    match Head::read(&mut Bytes::new(row), plan.layout_tag())? {
-        Head::TooMany { as_of, .. } | Head::Members { as_of, .. } => Ok(EventTime::from_micros(as_of)),
-    }
+    let kinds = KIND_CATEGORIES..=KIND_CROWDED;
+    Ok(EventTime::from_micros(Preamble::read(&mut Bytes::new(row), plan.layout_tag(), kinds)?.as_of))
 }
 
-enum Head {
-    Members { as_of: i64, trimmed: bool, count: u64 },
-    TooMany { as_of: i64, until: i64 },
+struct Head {
+    as_of: i64,
+    /// Some categories that could be seen before `as_of` are not there.
+    trimmed: bool,
+    count: u64,
+    /// Per window the last instant at which it has too many categories, nothing else happening; none of a key that has
+    /// few.
+    crowded_until: Vec<Option<i64>>,
 }
 
 impl Head {
-    fn read(bytes: &mut Bytes, tag: u32) -> Result<Head, RowError> {
-        let Preamble { kind, as_of } = Preamble::read(bytes, tag, KIND_CATEGORIES..=KIND_TOO_MANY)?;
-        let damaged = RowError::Damaged;
-        let number = bytes.varint().ok_or(damaged)?;
-        match kind {
-            KIND_TOO_MANY => Ok(Head::TooMany { as_of, until: as_of.checked_add_unsigned(number).ok_or(damaged)? }),
-            _ => Ok(Head::Members { as_of, trimmed: number & 1 == 1, count: number >> 1 }),
+    fn read(bytes: &mut Bytes, tag: u32, plan: &CategoryPlan) -> Result<Head, RowError> {
+        let Preamble { kind, as_of } = Preamble::read(bytes, tag, KIND_CATEGORIES..=KIND_CROWDED)?;
+        Head::read_rest(bytes, kind, as_of, plan).ok_or(RowError::Damaged)
+    }
+
+    fn read_rest(bytes: &mut Bytes, kind: u8, as_of: i64, plan: &CategoryPlan) -> Option<Head> {
+        let mut crowded_until = Vec::new();
+        if kind == KIND_CROWDED {
+            for _ in &plan.member.windows {
+                crowded_until.push(match bytes.varint()?.checked_sub(1) {
+                    None => None,
+                    Some(long) => Some(as_of.checked_add_unsigned(long)?),
+                });
+            }
         }
+        let number = bytes.varint()?;
+        Some(Head { as_of, trimmed: number & 1 == 1, count: number >> 1, crowded_until })
     }
 }
 
@@ -151,16 +160,30 @@ pub(crate) fn put_member(row: &mut RowBuffer, data_type: DataType, category: &Ca
     row.text(member);
 }
 
-/// Writes the row of a key with too many categories, at least until `until`.
-pub(crate) fn put_too_many(row: &mut RowBuffer, tag: u32, as_of: i64, until: i64) {
-    row.head(KIND_TOO_MANY, tag, as_of);
-    row.varint(until.saturating_sub(as_of).max(0) as u64);
+/// Writes the head of a row of a key with too many categories, per window until when; `count` of them follow.
+pub(crate) fn put_crowded_head(row: &mut RowBuffer, tag: u32, as_of: i64, until: &[Option<i64>], count: usize) {
+    row.head(KIND_CROWDED, tag, as_of);
+    for until in until {
+        row.varint(until.map_or(0, |until| until.saturating_sub(as_of).max(0) as u64 + 1));
+    }
+    row.varint((count as u64) << 1 | 1);
 }
 
 /// Puts the values of the categories of one key together.
 #[derive(Clone, Debug)]
 pub struct Assembly {
     features: Vec<Assembled>,
+    windows: Vec<Crowd>,
+}
+
+/// How many categories a window has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Crowd {
+    /// As many as are allowed, at most.
+    Few,
+    TooMany,
+    /// It had too many, and who is left is not known here.
+    Unknown,
 }
 
 /// One feature: per window of it the categories that count, each with its value.
@@ -174,7 +197,10 @@ struct Assembled {
 impl Assembly {
     pub fn new(plan: &CategoryPlan) -> Assembly {
         let empty = |windows: usize| Assembled { windows: vec![Vec::new(); windows], failed: None };
-        Assembly { features: plan.features.iter().map(|feature| empty(feature.windows.len())).collect() }
+        Assembly {
+            features: plan.features.iter().map(|feature| empty(feature.windows.len())).collect(),
+            windows: vec![Crowd::Few; plan.member.windows.len()],
+        }
     }
 
     fn clear(&mut self) {
@@ -182,6 +208,12 @@ impl Assembly {
             feature.windows.iter_mut().for_each(Vec::clear);
             feature.failed = None;
         }
+        self.windows.fill(Crowd::Few);
+    }
+
+    /// Says how many categories a window of the view has, few unless it is said. Features that need it have no value else.
+    pub fn set_crowd(&mut self, window: usize, crowd: Crowd) {
+        self.windows[window] = crowd;
     }
 
     /// Adds a category with the features of its member, whose values may be taken. Categories come in ascending order.
@@ -207,6 +239,15 @@ impl Assembly {
     /// Appends the view's features. A value that cannot be given is null in its place, and the feature an error.
     pub fn finish(&mut self, plan: &CategoryPlan, out: &mut Vec<FeatureValue>) {
         for (assembled, feature) in self.features.iter_mut().zip(&plan.features) {
+            let has = |crowd| feature.windows.iter().any(|window| self.windows[*window] == crowd);
+            if has(Crowd::TooMany) {
+                out.push(FeatureValue::error(Reason::TooManyCategories { limit: plan.limit }));
+                continue;
+            }
+            if has(Crowd::Unknown) {
+                out.push(FeatureValue { value: Value::Null, status: Status::Stale });
+                continue;
+            }
             let empty = assembled.windows.iter().all(Vec::is_empty);
             let status = match (assembled.failed, empty) {
                 (Some(reason), _) => Status::Error(reason),
@@ -227,11 +268,5 @@ impl Assembly {
             };
             out.push(FeatureValue { value, status });
         }
-    }
-
-    /// Appends the features of a key with more categories than are allowed.
-    pub fn too_many(&self, plan: &CategoryPlan, out: &mut Vec<FeatureValue>) {
-        let refused = FeatureValue::error(Reason::TooManyCategories { limit: plan.limit });
-        out.extend(self.features.iter().map(|_| refused.clone()));
     }
 }

@@ -14,8 +14,8 @@ pub(crate) const KIND_SPARSE: u8 = 1;
 pub(crate) const KIND_DENSE: u8 = 2;
 /// Rows of the categories of a key.
 pub(crate) const KIND_CATEGORIES: u8 = 3;
-/// A key with more categories than are allowed.
-pub(crate) const KIND_TOO_MANY: u8 = 4;
+/// Those of a key with more categories than are allowed.
+pub(crate) const KIND_CROWDED: u8 = 4;
 
 /// Where rows are encoded: bytes that are there before they are written, so that a write of eight bytes of which one
 /// counts is a single store.

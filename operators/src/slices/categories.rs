@@ -35,7 +35,7 @@ pub struct CategoryStore {
     free: Vec<u32>,
     /// Keys that get a row at this close.
     changed: Vec<u32>,
-    /// Keys with too many categories, by the last instant for which their rows say so.
+    /// Keys with too many categories in some window, by the first of the last instants for which their rows say so.
     over: BTreeSet<(i64, u32)>,
     sweep_at: usize,
     clock: i64,
@@ -220,10 +220,12 @@ impl CategoryStore {
                 rows_of_categories::put_head(buffer, self.tag, self.clock, key.members.len(), key.trimmed);
                 key.members.write(buffer);
             } else {
-                let until = key.crowded_until(&self.plan, self.clock);
+                let crowd = Crowded::of(&key.members, &self.plan, self.clock);
+                crowd.write(&key.members, self.tag, self.clock, buffer);
+                // The longest window has too many: it sees all that are kept.
+                let until = crowd.until.iter().flatten().min().copied().unwrap_or(self.clock);
                 key.over_until = Some(until);
                 self.over.insert((until, *place));
-                rows_of_categories::put_too_many(buffer, self.tag, self.clock, until);
             }
             rows.push(&key.bytes, buffer.row(), NO_SLICES);
             self.rows_written += 1;
@@ -266,22 +268,33 @@ impl Key {
         let bytes = self.members.bytes();
         counted - std::mem::replace(&mut self.member_bytes, bytes) + bytes
     }
+}
 
-    /// The last instant at which some window may see more categories than are allowed, nothing else happening.
-    fn crowded_until(&self, plan: &CategoryPlan, clock: i64) -> i64 {
-        let mut newest: Vec<i64> = self.members.newest().collect();
+/// Who sees too many categories of a key.
+struct Crowded {
+    /// Per window the last instant at which it has too many, nothing else happening.
+    until: Vec<Option<i64>>,
+    /// What the other windows see is from here on.
+    since: i64,
+}
+
+impl Crowded {
+    /// Of more categories than are allowed.
+    fn of(members: &Members, plan: &CategoryPlan, clock: i64) -> Crowded {
+        let mut newest: Vec<i64> = members.newest().collect();
+        // With this one there is one too many.
         let (_, bound, _) = newest.select_nth_unstable_by(plan.limit, |a, b| b.cmp(a));
-        let bound = *bound;
-        // It is so at the clock. Spans are bounded, so that the far end is not unless a window has no beginning.
-        let (mut so, mut not) = (clock, i64::MAX);
-        while so + 1 < not {
-            let middle = so + (not - so) / 2;
-            if plan.member.reach(middle) <= bound {
-                so = middle;
-            } else {
-                not = middle;
-            }
-        }
-        so
+        let windows = 0..plan.member.windows.len();
+        let until = |w| Some(plan.member.leaves(w, *bound)).filter(|leaves| *leaves > clock).map(|leaves| leaves - 1);
+        let until: Vec<Option<i64>> = windows.map(until).collect();
+        let few = until.iter().enumerate().filter(|(_, until)| until.is_none());
+        let since = few.map(|(w, _)| plan.member.lower(w, clock)).min().unwrap_or(i64::MAX);
+        Crowded { until, since }
+    }
+
+    fn write(&self, members: &Members, tag: u32, clock: i64, row: &mut RowBuffer) {
+        let count = members.newest().filter(|newest| *newest >= self.since).count();
+        rows_of_categories::put_crowded_head(row, tag, clock, &self.until, count);
+        members.write_since(self.since, row);
     }
 }

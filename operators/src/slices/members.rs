@@ -108,6 +108,15 @@ impl Members {
         self.chunks.iter().for_each(|chunk| row.bytes(&chunk.packed));
     }
 
+    /// Appends those whose newest slice is not before `since`.
+    pub fn write_since(&self, since: i64, row: &mut RowBuffer) {
+        for chunk in &self.chunks {
+            for (i, place) in chunk.places.iter().enumerate().filter(|(_, place)| place.newest >= since) {
+                row.bytes(&chunk.packed[place.at..chunk.start(i + 1)]);
+            }
+        }
+    }
+
     /// Times of the newest slices, in no order that means anything.
     pub fn newest(&self) -> impl Iterator<Item = i64> {
         self.chunks.iter().flat_map(|chunk| &chunk.places).map(|place| place.newest)
@@ -254,6 +263,11 @@ mod tests {
             let bytes: Vec<u8> = expected.values().flat_map(|(member, _)| member.clone()).collect();
             prop_assert_eq!(row.row(), bytes);
             prop_assert_eq!(members.len(), expected.len());
+            row.clear();
+            members.write_since(500, &mut row);
+            let late = expected.values().filter(|(_, newest)| *newest >= 500);
+            let bytes: Vec<u8> = late.flat_map(|(member, _)| member.clone()).collect();
+            prop_assert_eq!(row.row(), bytes);
             prop_assert!(members.newest().eq(expected.values().map(|(_, newest)| *newest)));
         }
     }

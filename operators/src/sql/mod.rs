@@ -74,7 +74,7 @@ impl Expression {
                 SqlErrorKind::Type,
                 format!("the expression gives {}, which no column can hold", plan::type_name(&sql_type)),
             )
-            .hint(format!("cast it to one of {}", type_list()))),
+            .hint(bytes_hint(&sql_type).unwrap_or_else(|| format!("cast it to one of {}", type_list())))),
         }
     }
 
@@ -99,7 +99,10 @@ impl Expression {
         let error = SqlError::new(SqlErrorKind::Type, message);
         Err(match types::canonical(&sql_type) {
             Some(_) => error.hint(format!("write `cast(... as {})`, or change the declared type", sql_name(target))),
-            None => error,
+            None => match bytes_hint(&sql_type) {
+                Some(hint) => error.hint(hint),
+                None => error,
+            },
         })
     }
 
@@ -260,6 +263,15 @@ fn sql_name(data_type: DataType) -> &'static str {
         DataType::Bool => "boolean",
         DataType::Timestamp => "timestamp",
     }
+}
+
+/// What to do with bytes, such as those of digests, which no column holds.
+fn bytes_hint(sql_type: &ArrowType) -> Option<String> {
+    let is_binary = matches!(
+        sql_type,
+        ArrowType::Binary | ArrowType::LargeBinary | ArrowType::BinaryView | ArrowType::FixedSizeBinary(_)
+    );
+    is_binary.then(|| "write `encode(..., 'hex')`, or `cast(... as varchar)` where the bytes are text".to_string())
 }
 
 fn type_list() -> String {

@@ -119,6 +119,23 @@ fn values_follow_sql() {
 }
 
 #[test]
+fn digests_are_those_of_their_standards() {
+    // As `printf de | md5sum` has it, and `sha256sum`.
+    for (text, wanted) in [
+        ("md5(country)", "5f02f0889301fd7be1ac972c11bf3e7d"),
+        ("encode(sha256(country), 'hex')", "959a45d44e6fcf58361ed004681556fe50129f2109e817dec098c00c9e5d2578"),
+        ("encode(country, 'base64')", "ZGU"),
+        ("cast(decode('6465', 'hex') as varchar)", "de"),
+    ] {
+        assert_eq!(strings(text)[0].as_deref(), Some(wanted), "{text}");
+    }
+    assert_eq!(strings("md5(country)")[2], None);
+    let error = refusal("sha256(country)");
+    assert_eq!(error.message, "the expression gives binary, which no column can hold");
+    assert_eq!(error.hint.unwrap(), "write `encode(..., 'hex')`, or `cast(... as varchar)` where the bytes are text");
+}
+
+#[test]
 fn timestamps_compare_with_text_as_instants() {
     assert_eq!(booleans("ts > '2024-01-01T00:00:00Z'"), [Some(false), Some(false), Some(true), None]);
     assert_eq!(booleans("ts >= '2024-01-01T02:00:00+02:00'"), [Some(true), Some(false), Some(true), None]);
