@@ -1,8 +1,8 @@
 //! What an event costs over windows of an hour to thirty days: the same events, 60 days of them, for each function and
 //! window; through the real graph, rows into the memory store. Flat is the aim: what a row costs depends on what changes.
 //!
-//! `cargo bench --bench spans -- [EVENTS] [WORKERS] [NAME]` (1 million events and two workers when not given; NAME picks the
-//! functions whose name holds it).
+//! `cargo bench --bench spans -- [EVENTS] [WORKERS] [NAME] [WINDOW]` (1 million events and two workers when not given; NAME
+//! picks the functions whose name holds it).
 
 #[allow(dead_code, reason = "each benchmark takes its part of the workload")]
 mod workload;
@@ -54,6 +54,7 @@ fn main() {
     let number = |i: usize, default: usize| arguments.get(i).and_then(|a| a.parse().ok()).unwrap_or(default);
     let (events, workers) = (number(0, 1_000_000), number(1, 2));
     let wanted = arguments.get(2).map_or("", String::as_str);
+    let only = arguments.get(3);
     println!(
         "spans: {events} events of {CARDS} cards over 60 days, {workers} workers, 10-minute epochs, continuous; {}",
         workload::machine()
@@ -61,7 +62,7 @@ fn main() {
     println!("{:<26} {:>6} {:>14} {:>12} {:>12}", "function", "window", "us per event", "state B/key", "stored B/key");
     let batches = workload::batches_over(SPAN_US, CARDS, events, BATCH_ROWS, EPOCH_US, 7);
     for (name, aggregate) in FUNCTIONS.into_iter().filter(|(name, _)| name.contains(wanted)) {
-        for window in WINDOWS {
+        for window in WINDOWS.into_iter().filter(|window| only.is_none_or(|only| only == window)) {
             let plan = compiled(aggregate, window);
             let outcome = run_epochs(&plan, workers, EPOCH_US, grouped(&batches, workers).into_iter());
             let cost_us = outcome.seconds * workers as f64 * 1e6 / events as f64;

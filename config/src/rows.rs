@@ -61,9 +61,38 @@ impl RowBatch {
     }
 }
 
+/// Rows are copied in pieces of so many bytes. The C library copies 2 KiB and more with one instruction (`rep movsb`) that
+/// takes several times as long on common processors where the places are not aligned to each other: on an AMD EPYC with glibc
+/// 2.36 it was a third of what views by category cost.
+const PIECE_BYTES: usize = 1024;
+
+/// Appends a row.
+#[inline]
+pub fn append(out: &mut Vec<u8>, row: &[u8]) {
+    out.reserve(row.len());
+    row.chunks(PIECE_BYTES).for_each(|piece| out.extend_from_slice(piece));
+}
+
+/// Copies a row to where there is as much room.
+#[inline]
+pub fn copy(to: &mut [u8], row: &[u8]) {
+    to.chunks_mut(PIECE_BYTES).zip(row.chunks(PIECE_BYTES)).for_each(|(to, piece)| to.copy_from_slice(piece));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_of_any_length_are_copied() {
+        for length in [0, 1, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 3 * PIECE_BYTES + 5] {
+            let row: Vec<u8> = (0..length).map(|i| (i % 251) as u8).collect();
+            let (mut appended, mut copied) = (b"before".to_vec(), vec![0; length]);
+            append(&mut appended, &row);
+            copy(&mut copied, &row);
+            assert_eq!((&appended[6..], &copied), (&row[..], &row), "{length}");
+        }
+    }
 
     #[test]
     fn rows_come_back_in_order() {

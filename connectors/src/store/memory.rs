@@ -9,7 +9,7 @@ use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use freshet_config::rows::RowBatch;
+use freshet_config::rows::{RowBatch, append};
 use freshet_config::time::Epoch;
 use hashbrown::{DefaultHashBuilder, HashTable};
 
@@ -58,7 +58,7 @@ impl Entry {
         bytes.extend_from_slice(&epoch.micros().to_le_bytes());
         bytes.extend_from_slice(&owner(view, key).to_le_bytes());
         bytes.extend_from_slice(key);
-        bytes.extend_from_slice(row);
+        append(&mut bytes, row);
         Entry { hash, bytes }
     }
 
@@ -206,7 +206,7 @@ impl MemoryStore {
             grown.bytes += (entry.bytes.capacity() - before) as u64;
         }
         entry.bytes.truncate(row_at);
-        entry.bytes.extend_from_slice(row);
+        append(&mut entry.bytes, row);
         entry.bytes[..8].copy_from_slice(&epoch.micros().to_le_bytes());
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! Bytes of rows: variable-length integers, trimmed lanes, typed values. Reading refuses what writing cannot produce.
 
+use freshet_config::rows::copy;
 use freshet_config::value::DataType;
 
 use crate::batch::heap_word;
@@ -92,7 +93,7 @@ impl RowBuffer {
 
     pub fn bytes(&mut self, bytes: &[u8]) {
         self.reserve(bytes.len());
-        self.bytes[self.at..self.at + bytes.len()].copy_from_slice(bytes);
+        copy(&mut self.bytes[self.at..self.at + bytes.len()], bytes);
         self.at += bytes.len();
     }
 

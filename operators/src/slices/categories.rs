@@ -16,6 +16,7 @@ use hashbrown::HashMap;
 use super::close::SWEEP_PERIOD;
 use super::members::Members;
 use super::sink::{NO_SLICES, RowSink};
+use super::slab::prefetch;
 use super::store::{Tuning, ViewStats, ViewStore};
 use crate::batch::KeyedBatch;
 use crate::row::categories as rows_of_categories;
@@ -41,6 +42,8 @@ pub struct CategoryStore {
     clock: i64,
     rows_written: u64,
     row_bytes: usize,
+    /// What the last close wrote of members.
+    bytes_of_members: usize,
     buffer: RowBuffer,
 }
 
@@ -54,6 +57,16 @@ struct Key {
     changed: bool,
     /// Its entry in [`CategoryStore::over`].
     over_until: Option<i64>,
+}
+
+/// The new row of a category.
+struct Arrival<'a> {
+    /// Its key's.
+    place: u32,
+    /// As the key has it.
+    category: &'a [u8],
+    row: &'a [u8],
+    newest: i64,
 }
 
 impl CategoryStore {
@@ -84,6 +97,7 @@ impl CategoryStore {
             clock,
             rows_written: 0,
             row_bytes: 0,
+            bytes_of_members: 0,
             buffer: RowBuffer::default(),
         }
     }
@@ -102,7 +116,10 @@ impl CategoryStore {
         let advanced = at.saturating_sub(self.clock).max(0);
         self.clock = at;
         let mut batches = Vec::new();
-        self.members.close(at, emit, &mut rows.of_members(&mut |batch| batches.push(batch)));
+        let mut keep = |batch| batches.push(batch);
+        let mut rows_of_members = rows.of_members(&mut keep).expecting(self.bytes_of_members);
+        self.members.close(at, emit, &mut rows_of_members);
+        self.bytes_of_members = rows_of_members.handed_on_bytes();
         if emit {
             self.take(&batches);
             self.recover();
@@ -135,32 +152,58 @@ impl CategoryStore {
 
     /// Takes the rows of categories.
     fn take(&mut self, batches: &[RowBatch]) {
+        for batch in batches {
+            let mut arrivals = Vec::with_capacity(batch.len());
+            for (member_key, row) in batch.iter() {
+                // Projection made the key, and the sink appended the time.
+                let Some(prefix) = key_prefix(&self.key_types, member_key) else { continue };
+                let Some((row, newest)) = row.split_last_chunk::<8>() else { continue };
+                let (key, category) = member_key.split_at(prefix);
+                arrivals.push(Arrival { place: self.place(key), category, row, newest: i64::from_le_bytes(*newest) });
+            }
+            for (i, arrival) in arrivals.iter().enumerate() {
+                self.prefetch_ahead(|ahead| arrivals.get(i + ahead).map(|arrival| arrival.place));
+                self.take_one(arrival);
+            }
+        }
+    }
+
+    fn take_one(&mut self, arrival: &Arrival) {
+        let Arrival { place, category, row, newest } = *arrival;
+        let Some(category) = Category::decode(self.plan.data_type, category) else { return };
         let forgetful = self.members.forgetful();
-        for (member_key, row) in batches.iter().flat_map(RowBatch::iter) {
-            // Projection made the key, and the sink appended the time.
-            let Some(prefix) = key_prefix(&self.key_types, member_key) else { continue };
-            let Some(category) = Category::decode(self.plan.data_type, &member_key[prefix..]) else { continue };
-            let Some((row, newest)) = row.split_last_chunk::<8>() else { continue };
-            let newest = i64::from_le_bytes(*newest);
-            let place = self.place(&member_key[..prefix]);
-            let Some(key) = &mut self.keys[place as usize] else { continue };
-            if !key.changed {
-                key.changed = true;
-                self.changed.push(place);
-                // Now, before a new row hides that an old one expired: the sweep may have been here, or not.
-                key.drop_expired(self.members.reach);
-                // It may be an old key whose categories are gone.
-                key.trimmed |= forgetful && key.members.is_empty();
-            }
-            if newest == NO_SLICES {
-                // A row without slices that is not of all slices ever dropped some.
-                key.trimmed |= row.get(1) != Some(&KIND_COMPLETE);
-                key.members.remove(self.plan.data_type, &category);
-            } else {
-                self.buffer.clear();
-                rows_of_categories::put_member(&mut self.buffer, self.plan.data_type, &category, row);
-                key.members.put(self.plan.data_type, &category, self.buffer.row(), newest);
-            }
+        let Some(key) = &mut self.keys[place as usize] else { return };
+        if !key.changed {
+            key.changed = true;
+            self.changed.push(place);
+            // Now, before a new row hides that an old one expired: the sweep may have been here, or not.
+            key.drop_expired(self.members.reach);
+            // It may be an old key whose categories are gone.
+            key.trimmed |= forgetful && key.members.is_empty();
+        }
+        if newest == NO_SLICES {
+            // A row without slices that is not of all slices ever dropped some.
+            key.trimmed |= row.get(1) != Some(&KIND_COMPLETE);
+            key.members.remove(self.plan.data_type, &category);
+        } else {
+            self.buffer.clear();
+            rows_of_categories::put_member(&mut self.buffer, self.plan.data_type, &category, row);
+            key.members.put(self.plan.data_type, &category, self.buffer.row(), newest);
+        }
+    }
+
+    /// Asks for the memory of later keys in stages, each for what the next one reads; `later` gives a key's place.
+    #[inline(always)]
+    fn prefetch_ahead(&self, later: impl Fn(usize) -> Option<u32>) {
+        let key = |place: u32| self.keys[place as usize].as_ref();
+        if let Some(place) = later(24) {
+            prefetch(&raw const self.keys[place as usize]);
+        }
+        if let Some(key) = later(16).and_then(key) {
+            key.members.prefetch();
+        }
+        if let Some(key) = later(8).and_then(key) {
+            key.members.prefetch_rows();
         }
     }
 
@@ -207,7 +250,8 @@ impl CategoryStore {
 
     fn write(&mut self, rows: &mut RowSink) {
         let changed = std::mem::take(&mut self.changed);
-        for place in &changed {
+        for (i, place) in changed.iter().enumerate() {
+            self.prefetch_ahead(|ahead| changed.get(i + ahead).copied());
             let Some(key) = &mut self.keys[*place as usize] else { continue };
             key.changed = false;
             key.drop_expired(self.members.reach);

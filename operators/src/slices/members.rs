@@ -7,6 +7,7 @@ use std::cmp::Ordering;
 
 use freshet_config::value::DataType;
 
+use super::slab::prefetch;
 use crate::batch::heap_bytes;
 use crate::row::codec::{Bytes, RowBuffer};
 use crate::view::Category;
@@ -35,6 +36,9 @@ struct Place {
 /// A fuller chunk is halved.
 const MOST: usize = 64;
 
+/// More cache lines of rows than this come one after the other, and are seen coming.
+const LINES_ASKED_FOR: usize = 48;
+
 impl Members {
     pub fn len(&self) -> usize {
         self.len
@@ -42,6 +46,28 @@ impl Members {
 
     pub fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    /// Asks for the first chunk, ahead of its use.
+    pub fn prefetch(&self) {
+        prefetch(self.chunks.as_ptr());
+    }
+
+    /// Asks for what the chunks point to, once they are there.
+    pub fn prefetch_rows(&self) {
+        let mut lines = LINES_ASKED_FOR;
+        for chunk in &self.chunks {
+            for at in (0..chunk.places.len()).step_by(64 / size_of::<Place>()) {
+                prefetch(chunk.places.as_ptr().wrapping_add(at));
+            }
+            for at in (0..chunk.packed.len()).step_by(64).take(lines) {
+                prefetch(chunk.packed.as_ptr().wrapping_add(at));
+            }
+            lines = lines.saturating_sub(chunk.packed.len() / 64);
+            if lines == 0 {
+                break;
+            }
+        }
     }
 
     /// Bytes of memory.
@@ -169,12 +195,14 @@ impl Chunk {
         if packed.len() > length {
             self.packed.resize(end + packed.len() - length, 0);
         }
-        self.packed.copy_within(range.end..end, range.start + packed.len());
-        self.packed.truncate(end + packed.len() - length);
-        self.packed[range.start..range.start + packed.len()].copy_from_slice(packed);
-        for place in &mut self.places[i + 1..] {
-            place.at = place.at + packed.len() - length;
+        if packed.len() != length {
+            self.packed.copy_within(range.end..end, range.start + packed.len());
+            self.packed.truncate(end + packed.len() - length);
+            for place in &mut self.places[i + 1..] {
+                place.at = place.at + packed.len() - length;
+            }
         }
+        self.packed[range.start..range.start + packed.len()].copy_from_slice(packed);
         &mut self.places[i]
     }
 

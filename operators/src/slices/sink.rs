@@ -1,6 +1,6 @@
 //! Where a close puts its rows.
 
-use freshet_config::rows::RowBatch;
+use freshet_config::rows::{RowBatch, append};
 use freshet_config::time::Epoch;
 
 /// Collects rows and hands them on in batches.
@@ -20,6 +20,8 @@ pub(super) const NO_SLICES: i64 = i64::MIN;
 /// Rows are handed on in batches of about this size: many, because a store works on several at once, and few enough to be
 /// in the cache still.
 const BATCH_BYTES: usize = 1 << 16;
+/// What a batch needs beside a key and a row, at most.
+const MOST_FRAMING: usize = 64;
 
 impl<'a> RowSink<'a> {
     pub fn new(view: usize, epoch: Epoch, hand_on: &'a mut dyn FnMut(RowBatch)) -> RowSink<'a> {
@@ -27,9 +29,9 @@ impl<'a> RowSink<'a> {
         RowSink { batch, hand_on, room_bytes: 0, handed_on_bytes: 0, with_newest: false }
     }
 
-    /// A sink that is likely to take as many bytes as the one before it did.
+    /// A sink that is likely to take about as many bytes as the one before it did.
     pub fn expecting(self, bytes: usize) -> RowSink<'a> {
-        RowSink { room_bytes: bytes.min(BATCH_BYTES), ..self }
+        RowSink { room_bytes: (bytes + bytes / 4).min(BATCH_BYTES), ..self }
     }
 
     /// Bytes of all batches handed on.
@@ -44,18 +46,19 @@ impl<'a> RowSink<'a> {
 
     #[inline(always)]
     pub(super) fn push(&mut self, key: &[u8], row: &[u8], newest: i64) {
+        // Before it would outgrow its room, and be copied for that.
+        if self.batch.byte_len() + key.len() + row.len() + MOST_FRAMING > BATCH_BYTES {
+            self.room_bytes = BATCH_BYTES;
+            self.flush();
+        }
         let room = if self.batch.is_empty() { self.room_bytes } else { 0 };
         self.batch.push(key, |out| {
             out.reserve(room + row.len());
-            out.extend_from_slice(row);
+            append(out, row);
             if self.with_newest {
                 out.extend_from_slice(&newest.to_le_bytes());
             }
         });
-        if self.batch.byte_len() >= BATCH_BYTES {
-            self.room_bytes = BATCH_BYTES;
-            self.flush();
-        }
     }
 
     pub(super) fn flush(&mut self) {
