@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::function::describe;
+use crate::function::{bounds, describe};
 use crate::raw::RawFile;
 
 /// The schema of one file, draft 2020-12. It knows shapes only; references and types are the resolver's.
@@ -13,10 +13,11 @@ pub fn json_schema() -> Value {
         let fields = record.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten();
         for (field, schema) in fields {
             refuse_null(schema);
-            let described = (name == "RawAggregate").then(|| describe(field)).flatten();
-            if let (Some(text), Some(schema)) = (described, schema.as_object_mut()) {
+            let Some(schema) = schema.as_object_mut().filter(|_| name == "RawAggregate") else { continue };
+            if let Some(text) = describe(field) {
                 schema.insert("description".to_string(), Value::from(text));
             }
+            schema.extend(bounds(field).into_iter().map(|(keyword, value)| (keyword.to_string(), value)));
         }
     }
     schema
@@ -76,7 +77,18 @@ mod tests {
             // Choices alone, or fields that must be there.
             _ => return schema.as_bool().unwrap_or(true) && value.as_object().is_none_or(complete),
         };
+        let bound = |keyword: &str| schema.get(keyword).and_then(Value::as_f64);
+        let within = value.as_f64().is_none_or(|number| {
+            bound("minimum").is_none_or(|low| number >= low)
+                && bound("maximum").is_none_or(|high| number <= high)
+                && bound("exclusiveMinimum").is_none_or(|low| number > low)
+                && bound("exclusiveMaximum").is_none_or(|high| number < high)
+        });
+        if !within {
+            return false;
+        }
         let kind = match value {
+            Value::Number(number) if kinds.contains(&"integer") && !number.is_f64() => "integer",
             Value::Null => "null",
             Value::Bool(_) => "boolean",
             Value::Number(_) => "number",
@@ -100,10 +112,7 @@ mod tests {
     }
 
     fn example() -> Value {
-        let mut file: Value = serde_saphyr::from_str(include_str!("../tests/definitions/good.yaml")).unwrap();
-        // Labels are read as they are spelled; an editor may well ask for quotes.
-        file["views"][0]["tags"]["tier"] = Value::from("1");
-        file
+        serde_saphyr::from_str(include_str!("../tests/definitions/good.yaml")).unwrap()
     }
 
     #[test]
@@ -192,6 +201,24 @@ mod tests {
         ] {
             assert!(fits_with(&good, at, Value::from(sound)), "{at}: {sound}");
             assert!(!fits_with(&good, at, Value::from(unsound)), "{at}: {unsound}");
+        }
+        // Texts are read as they are spelled, whatever they look like.
+        assert!(fits_with(&good, "/views/0/owner", Value::from(5)) && !fits_with(&good, "/views/0/owner", Value::Null));
+        let aggregate = |field: &str, value: Value| {
+            let mut file = rich.clone();
+            file["views"][0]["aggregates"][0][field] = value;
+            fits(&schema, &schema, &file)
+        };
+        for (field, sound, unsound) in [
+            ("n", 1000.into(), 1001.into()),
+            ("n", 1.into(), 0.into()),
+            ("n", 2.into(), 2.5.into()),
+            ("percentile", 0.99.into(), 1.into()),
+            ("percentile", 0.01.into(), 0.into()),
+        ] {
+            let (sound, unsound): (Value, Value) = (sound, unsound);
+            assert!(aggregate(field, sound.clone()), "{field}: {sound}");
+            assert!(!aggregate(field, unsound.clone()), "{field}: {unsound}");
         }
         let series = "/views/0/aggregates/2/windows/0/series/start";
         assert!(fits_with(&rich, series, Value::from("-6h")) && !fits_with(&rich, series, Value::from("6 h")));

@@ -45,7 +45,7 @@ pub use kept::{Kept, Outcome, Refusal, Word};
 use list::functions;
 pub(crate) use list::{Entry, written};
 use page::Page;
-pub(crate) use page::describe;
+pub(crate) use page::{bounds, describe};
 pub(crate) use parameters::{Bounds, Parameter};
 pub use plain::{Plain, PlainEvent};
 pub use spread::Spread;

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::list::written;
-use super::{Function, LIST};
+use super::{Function, LIST, Parameter};
 use crate::value::Value;
 
 /// What a function's file says of itself on the reference page, beside its names, parameters and types.
@@ -98,4 +98,18 @@ pub(crate) fn describe(field: &str) -> Option<String> {
     let sentences = sentences.iter().map(|(what, names)| format!("{}: {what}.", names.join(", ")));
     let text = sentences.collect::<Vec<_>>().join(" ");
     (!text.is_empty()).then_some(text)
+}
+
+/// Within what a field of aggregates lies for whichever function takes it, as keywords of the JSON Schema.
+pub(crate) fn bounds(field: &str) -> Vec<(&'static str, serde_json::Value)> {
+    let parameters = written().flat_map(|entry| entry.parameters).filter(|parameter| parameter.name == field);
+    let Some((low, high, closed)) =
+        parameters.filter_map(Parameter::range).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1), a.2 || b.2))
+    else {
+        return Vec::new();
+    };
+    match closed {
+        true => vec![("type", "integer".into()), ("minimum", (low as i64).into()), ("maximum", (high as i64).into())],
+        false => vec![("exclusiveMinimum", low.into()), ("exclusiveMaximum", high.into())],
+    }
 }

@@ -49,6 +49,15 @@ impl Parameter {
         }
     }
 
+    /// The least and the greatest number, and whether these are among what may be written; `None`: it is no number.
+    pub(super) fn range(&self) -> Option<(f64, f64, bool)> {
+        match self.bounds {
+            Bounds::Whole { low, high, .. } => Some((low as f64, high as f64, true)),
+            Bounds::Fraction => Some((0.0, 1.0, false)),
+            Bounds::HalfLife | Bounds::Order => None,
+        }
+    }
+
     /// In the JSON Schema.
     pub(super) fn described(&self) -> String {
         match self.bounds {
