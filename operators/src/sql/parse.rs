@@ -2,8 +2,9 @@
 
 use datafusion_sql::sqlparser::ast::Expr;
 use datafusion_sql::sqlparser::dialect::GenericDialect;
+use datafusion_sql::sqlparser::keywords::Keyword;
 use datafusion_sql::sqlparser::parser::Parser;
-use datafusion_sql::sqlparser::tokenizer::{Token, Tokenizer};
+use datafusion_sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
 use super::error::{SqlError, SqlErrorKind};
 use super::limits;
@@ -12,11 +13,12 @@ use super::limits;
 pub(super) fn parse(text: &str) -> Result<Expr, SqlError> {
     limits::check_length(text)?;
     let dialect = GenericDialect {};
-    let tokens = Tokenizer::new(&dialect, text).tokenize_with_location()?;
+    let mut tokens = Tokenizer::new(&dialect, text).tokenize_with_location()?;
     if tokens.iter().all(|token| matches!(token.token, Token::Whitespace(_) | Token::EOF)) {
         return Err(SqlError::new(SqlErrorKind::Syntax, "the expression is empty"));
     }
     limits::check_depth(&tokens)?;
+    quote_parts(&mut tokens);
     let mut parser = Parser::new(&dialect).with_recursion_limit(limits::MAX_DEPTH).with_tokens_with_locations(tokens);
     let expression = parser.parse_expr()?;
     let rest = parser.peek_token();
@@ -24,5 +26,20 @@ pub(super) fn parse(text: &str) -> Result<Expr, SqlError> {
         Token::EOF => Ok(expression),
         token => Err(SqlError::new(SqlErrorKind::Syntax, format!("`{token}` follows the end of the expression"))
             .at(rest.span.start)),
+    }
+}
+
+/// Quotes the parts of names such as `user.interval`: before or after a dot no word is one of SQL's.
+fn quote_parts(tokens: &mut [TokenWithSpan]) {
+    let is_dot = |token: Option<&TokenWithSpan>| token.is_some_and(|token| token.token == Token::Period);
+    for i in 0..tokens.len() {
+        let begins = is_dot(tokens.get(i + 1));
+        let ends =
+            i > 0 && is_dot(tokens.get(i - 1)) && tokens.get(i + 1).is_none_or(|next| next.token != Token::LParen);
+        if let (true, Token::Word(word)) = (begins || ends, &mut tokens[i].token)
+            && word.quote_style.is_none()
+        {
+            (word.quote_style, word.keyword) = (Some('"'), Keyword::NoKeyword);
+        }
     }
 }
