@@ -14,6 +14,7 @@ use freshet_config::value::DataType;
 use hashbrown::HashMap;
 
 use super::close::SWEEP_PERIOD;
+use super::crowded::Crowded;
 use super::members::Members;
 use super::sink::{NO_SLICES, RowSink};
 use super::slab::prefetch;
@@ -311,34 +312,5 @@ impl Key {
     fn count_bytes(&mut self, counted: usize) -> usize {
         let bytes = self.members.bytes();
         counted - std::mem::replace(&mut self.member_bytes, bytes) + bytes
-    }
-}
-
-/// Who sees too many categories of a key.
-struct Crowded {
-    /// Per window the last instant at which it has too many, nothing else happening.
-    until: Vec<Option<i64>>,
-    /// What the other windows see is from here on.
-    since: i64,
-}
-
-impl Crowded {
-    /// Of more categories than are allowed.
-    fn of(members: &Members, plan: &CategoryPlan, clock: i64) -> Crowded {
-        let mut newest: Vec<i64> = members.newest().collect();
-        // With this one there is one too many.
-        let (_, bound, _) = newest.select_nth_unstable_by(plan.limit, |a, b| b.cmp(a));
-        let windows = 0..plan.member.windows.len();
-        let until = |w| Some(plan.member.leaves(w, *bound)).filter(|leaves| *leaves > clock).map(|leaves| leaves - 1);
-        let until: Vec<Option<i64>> = windows.map(until).collect();
-        let few = until.iter().enumerate().filter(|(_, until)| until.is_none());
-        let since = few.map(|(w, _)| plan.member.lower(w, clock)).min().unwrap_or(i64::MAX);
-        Crowded { until, since }
-    }
-
-    fn write(&self, members: &Members, tag: u32, clock: i64, row: &mut RowBuffer) {
-        let count = members.newest().filter(|newest| *newest >= self.since).count();
-        rows_of_categories::put_crowded_head(row, tag, clock, &self.until, count);
-        members.write_since(self.since, row);
     }
 }

@@ -6,6 +6,7 @@
 
 mod categories;
 mod close;
+mod crowded;
 mod dense;
 mod keys;
 mod layout;
