@@ -9,7 +9,7 @@ use freshet_config::function::{Keeps, Parts, SummaryKind};
 use freshet_config::time::{EventTime, Span};
 use freshet_config::value::{DataType, FeatureType};
 
-pub use categories::{Category, CategoryFeature, CategoryPlan, MAX_CATEGORIES, key_prefix};
+pub use categories::{Category, CategoryFeature, CategoryPlan, MAX_CATEGORIES, MAX_CATEGORIES_KEPT, key_prefix};
 
 use crate::batch::heap_bytes;
 use crate::summary::{SummaryPlan, hyperloglog};

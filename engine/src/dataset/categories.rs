@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use freshet_config::value::Value;
-use freshet_operators::row::{Assembly, Crowd, FeatureValue};
+use freshet_operators::row::{Assembly, FeatureValue};
 use freshet_operators::view::{Category, CategoryPlan};
 
 use super::columns::FeatureColumn;
@@ -45,25 +45,25 @@ pub(super) fn evaluate(
 ) -> Result<(), DatasetError> {
     let KeyAsked { categories, events, rows, spine } = *key;
     let mut assemblies = vec![Assembly::new(plan); rows.len()];
-    // Per window the categories that were known at the row's instant and that it may still see.
+    // Per window the categories that were known at the row's instant, from its beginning on.
     let windows = plan.member.windows.len();
-    let mut live = vec![0; rows.len() * windows];
+    let mut known = vec![0; rows.len() * windows];
     for (category, places) in categories {
         evaluator.load(places, events)?;
         let category: Value = category.value(plan.data_type);
         for (i, row) in rows.iter().enumerate() {
             let at = spine.times[*row];
-            for (w, live) in live[i * windows..][..windows].iter_mut().enumerate() {
-                *live += usize::from(evaluator.holds(plan.member.lower(w, at.micros()), at.micros()));
+            for (w, known) in known[i * windows..][..windows].iter_mut().enumerate() {
+                *known += usize::from(evaluator.holds(plan.member.lower(w, at.micros()), at.micros()));
             }
             assemblies[i].add(plan, &category, evaluator.values_at(at));
         }
     }
     let mut values: Vec<FeatureValue> = Vec::new();
     for (i, row) in rows.iter().enumerate() {
-        for (w, live) in live[i * windows..][..windows].iter().enumerate() {
-            if *live > plan.limit {
-                assemblies[i].set_crowd(w, Crowd::TooMany);
+        for (w, known) in known[i * windows..][..windows].iter().enumerate() {
+            if *known > plan.most_kept {
+                assemblies[i].too_many(w);
             }
         }
         values.clear();

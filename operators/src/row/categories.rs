@@ -1,14 +1,14 @@
 //! The row of a key of a view by category: one row per category, and how they are read together.
 //!
 //! Law: a row answers for the instants that all its members answer for. Categories stand in ascending order, and only
-//! those that some window may still see. Of a key that has more than are allowed, a row says until when each window has
-//! too many, and holds those that the other windows may still see, which are no more than are allowed.
+//! those that some window may still see. A window with more than are allowed has no values: whoever reads a row counts. Of a key
+//! with very many, a row says until when which windows have too many, and holds those only that are seen by others or later.
 //!
 //! ```text
 //! [version u8][3][layout tag u32][as_of i64][number of categories << 1 | some were dropped, varint]
 //!     per category: [category: as a value of its type][length of the row, varint][row]
 //! [version u8][4][layout tag u32][as_of i64]
-//!     per window: [0, or how long it has too many from as_of on and 1, varint]
+//!     per window: [0, or how long it certainly has too many from as_of on and 1, varint]
 //!     [number of categories << 1 | 1, varint] and per category as above
 //! ```
 
@@ -61,9 +61,9 @@ impl CategoryReader {
             return Err(RowError::NotCovered);
         }
         for (window, until) in head.crowded_until.iter().enumerate() {
-            let Some(until) = until else { continue };
-            let known = if at.micros() <= *until { Crowd::TooMany } else { Crowd::Unknown };
-            self.assembly.set_crowd(window, known);
+            if until.is_some_and(|until| at.micros() <= until) {
+                self.assembly.too_many(window);
+            }
         }
         for _ in 0..head.count {
             let (category, member) = next_member(plan, row, &mut bytes).ok_or(RowError::Damaged)?;
@@ -84,9 +84,8 @@ pub(super) fn describe(plan: &ViewPlan, categories: &CategoryPlan, row: &[u8]) -
     let mut bytes = Bytes::new(row);
     let instant = |at: i64| EventTime::from_micros(at);
     let head = Head::read(&mut bytes, plan.layout_tag(), categories)?;
-    let until = head.crowded_until.iter().flatten().min();
     let from = head.trimmed.then_some(head.as_of);
-    let mut all = Coverage { from: from.map(instant), until: until.copied().map(instant), slices: 0 };
+    let mut all = Coverage { from: from.map(instant), until: None, slices: 0 };
     for _ in 0..head.count {
         let (_, member) = next_member(categories, row, &mut bytes).ok_or(RowError::Damaged)?;
         let one = super::read::describe(&categories.member, member)?;
@@ -111,8 +110,7 @@ struct Head {
     /// Some categories that could be seen before `as_of` are not there.
     trimmed: bool,
     count: u64,
-    /// Per window the last instant at which it has too many categories, nothing else happening; none of a key that has
-    /// few.
+    /// Per window the last instant at which it certainly has too many categories, nothing else happening.
     crowded_until: Vec<Option<i64>>,
 }
 
@@ -160,7 +158,7 @@ pub(crate) fn put_member(row: &mut RowBuffer, data_type: DataType, category: &Ca
     row.text(member);
 }
 
-/// Writes the head of a row of a key with too many categories, per window until when; `count` of them follow.
+/// Writes the head of a row of a key with too many categories, for windows that have them until when; `count` follow.
 pub(crate) fn put_crowded_head(row: &mut RowBuffer, tag: u32, as_of: i64, until: &[Option<i64>], count: usize) {
     row.head(KIND_CROWDED, tag, as_of);
     for until in until {
@@ -173,17 +171,8 @@ pub(crate) fn put_crowded_head(row: &mut RowBuffer, tag: u32, as_of: i64, until:
 #[derive(Clone, Debug)]
 pub struct Assembly {
     features: Vec<Assembled>,
-    windows: Vec<Crowd>,
-}
-
-/// How many categories a window has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Crowd {
-    /// As many as are allowed, at most.
-    Few,
-    TooMany,
-    /// It had too many, and who is left is not known here.
-    Unknown,
+    /// Per window of the view, whether it has too many categories, added or not.
+    crowded: Vec<bool>,
 }
 
 /// One feature: per window of it the categories that count, each with its value.
@@ -199,7 +188,7 @@ impl Assembly {
         let empty = |windows: usize| Assembled { windows: vec![Vec::new(); windows], failed: None };
         Assembly {
             features: plan.features.iter().map(|feature| empty(feature.windows.len())).collect(),
-            windows: vec![Crowd::Few; plan.member.windows.len()],
+            crowded: vec![false; plan.member.windows.len()],
         }
     }
 
@@ -208,12 +197,12 @@ impl Assembly {
             feature.windows.iter_mut().for_each(Vec::clear);
             feature.failed = None;
         }
-        self.windows.fill(Crowd::Few);
+        self.crowded.fill(false);
     }
 
-    /// Says how many categories a window of the view has, few unless it is said. Features that need it have no value else.
-    pub fn set_crowd(&mut self, window: usize, crowd: Crowd) {
-        self.windows[window] = crowd;
+    /// Says that a window of the view has too many categories, however many are added.
+    pub fn too_many(&mut self, window: usize) {
+        self.crowded[window] = true;
     }
 
     /// Adds a category with the features of its member, whose values may be taken. Categories come in ascending order.
@@ -239,13 +228,10 @@ impl Assembly {
     /// Appends the view's features. A value that cannot be given is null in its place, and the feature an error.
     pub fn finish(&mut self, plan: &CategoryPlan, out: &mut Vec<FeatureValue>) {
         for (assembled, feature) in self.features.iter_mut().zip(&plan.features) {
-            let has = |crowd| feature.windows.iter().any(|window| self.windows[*window] == crowd);
-            if has(Crowd::TooMany) {
-                out.push(FeatureValue::error(Reason::TooManyCategories { limit: plan.limit }));
-                continue;
-            }
-            if has(Crowd::Unknown) {
-                out.push(FeatureValue { value: Value::Null, status: Status::Stale });
+            let is_crowded = |(window, seen): (&usize, &Vec<_>)| self.crowded[*window] || seen.len() > plan.limit;
+            if feature.windows.iter().zip(&assembled.windows).any(is_crowded) {
+                let CategoryPlan { limit, most_kept, .. } = *plan;
+                out.push(FeatureValue::error(Reason::TooManyCategories { limit, most_kept }));
                 continue;
             }
             let empty = assembled.windows.iter().all(Vec::is_empty);

@@ -27,7 +27,7 @@ mod read;
 mod status;
 mod summaries;
 
-pub use categories::{Assembly, Crowd};
+pub use categories::Assembly;
 pub use error::RowError;
 pub use fold::{Fold, Members};
 pub use read::{Coverage, Reader, as_of, describe};

@@ -25,8 +25,8 @@ pub enum Status {
 /// Why a value cannot be given. Known when it is read, from the row and the feature's function: rows do not hold it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
-    /// The key has more categories than a view by category may.
-    TooManyCategories { limit: usize },
+    /// The window sees more categories than it may, or more are known from its beginning on than are kept.
+    TooManyCategories { limit: usize, most_kept: usize },
     /// The window has more distinct values than the function may count.
     TooManyValues { limit: u32 },
     /// A sum of integers that is not of their type.
@@ -97,7 +97,9 @@ impl From<Refusal> for Reason {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Reason::TooManyCategories { limit } => write!(f, "more than {limit} categories in the window"),
+            Reason::TooManyCategories { limit, most_kept } => {
+                write!(f, "more than {limit} categories in the window, or {most_kept} from its beginning on")
+            }
             Reason::TooManyValues { limit } => write!(f, "more than {limit} distinct values in the window"),
             Reason::Overflow(data_type) => write!(f, "the sum is beyond {data_type}"),
             Reason::NotFinite(data_type) => write!(f, "the result is no finite {data_type}"),

@@ -5,7 +5,6 @@
 //! when no window can see its newest slice any more, on instants alone, so that nothing depends on when the sweep came.
 //! The key's own columns are the first of the category's key, and decide alone which worker has it.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use freshet_config::rows::RowBatch;
@@ -14,7 +13,7 @@ use freshet_config::value::DataType;
 use hashbrown::HashMap;
 
 use super::close::SWEEP_PERIOD;
-use super::crowded::Crowded;
+use super::crowded::{Crowded, CrowdedKeys, Watched};
 use super::members::Members;
 use super::sink::{NO_SLICES, RowSink};
 use super::slab::prefetch;
@@ -37,8 +36,7 @@ pub struct CategoryStore {
     free: Vec<u32>,
     /// Keys that get a row at this close.
     changed: Vec<u32>,
-    /// Keys with too many categories in some window, by the first of the last instants for which their rows say so.
-    over: BTreeSet<(i64, u32)>,
+    crowded: CrowdedKeys,
     sweep_at: usize,
     clock: i64,
     rows_written: u64,
@@ -56,8 +54,8 @@ struct Key {
     /// A category that could be seen before now was dropped, or may have been.
     trimmed: bool,
     changed: bool,
-    /// Its entry in [`CategoryStore::over`].
-    over_until: Option<i64>,
+    /// For [`CategoryStore::crowded`].
+    watched: Watched,
 }
 
 /// The new row of a category.
@@ -93,7 +91,7 @@ impl CategoryStore {
             keys: Vec::new(),
             free: Vec::new(),
             changed: Vec::new(),
-            over: BTreeSet::new(),
+            crowded: CrowdedKeys::default(),
             sweep_at: 0,
             clock,
             rows_written: 0,
@@ -123,8 +121,8 @@ impl CategoryStore {
         self.bytes_of_members = rows_of_members.handed_on_bytes();
         if emit {
             self.take(&batches);
-            self.recover();
             self.write(rows);
+            self.look_again();
         }
         self.sweep(advanced);
         rows.flush();
@@ -145,7 +143,7 @@ impl CategoryStore {
         ViewStats {
             keys: self.places.len() as u64,
             rows: self.rows_written,
-            keys_over_category_limit: self.over.len() as u64,
+            keys_over_category_limit: self.crowded.count(),
             state_bytes: of_members.state_bytes + self.row_bytes as u64,
             ..of_members
         }
@@ -219,7 +217,7 @@ impl CategoryStore {
             member_bytes: 0,
             trimmed: false,
             changed: false,
-            over_until: None,
+            watched: Watched::default(),
         };
         let place = match self.free.pop() {
             Some(place) => {
@@ -235,17 +233,13 @@ impl CategoryStore {
         place
     }
 
-    /// Keys whose categories may have become few enough get a row, though nothing of them changed.
-    fn recover(&mut self) {
-        while let Some((until, place)) = self.over.first().copied()
-            && until < self.clock
-        {
-            self.over.pop_first();
+    /// Looks at keys that may have too many categories no longer, or from now on: for the figures, the rows say so.
+    fn look_again(&mut self) {
+        while let Some(place) = self.crowded.due(self.clock) {
             let Some(key) = &mut self.keys[place as usize] else { continue };
-            key.over_until = None;
-            if !std::mem::replace(&mut key.changed, true) {
-                self.changed.push(place);
-            }
+            let crowded =
+                (key.members.len() > self.plan.limit).then(|| Crowded::of(&key.members, &self.plan, self.clock));
+            self.crowded.note(place, &mut key.watched, crowded.as_ref());
         }
     }
 
@@ -257,21 +251,17 @@ impl CategoryStore {
             key.changed = false;
             key.drop_expired(self.members.reach);
             self.row_bytes = key.count_bytes(self.row_bytes);
-            if let Some(until) = key.over_until.take() {
-                self.over.remove(&(until, *place));
-            }
             let buffer = &mut self.buffer;
-            if key.members.len() <= self.plan.limit {
-                rows_of_categories::put_head(buffer, self.tag, self.clock, key.members.len(), key.trimmed);
-                key.members.write(buffer);
-            } else {
-                let crowd = Crowded::of(&key.members, &self.plan, self.clock);
-                crowd.write(&key.members, self.tag, self.clock, buffer);
-                // The longest window has too many: it sees all that are kept.
-                let until = crowd.until.iter().flatten().min().copied().unwrap_or(self.clock);
-                key.over_until = Some(until);
-                self.over.insert((until, *place));
+            let crowded =
+                (key.members.len() > self.plan.limit).then(|| Crowded::of(&key.members, &self.plan, self.clock));
+            match &crowded {
+                Some(crowded) => crowded.write(&key.members, self.tag, self.clock, key.trimmed, buffer),
+                None => {
+                    rows_of_categories::put_head(buffer, self.tag, self.clock, key.members.len(), key.trimmed);
+                    key.members.write(buffer);
+                }
             }
+            self.crowded.note(*place, &mut key.watched, crowded.as_ref());
             rows.push(&key.bytes, buffer.row(), NO_SLICES);
             self.rows_written += 1;
         }
@@ -291,9 +281,7 @@ impl CategoryStore {
             key.drop_expired(self.members.reach);
             self.row_bytes = key.count_bytes(self.row_bytes);
             if key.members.is_empty() && self.members.forgetful() {
-                if let Some(until) = key.over_until {
-                    self.over.remove(&(until, place as u32));
-                }
+                self.crowded.note(place as u32, &mut key.watched, None);
                 self.places.remove(&key.bytes);
                 self.keys[place] = None;
                 self.free.push(place as u32);

@@ -12,8 +12,11 @@ use freshet_config::value::{DataType, FeatureType, Value};
 
 use super::{FeaturePlan, ViewPlan};
 
-/// Most categories of one key that some window sees or may come to see. With more, the key's features are errors.
+/// Most categories of one key that a window may see. With more, its features are errors.
 pub const MAX_CATEGORIES: usize = 1000;
+/// Most categories of one key from the beginning of a window on, seen by it or not: a row holds no more. With more, its
+/// features are errors, too.
+pub const MAX_CATEGORIES_KEPT: usize = 10_000;
 
 /// How a view by category is computed.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +26,8 @@ pub struct CategoryPlan {
     pub shape: GroupShape,
     /// [`MAX_CATEGORIES`], or less.
     pub limit: usize,
+    /// [`MAX_CATEGORIES_KEPT`], or less; at least the limit.
+    pub most_kept: usize,
     /// The view of one category: features without lists of categories, those of a series one by one, then per window the
     /// count of its rows.
     pub member: ViewPlan,
@@ -92,7 +97,14 @@ impl ViewPlan {
             let name = format!("rows of window {window}");
             member.features.push(count_of_rows(name, Function::Count, window, DataType::Int64.into()));
         }
-        let categories = CategoryPlan { data_type: category, shape, limit: MAX_CATEGORIES, member, features };
+        let categories = CategoryPlan {
+            data_type: category,
+            shape,
+            limit: MAX_CATEGORIES,
+            most_kept: MAX_CATEGORIES_KEPT,
+            member,
+            features,
+        };
         plan.categories = Some(Arc::new(categories));
         plan
     }
