@@ -168,7 +168,8 @@ const SHOWN: usize = 12;
 
 /// ``did you mean `transactions`?``, or the list of what there is.
 pub fn suggestion<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str> + Clone) -> String {
-    if let Some(near) = nearest(name, candidates.clone()) {
+    let in_other_case = || nearest(&name.to_lowercase(), candidates.clone());
+    if let Some(near) = nearest(name, candidates.clone()).or_else(in_other_case) {
         return format!("did you mean `{near}`?");
     }
     let mut all: Vec<&str> = candidates.into_iter().collect();

@@ -269,11 +269,11 @@ views:
         "d.yaml:15:5: view `card_txns` needs the field `entity`",
         "d.yaml:18:9: an aggregate needs the field `name`",
         "d.yaml:18:23: an aggregate of view `card_txns`: sum needs a number",
-        "d.yaml:19:53: the filter of an aggregate in view `card_txns`: unknown column `nope`",
+        "d.yaml:19:53: the filter of aggregate `a` of view `card_txns`: unknown column `nope`",
         "d.yaml:21:13: unknown source `txn` in view `of_nothing`",
         "d.yaml:22:13: unknown entity `card` in view `of_nothing`",
         "d.yaml:23:21: the filter of view `of_nothing`: `now` gives another value each time",
-        "d.yaml:25:37: the filter of an aggregate in view `of_nothing`: expected: an expression",
+        "d.yaml:25:37: the filter of aggregate `n` of view `of_nothing`: expected: an expression",
     ];
     let fits = found.len() == expected.len() && found.iter().zip(expected).all(|(line, start)| line.starts_with(start));
     assert!(fits, "{found:#?}");

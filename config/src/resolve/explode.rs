@@ -16,8 +16,20 @@ pub fn unwrap_type(owner: &str, raw: &mut RawSource, errors: &mut Diagnostics) {
         return lists.for_each(|(_, of)| of.place.lost = true);
     }
     let wanted = &explode.value.column.value;
-    let Some((_, written)) = raw.schema.entries.iter_mut().find(|(name, _)| name.value == *wanted) else { return };
+    let Some((_, written)) = raw.schema.entries.iter_mut().find(|(name, _)| name.value == *wanted) else {
+        // That name is refused later; a list is what may be meant by it.
+        let lists = raw.schema.entries.iter_mut().filter(|(_, of)| of.value.starts_with("array<"));
+        return lists.for_each(|(_, of)| of.place.lost = true);
+    };
     match written.value.strip_prefix("array<").and_then(|inner| inner.strip_suffix('>')) {
+        Some(inner) if inner.trim().starts_with("array<") => {
+            let message =
+                format!("the exploded column `{wanted}` of {owner} is `{}`, lists of lists", shorten(&written.value));
+            errors.push(
+                Diagnostic::new(&written.place, "DEF-TYPE", message).hint("flatten the lists before they are sent"),
+            );
+            written.place.lost = true;
+        }
         Some(inner) => written.value = inner.trim().to_string(),
         None => {
             let message =

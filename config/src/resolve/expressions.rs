@@ -65,9 +65,10 @@ pub(super) fn of_view(raw: &RawView) -> Vec<Written> {
     for aggregate in raw.aggregates.iter().flat_map(|aggregates| &aggregates.items) {
         let user = format!("{} of {view}", called("aggregate", &aggregate.name));
         let function = function(&user, aggregate, &mut Diagnostics::default());
-        add(&aggregate.of, "the argument of an aggregate in", false, function.map(|function| (user, function)));
-        add(&aggregate.order, "the order of an aggregate in", false, None);
-        add(&aggregate.filter, "the filter of an aggregate in", true, None);
+        let part = |part: &str| format!("the {part} of {} of", called("aggregate", &aggregate.name));
+        add(&aggregate.of, &part("argument"), false, function.map(|function| (user, function)));
+        add(&aggregate.order, &part("order"), false, None);
+        add(&aggregate.filter, &part("filter"), true, None);
     }
     written
 }

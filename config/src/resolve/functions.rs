@@ -13,7 +13,8 @@ pub fn function(user: &str, raw: &RawAggregate, errors: &mut Diagnostics) -> Opt
     let called_so = || written().filter(|entry| entry.names().any(|known| known == name));
     let Some(meant) = called_so().find(|entry| (entry.is_meant)(raw)) else {
         let message = format!("{user}: unknown function `{}`", shorten(name));
-        let hint = match written().flat_map(|entry| entry.other_words).find(|(word, _)| word == name) {
+        let hint = match written().flat_map(|entry| entry.other_words).find(|(word, _)| word.eq_ignore_ascii_case(name))
+        {
             Some((_, hint)) => hint.to_string(),
             None => suggestion(name, written().flat_map(Entry::names).collect::<Vec<_>>()),
         };

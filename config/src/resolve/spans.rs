@@ -113,24 +113,30 @@ pub fn read_instant(what: &str, written: &At<Spelled>, errors: &mut Diagnostics)
     // A text longer than any instant is cut, so that the message stays one line of sane length.
     match EventTime::parse(&shorten(&written.value.0)) {
         Ok(at) => Some(at),
-        Err(error) => {
-            let shown = shorten(&written.value.0);
-            let (message, hint) = match error {
-                TimeError::Range(_) => ("is outside the years 1700 to 2249", "write an instant between them"),
-                _ => ("is not an RFC 3339 instant with a zone", "write one such as 2026-01-31T12:00:00Z"),
-            };
-            errors.push(Diagnostic::new(&written.place, "DEF-TIME", format!("{what} `{shown}` {message}")).hint(hint));
-            None
-        }
+        Err(error) => refuse_instant(what, written, &error, errors),
     }
+}
+
+fn refuse_instant<T>(what: &str, written: &At<Spelled>, error: &TimeError, errors: &mut Diagnostics) -> Option<T> {
+    let (message, hint) = match error {
+        TimeError::Range(_) => ("is outside the years 1700 to 2249", "write an instant between them"),
+        _ => ("is not an RFC 3339 instant with a zone", "write one such as 2026-01-31T12:00:00Z"),
+    };
+    let message = format!("{what} `{}` {message}", shorten(&written.value.0));
+    errors.push(Diagnostic::new(&written.place, "DEF-TIME", message).hint(hint));
+    None
 }
 
 /// Reads an instant that something starts at: a date alone is its midnight in UTC.
 pub fn read_start(what: &str, written: &At<Spelled>, errors: &mut Diagnostics) -> Option<EventTime> {
     let text = &written.value.0;
-    let midnight = format!("{text}T00:00:00Z");
-    let is_date = text.len() == "2024-01-01".len() && EventTime::parse(&midnight).is_ok();
-    if is_date { EventTime::parse(&midnight).ok() } else { read_instant(what, written, errors) }
+    if text.len() != "2024-01-01".len() {
+        return read_instant(what, written, errors);
+    }
+    match EventTime::parse(&format!("{text}T00:00:00Z")) {
+        Ok(midnight) => Some(midnight),
+        Err(error) => refuse_instant(what, written, &error, errors),
+    }
 }
 
 /// A column as an expression. Its name may be a word of SQL.

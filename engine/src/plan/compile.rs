@@ -193,12 +193,11 @@ impl<'a> Compiler<'a> {
     }
 
     fn column(&mut self, view: &View, source: &ColumnSource, schema: &Schema) -> Option<ProjectedColumn> {
-        let what = |part: &str| format!("{part} in view `{}`", view.served_as);
         let of = source.of.as_ref().map(|sql| {
             let compiled = Expression::compile(&sql.text, schema);
-            self.keep(compiled, sql, &what("the argument of an aggregate"))
+            self.keep(compiled, sql, &part_of_aggregate(view, sql))
         });
-        let filter = source.filter.as_ref().map(|sql| self.predicate(sql, schema, &what("the filter of an aggregate")));
+        let filter = source.filter.as_ref().map(|sql| self.predicate(sql, schema, &part_of_aggregate(view, sql)));
         let (of, filter) = (of.map_or(Some(None), |of| of.map(Some))?, filter.map_or(Some(None), |f| f.map(Some))?);
         let data_type = match &of {
             Some(of) => column_type(of.data_type())?,
@@ -327,5 +326,18 @@ impl Group {
         self.projection.filters.push(filter);
         self.projection.keep_positions |= keep_positions;
         self.views.push(GroupView { view, columns: places });
+    }
+}
+
+/// What messages call the SQL of an aggregate: aggregates that share it are called as the first.
+fn part_of_aggregate(view: &View, sql: &Sql) -> String {
+    let is_it = |part: &Option<Sql>| part.as_ref().is_some_and(|part| part.place == sql.place);
+    let named = view.aggregates.iter().find_map(|aggregate| {
+        let parts = [("argument", &aggregate.of), ("order", &aggregate.order), ("filter", &aggregate.filter)];
+        parts.into_iter().find(|(_, part)| is_it(part)).map(|(part, _)| (part, &aggregate.name))
+    });
+    match named {
+        Some((part, name)) => format!("the {part} of aggregate `{name}` of view `{}`", view.served_as),
+        None => format!("an aggregate of view `{}`", view.served_as),
     }
 }

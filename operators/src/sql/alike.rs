@@ -29,8 +29,8 @@ pub(super) fn check(expression: &Expr, columns: &DFSchema) -> Result<(), SqlErro
 }
 
 /// Values that one type must hold.
-struct Compared<'e> {
-    by: String,
+pub(super) struct Compared<'e> {
+    pub by: String,
     /// One of them is given on, instead of an answer about them.
     chosen: bool,
     first: &'e Expr,
@@ -40,7 +40,7 @@ struct Compared<'e> {
 /// Functions that choose among their arguments.
 pub(super) const CHOOSERS: [&str; 7] = ["coalesce", "nullif", "nvl", "nvl2", "greatest", "least", "make_array"];
 
-fn compared(node: &Expr) -> Option<Compared<'_>> {
+pub(super) fn compared(node: &Expr) -> Option<Compared<'_>> {
     let met = |by: &str, first, others| Some(Compared { by: by.to_string(), chosen: false, first, others });
     match node {
         Expr::BinaryExpr(BinaryExpr { left, op, right }) if compares(*op) => {
@@ -56,7 +56,7 @@ fn compared(node: &Expr) -> Option<Compared<'_>> {
 }
 
 /// Values one of which is given on.
-fn chosen(node: &Expr) -> Option<Compared<'_>> {
+pub(super) fn chosen(node: &Expr) -> Option<Compared<'_>> {
     let (by, values): (&str, Vec<&Expr>) = match node {
         // The first argument of `nvl2` is only asked whether it is null.
         Expr::ScalarFunction(ScalarFunction { func, args }) if CHOOSERS.contains(&func.name()) => {
@@ -84,6 +84,10 @@ fn check_conditions(node: &Expr, columns: &DFSchema) -> Result<(), SqlError> {
 }
 
 impl Compared<'_> {
+    pub fn values(&self) -> impl Iterator<Item = &Expr> {
+        std::iter::once(self.first).chain(self.others.iter().copied())
+    }
+
     fn check(&self, columns: &DFSchema) -> Result<(), SqlError> {
         self.others.iter().try_for_each(|other| {
             self.check_pair(self.first, other, columns)?;

@@ -6,6 +6,7 @@
 //! divides by zero or cannot be cast gets null and is counted.
 
 mod alike;
+mod bytes;
 mod check;
 mod constants;
 mod costs;
@@ -16,6 +17,7 @@ mod functions;
 mod growth;
 mod innermost;
 mod limits;
+mod manner;
 mod names;
 mod one_nan;
 mod parse;
@@ -74,7 +76,10 @@ impl Expression {
                 SqlErrorKind::Type,
                 format!("the expression gives {}, which no column can hold", plan::type_name(&sql_type)),
             )
-            .hint(bytes_hint(&sql_type).unwrap_or_else(|| format!("cast it to one of {}", type_list())))),
+            .hint(match bytes::is_bytes(&sql_type) {
+                true => bytes::ADVICE.to_string(),
+                false => format!("cast it to one of {}", type_list()),
+            })),
         }
     }
 
@@ -99,10 +104,8 @@ impl Expression {
         let error = SqlError::new(SqlErrorKind::Type, message);
         Err(match types::canonical(&sql_type) {
             Some(_) => error.hint(format!("write `cast(... as {})`, or change the declared type", sql_name(target))),
-            None => match bytes_hint(&sql_type) {
-                Some(hint) => error.hint(hint),
-                None => error,
-            },
+            None if bytes::is_bytes(&sql_type) => error.hint(bytes::ADVICE),
+            None => error,
         })
     }
 
@@ -263,15 +266,6 @@ fn sql_name(data_type: DataType) -> &'static str {
         DataType::Bool => "boolean",
         DataType::Timestamp => "timestamp",
     }
-}
-
-/// What to do with bytes, such as those of digests, which no column holds.
-fn bytes_hint(sql_type: &ArrowType) -> Option<String> {
-    let is_binary = matches!(
-        sql_type,
-        ArrowType::Binary | ArrowType::LargeBinary | ArrowType::BinaryView | ArrowType::FixedSizeBinary(_)
-    );
-    is_binary.then(|| "write `encode(..., 'hex')`, or `cast(... as varchar)` where the bytes are text".to_string())
 }
 
 fn type_list() -> String {

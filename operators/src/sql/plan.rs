@@ -20,7 +20,7 @@ use super::error::SqlError;
 use super::functions::SCALARS;
 use super::growth::{self, Bound};
 use super::patterns::{self, Sought};
-use super::{alike, constants, costs, one_nan, place, signature, spans, words};
+use super::{alike, bytes, constants, costs, manner, one_nan, place, signature, spans, words};
 
 /// Plans an expression whose names [`super::check`] has found, and bounds the length of its texts.
 pub(super) fn plan(
@@ -32,6 +32,8 @@ pub(super) fn plan(
     let written = expression.clone();
     let logical = resolve(expression, &columns)?;
     signature::check(&logical, &columns)?;
+    manner::check(&logical)?;
+    bytes::check(&logical, &columns)?;
     alike::check(&logical, &columns)?;
     let simplifier = ExprSimplifier::new(SimplifyContext::builder().with_schema(Arc::new(columns.clone())).build());
     let logical = simplifier.coerce(logical, &columns)?;

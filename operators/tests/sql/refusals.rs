@@ -236,3 +236,33 @@ fn all_unknown_names_of_an_expression_are_found_at_once() {
     let expected = [("unknown column `amuont`", 1), ("unknown function `flor`", 10), ("unknown column `nn`", 15)];
     assert_eq!(found, expected.map(|(message, column)| (message.to_string(), column)));
 }
+
+#[test]
+fn bytes_are_no_text() {
+    for (text, message) in [
+        ("country = sha256(country)", "`=` takes values of one type, not a string and a binary"),
+        ("country in (sha256(country), 'x')", "`in` takes values of one type, not a string and a binary"),
+        ("reverse(sha256(country))", "`reverse` takes no binary"),
+        ("country || sha256(country)", "`||` takes no binary"),
+        ("sha256(country) like '%a'", "`like` takes no binary"),
+    ] {
+        let error = refusal(text);
+        assert_eq!((error.kind, error.message.as_str()), (SqlErrorKind::Type, message), "{text}");
+        assert!(error.hint.unwrap().contains("encode(..., 'hex')"), "{text}");
+    }
+    assert_eq!(booleans("sha256(country) = sha256('de')"), [Some(true), Some(false), None, Some(false)]);
+}
+
+#[test]
+fn how_a_function_works_is_written() {
+    for (text, message, column) in [
+        ("encode(country, country)", "the encoding of `encode` is no written text", 1),
+        ("1 + date_part(country, ts)", "the part of `date_part` is no written text", 5),
+        ("date_trunc(country, ts)", "the unit of `date_trunc` is no written text", 1),
+        ("encode(digest('x', country), 'hex')", "the algorithm of `digest` is no written text", 8),
+    ] {
+        let error = refusal(text);
+        assert_eq!(error.message, message, "{text}");
+        assert_eq!(error.offset, Some((1, column)), "{text}");
+    }
+}

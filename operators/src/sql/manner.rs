@@ -1,0 +1,45 @@
+//! What says how a function works is written in the expression: units of time, encodings, algorithms.
+//!
+//! The functions read it once, and fail on every row where it comes from the event.
+
+use datafusion_common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion_expr::Expr;
+use datafusion_expr::expr::ScalarFunction;
+
+use super::error::{SqlError, SqlErrorKind};
+
+/// A function, which of its arguments says how it works, what that is, and one of its values.
+const MANNERS: [(&str, usize, &str, &str); 5] = [
+    ("date_part", 0, "part", "hour"),
+    ("date_trunc", 0, "unit", "day"),
+    ("encode", 1, "encoding", "hex"),
+    ("decode", 1, "encoding", "hex"),
+    ("digest", 1, "algorithm", "sha256"),
+];
+
+/// The first call that takes from the event how it works.
+pub(super) fn check(expression: &Expr) -> Result<(), SqlError> {
+    let mut refused = None;
+    let walked = expression.apply(|node| {
+        if let Expr::ScalarFunction(call) = node {
+            refused = check_call(call).err();
+        }
+        Ok(if refused.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    });
+    // Nothing in the walk fails by itself.
+    debug_assert!(walked.is_ok());
+    refused.map_or(Ok(()), Err)
+}
+
+fn check_call(call: &ScalarFunction) -> Result<(), SqlError> {
+    let name = call.func.name();
+    let Some((_, place, what, example)) = MANNERS.iter().find(|(known, ..)| *known == name) else { return Ok(()) };
+    match call.args.get(*place) {
+        None | Some(Expr::Literal(..)) => Ok(()),
+        Some(_) => {
+            let message = format!("the {what} of `{name}` is no written text");
+            Err(SqlError::new(SqlErrorKind::Unsupported, message)
+                .hint(format!("write it in quotes, such as '{example}'")))
+        }
+    }
+}
