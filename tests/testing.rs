@@ -91,12 +91,40 @@ fn rows_that_a_source_cannot_have_are_refused_at_their_place() {
             "tests/a.yaml:5:9: a row of source `orders` has no `placed_at` [TEST-CASE]; a row counts by it, so it must be there",
             "tests/a.yaml:9:9: a row of source `orders` has no `id` [TEST-CASE]; a row counts by it, so it must be there",
             "tests/a.yaml:9:9: a row of source `orders` has no `placed_at` [TEST-CASE]; a row counts by it, so it must be there",
-            "tests/a.yaml:9:21: column `__deleted` of source `orders` is bool, not text `yes` [TEST-CASE]",
+            "tests/a.yaml:9:21: column `__deleted` of source `orders` is bool, not text `yes` [TEST-CASE]; write true, false or null",
             "tests/a.yaml:11:39: an element of column `items` of source `carts` is string, not a number `7` [TEST-CASE]; put it in quotes",
-            "tests/a.yaml:12:33: column `items` of source `carts` is list<string>, not text `pen` [TEST-CASE]",
+            "tests/a.yaml:12:33: column `items` of source `carts` is list<string>, not text `pen` [TEST-CASE]; write a list as [..] and a map as {..}, or null",
             "tests/a.yaml:12:38: unknown column `__deleted` of source `carts` [TEST-CASE]; there is id, items, ts, user",
         ]
     );
+}
+
+#[test]
+fn errors_of_shape_hide_no_others() {
+    let tables = "- name: m
+  asks: []
+  events:
+    txn: [{id: one, amount: 1, ts: 2026-01-01T00:00:00Z}]
+  ask:
+    - {service: fraud, keys: {id: 1}, request: {amount: .nan}, expect: {card_txn.n_10s: 2, card_txn.o: 1}}
+    - {service: fraud, keys: 7, at: 2026-01-01T00:00:09Z, expect: {card_txn.n_10s: 1.5}}
+";
+    let (status, _, errors) = tested(TESTED, tables, &["--cases", "0"]);
+    assert_eq!(status, Some(65));
+    let starts = [
+        "tests/a.yaml:2:3: unknown field `asks` in test `m`",
+        "tests/a.yaml:4:16: column `id` of source `txn` is int64, not text `one` [TEST-CASE]; write a whole number",
+        "tests/a.yaml:6:7: a question needs the field `at`",
+        "tests/a.yaml:6:57: request field `amount` is float64, not a number `NaN` [TEST-CASE]; write a number, null, or one of",
+        "tests/a.yaml:6:92: unknown feature `card_txn.o` of service `fraud`",
+        "tests/a.yaml:7:30: `keys` takes a map, not a number",
+        "tests/a.yaml:7:17: the question leaves out request field `amount`",
+        "tests/a.yaml:7:84: feature `card_txn.n_10s` is int64, not a number `1.5`",
+    ];
+    for start in starts {
+        assert!(errors.lines().any(|line| line.starts_with(start)), "{start}\n{errors}");
+    }
+    assert_eq!(errors.lines().count(), starts.len(), "{errors}");
 }
 
 const TESTED: &str = "
@@ -166,7 +194,8 @@ fn tests_of_definitions_pass_or_name_what_does_not_hold() {
             "tests/a.yaml:7:139: unknown feature `derived.ration` of service `fraud` [TEST-CASE]; did you mean `derived.ratio`?",
             "tests/a.yaml:8:17: the question leaves out request field `amount`, which service `fraud` needs [TEST-CASE]; \
              write it as float64, or as null",
-            "tests/a.yaml:8:35: join key `id` is int64, not text `two` [TEST-CASE]",
+            "tests/a.yaml:8:35: join key `id` is int64, not text `two` [TEST-CASE]; write a whole number within its range, \
+             such as 3, or null",
         ]
     );
 }

@@ -119,8 +119,14 @@ fn refuse(node: &Node, what: &str, wanted: &str) -> Diagnostic {
     let diagnostic = Diagnostic::new(&node.place, CODE, format!("{what} is {wanted}, not {found}"));
     match (&node.content, wanted) {
         (Content::Number(_) | Content::Bool(_), "string") => diagnostic.hint("put it in quotes"),
+        (_, "string") => diagnostic.hint("write a text, or null"),
         (_, "timestamp") => diagnostic.hint("write an instant with a zone, such as 2026-01-31T12:00:00Z"),
-        _ => diagnostic,
+        (_, "bool") => diagnostic.hint("write true, false or null"),
+        (_, "int32" | "int64") => diagnostic.hint("write a whole number within its range, such as 3, or null"),
+        (_, "float32" | "float64") => {
+            diagnostic.hint("write a number, null, or one of \"NaN\", \"Infinity\" and \"-Infinity\" in quotes")
+        }
+        _ => diagnostic.hint("write a list as [..] and a map as {..}, or null"),
     }
 }
 
@@ -178,8 +184,9 @@ fn map_key(text: &str, data_type: DataType) -> Option<Value> {
     scalar(&content, data_type)
 }
 
-/// Reads test files from `(file name, text)` pairs, every error of shape at once.
-pub(crate) fn parse_cases(files: &[(String, String)]) -> Result<Vec<Case>, Diagnostics> {
+/// Reads test files from `(file name, text)` pairs, and every error of shape: in cases that have some, what is refused is
+/// marked as lost.
+pub(crate) fn parse_cases(files: &[(String, String)]) -> (Vec<Case>, Diagnostics) {
     let mut shape = Shape::new(CODE);
     let mut cases = Vec::new();
     for (name, text) in files {
@@ -191,7 +198,7 @@ pub(crate) fn parse_cases(files: &[(String, String)]) -> Result<Vec<Case>, Diagn
             Err(diagnostic) => shape.errors.push(diagnostic),
         }
     }
-    shape.errors.into_result(cases)
+    (cases, shape.errors)
 }
 
 #[cfg(test)]
@@ -199,7 +206,8 @@ mod tests {
     use super::*;
 
     fn parsed(text: &str) -> Result<Vec<Case>, String> {
-        parse_cases(&[("tests/a.yaml".to_string(), text.to_string())]).map_err(|errors| errors.to_string())
+        let (cases, errors) = parse_cases(&[("tests/a.yaml".to_string(), text.to_string())]);
+        errors.into_result(cases).map_err(|errors| errors.to_string())
     }
 
     #[test]
@@ -215,7 +223,7 @@ mod tests {
         let entry = (Value::String("x".into()), Value::Float64(2.0));
         assert_eq!(of(1).feature("b", &map), Ok(Value::Map(vec![entry])));
         let error = of(0).feature("feature `a`", &DataType::String.into()).unwrap_err().to_string();
-        assert_eq!(error, "tests/a.yaml:3:58: feature `a` is string, not a list [TEST-CASE]");
+        assert_eq!(error, "tests/a.yaml:3:58: feature `a` is string, not a list [TEST-CASE]; write a text, or null");
         assert!(of(2).scalar("c", DataType::String).unwrap_err().to_string().ends_with("; put it in quotes"));
     }
 

@@ -37,7 +37,7 @@ pub fn load_inspected(dir: &Path) -> Result<Definitions, Refused> {
 
 /// Reads the test files of a directory of definitions: every `*.yaml` and `*.yml` of its directory `tests`, and of those
 /// in it. None at all is no error.
-pub fn load_cases(dir: &Path) -> Result<Vec<Case>, Diagnostics> {
+pub fn load_cases(dir: &Path) -> (Vec<Case>, Diagnostics) {
     let mut errors = Diagnostics::default();
     let mut found = Vec::new();
     let tests = dir.join("tests");
@@ -45,7 +45,9 @@ pub fn load_cases(dir: &Path) -> Result<Vec<Case>, Diagnostics> {
         collect(dir, &tests, &mut Vec::new(), &mut found, &mut errors);
     }
     let files = texts(dir, &found, &mut errors);
-    errors.into_result(files).and_then(|files| parse_cases(&files))
+    let (cases, of_shape) = parse_cases(&files);
+    errors.extend(of_shape);
+    (cases, errors)
 }
 
 /// The texts of files, each with its name as seen from the directory.

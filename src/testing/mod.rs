@@ -60,9 +60,9 @@ impl Bench {
         Ok(Bench { directory, plan })
     }
 
-    /// Runs every case; names and types that do not fit the definitions are one failure with all of them.
-    pub fn run(&self, cases: &[Case]) -> Result<Outcome, Failure> {
-        let mut errors = Diagnostics::default();
+    /// Runs every case; names and types that do not fit the definitions are one failure with all of them, and with those
+    /// that are known.
+    pub fn run(&self, cases: &[Case], mut errors: Diagnostics) -> Result<Outcome, Failure> {
         let read: Vec<_> = cases
             .iter()
             .map(|case| {
@@ -99,9 +99,9 @@ fn rows_file(dimension: &str) -> String {
 
 /// Reads, compiles and runs the tables of a directory.
 pub fn run_tables(directory: &Path, plan: &Arc<Plan>) -> Result<Outcome, Failure> {
-    let cases = freshet_config::load_cases(directory).map_err(|errors| Failure::definitions(&errors))?;
-    if cases.is_empty() {
+    let (cases, errors) = freshet_config::load_cases(directory);
+    if cases.is_empty() && errors.is_empty() {
         return Ok(Outcome::default());
     }
-    Bench::new(plan)?.run(&cases)
+    Bench::new(plan)?.run(&cases, errors)
 }
