@@ -9,7 +9,7 @@ use datafusion_common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion_expr::expr::{Like, ScalarFunction};
 use datafusion_expr::{BinaryExpr, Expr, ExprSchemable, Operator};
 
-use super::alike::{CHOOSERS, chosen, compared};
+use super::alike::{chosen, compared};
 use super::error::{SqlError, SqlErrorKind};
 use super::plan::type_name;
 use super::words::a;
@@ -17,7 +17,7 @@ use super::words::a;
 /// What to do with bytes where a text is wanted.
 pub(super) const ADVICE: &str = "write `encode(..., 'hex')`, or `cast(... as varchar)` where the bytes are text";
 
-const TAKING_BYTES: [&str; 11] = [
+const TAKING_BYTES: [&str; 15] = [
     "encode",
     "decode",
     "digest",
@@ -29,6 +29,10 @@ const TAKING_BYTES: [&str; 11] = [
     "octet_length",
     "arrow_cast",
     "arrow_typeof",
+    "coalesce",
+    "nullif",
+    "greatest",
+    "least",
 ];
 
 pub(super) fn is_bytes(data_type: &DataType) -> bool {
@@ -59,7 +63,7 @@ fn check_node(node: &Expr, columns: &DFSchema) -> Result<(), SqlError> {
     }
     let (name, parts): (String, Vec<&Expr>) = match node {
         Expr::ScalarFunction(ScalarFunction { func, args }) => {
-            let takes_bytes = TAKING_BYTES.contains(&func.name()) || CHOOSERS.contains(&func.name());
+            let takes_bytes = TAKING_BYTES.contains(&func.name());
             (func.name().to_string(), if takes_bytes { Vec::new() } else { args.iter().collect() })
         }
         Expr::BinaryExpr(BinaryExpr { left, op, right }) if of_text(*op) => {

@@ -18,6 +18,7 @@ mod growth;
 mod innermost;
 mod limits;
 mod manner;
+mod maps;
 mod names;
 mod one_nan;
 mod parse;

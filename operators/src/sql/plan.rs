@@ -20,7 +20,7 @@ use super::error::SqlError;
 use super::functions::SCALARS;
 use super::growth::{self, Bound};
 use super::patterns::{self, Sought};
-use super::{alike, bytes, constants, costs, manner, one_nan, place, signature, spans, words};
+use super::{alike, bytes, constants, costs, manner, maps, one_nan, place, signature, spans, words};
 
 /// Plans an expression whose names [`super::check`] has found, and bounds the length of its texts.
 pub(super) fn plan(
@@ -30,7 +30,7 @@ pub(super) fn plan(
     let columns = DFSchema::try_from(schema.clone())?;
     // The planner drops places: what is refused later is looked for in what was written.
     let written = expression.clone();
-    let logical = resolve(expression, &columns)?;
+    let logical = maps::keyed(resolve(expression, &columns)?, &columns)?;
     signature::check(&logical, &columns)?;
     manner::check(&logical)?;
     bytes::check(&logical, &columns)?;

@@ -119,6 +119,20 @@ fn values_follow_sql() {
 }
 
 #[test]
+fn maps_are_asked_for_keys_of_the_event() {
+    let by_country = "map([country, 'x'], [n, 7])";
+    for (text, expected) in [
+        (format!("{by_country}[country]"), [Some(1), Some(2), None, Some(i64::MAX)]),
+        (format!("{by_country}[coalesce(country, 'none') || '']"), [Some(1), Some(2), None, Some(i64::MAX)]),
+        (format!("{by_country}['x']"), [Some(7), Some(7), None, Some(7)]),
+        ("map([n], [map([userId], [n])])[n][userId]".to_string(), [Some(1), Some(2), Some(0), Some(i64::MAX)]),
+        ("map([n, -1], [userId, small])[small]".to_string(), [None; 4]),
+    ] {
+        assert_eq!(integers(&text), expected, "{text}");
+    }
+}
+
+#[test]
 fn digests_are_those_of_their_standards() {
     // As `printf de | md5sum` has it, and `sha256sum`.
     for (text, wanted) in [

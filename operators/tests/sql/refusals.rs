@@ -244,6 +244,8 @@ fn bytes_are_no_text() {
         ("country in (sha256(country), 'x')", "`in` takes values of one type, not a string and a binary"),
         ("reverse(sha256(country))", "`reverse` takes no binary"),
         ("country || sha256(country)", "`||` takes no binary"),
+        ("encode(nvl(sha256(country), sha256('x')), 'hex')", "`nvl` takes no binary"),
+        ("array_to_string([sha256(country)], ',')", "`make_array` takes no binary"),
         ("sha256(country) like '%a'", "`like` takes no binary"),
     ] {
         let error = refusal(text);
@@ -251,6 +253,14 @@ fn bytes_are_no_text() {
         assert!(error.hint.unwrap().contains("encode(..., 'hex')"), "{text}");
     }
     assert_eq!(booleans("sha256(country) = sha256('de')"), [Some(true), Some(false), None, Some(false)]);
+    for text in [
+        "encode(coalesce(sha256(country), sha256('x')), 'hex')",
+        "encode(nullif(sha256(country), sha256('x')), 'hex')",
+        "encode(greatest(sha256(country), sha256(country)), 'hex')",
+        "encode(case when ok then sha256(country) else sha256(country) end, 'hex')",
+    ] {
+        assert_eq!(strings(text)[0], strings("encode(sha256(country), 'hex')")[0], "{text}");
+    }
 }
 
 #[test]
