@@ -26,11 +26,11 @@ const TAKING_BYTES: [&str; 15] = [
     "sha256",
     "sha384",
     "sha512",
-    "octet_length",
     "arrow_cast",
     "arrow_typeof",
     "coalesce",
     "nullif",
+    "nvl2",
     "greatest",
     "least",
 ];

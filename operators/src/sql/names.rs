@@ -129,7 +129,7 @@ mod tests {
         );
         assert_eq!(names("case when a.b is null then 1 else c.d[1] + c.d[e.f] end"), ["a.b", "c.d", "e.f"]);
         assert_eq!(names("1 + 2"), [""; 0]);
-        let words_of_sql = "user.count_1h + user.user / \"user\".interval + count(request.case) + end.end";
+        let words_of_sql = "user.count_1h + user . user / \"user\".interval + count(request.case) + end.end";
         assert_eq!(names(words_of_sql), ["user.count_1h", "user.user", "user.interval", "request.case", "end.end"]);
         let found = references("1 +\n  request.amount").unwrap();
         assert_eq!(found[0].offset, Some((2, 3)));

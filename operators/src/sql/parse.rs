@@ -31,12 +31,12 @@ pub(super) fn parse(text: &str) -> Result<Expr, SqlError> {
 
 /// Quotes the parts of names such as `user.interval`: before or after a dot no word is one of SQL's.
 fn quote_parts(tokens: &mut [TokenWithSpan]) {
-    let is_dot = |token: Option<&TokenWithSpan>| token.is_some_and(|token| token.token == Token::Period);
+    let is_space = |token: &&TokenWithSpan| matches!(token.token, Token::Whitespace(_));
     for i in 0..tokens.len() {
-        let begins = is_dot(tokens.get(i + 1));
-        let ends =
-            i > 0 && is_dot(tokens.get(i - 1)) && tokens.get(i + 1).is_none_or(|next| next.token != Token::LParen);
-        if let (true, Token::Word(word)) = (begins || ends, &mut tokens[i].token)
+        let next = tokens[i + 1..].iter().find(|token| !is_space(token)).map(|token| &token.token);
+        let before = tokens[..i].iter().rev().find(|token| !is_space(token)).map(|token| &token.token);
+        let is_part = next == Some(&Token::Period) || before == Some(&Token::Period) && next != Some(&Token::LParen);
+        if let (true, Token::Word(word)) = (is_part, &mut tokens[i].token)
             && word.quote_style.is_none()
         {
             (word.quote_style, word.keyword) = (Some('"'), Keyword::NoKeyword);
