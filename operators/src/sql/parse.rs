@@ -33,6 +33,9 @@ pub(super) fn parse(text: &str) -> Result<Expr, SqlError> {
 fn quote_parts(tokens: &mut [TokenWithSpan]) {
     let is_space = |token: &&TokenWithSpan| matches!(token.token, Token::Whitespace(_));
     for i in 0..tokens.len() {
+        if !matches!(tokens[i].token, Token::Word(_)) {
+            continue;
+        }
         let next = tokens[i + 1..].iter().find(|token| !is_space(token)).map(|token| &token.token);
         let before = tokens[..i].iter().rev().find(|token| !is_space(token)).map(|token| &token.token);
         let is_part = next == Some(&Token::Period) || before == Some(&Token::Period) && next != Some(&Token::LParen);
