@@ -1,15 +1,20 @@
 //! `freshet check`: every mistake at once, with its place and what to do.
 
-use std::fs;
-
 use crate::process::{freshet, text};
 use crate::{refused, write};
 
+/// What `check` says of definitions of one file, which it refuses.
+fn check_refuses(name: &str, content: &str) -> String {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    write(dir.path(), name, content);
+    let (status, errors) = refused(&["check", &dir.path().display().to_string()]);
+    assert_eq!(status, 65, "{errors}");
+    errors
+}
+
 #[test]
 fn all_errors_of_definitions_are_said_at_once() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
-    write(
-        dir.path(),
+    let errors = check_refuses(
         "views.yaml",
         "sources:\n  - {name: txn, stream: {log: {}}, schema: {card: int64, city: string, at: timestamp}, event_time: at}\n\
          entities:\n  - {name: card, keys: {card: int64}}\n\
@@ -17,8 +22,6 @@ fn all_errors_of_definitions_are_said_at_once() {
          \x20 - {name: w, source: txn, entity: card, aggregates: [{name: s, fn: sum, of: city, windows: [0s]}]}\n\
          services:\n  - {name: s, features: [\"w.nothing\"]}\n",
     );
-    let (status, errors) = refused(&["check", &dir.path().display().to_string()]);
-    assert_eq!(status, 65);
     let lines: Vec<&str> = errors.lines().collect();
     for (place, code, part) in [
         ("views.yaml:6:", "[DEF-REF]", "did you mean `txn`?"),
@@ -34,7 +37,6 @@ fn all_errors_of_definitions_are_said_at_once() {
 /// unknown that may be what is refused.
 #[test]
 fn derived_features_are_checked_beside_a_view_that_is_refused() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
     let text = r#"sources:
   - {name: s, stream: {log: {}}, schema: {k: int64, f: float64, ts: timestamp}, event_time: ts}
 entities: [{name: e, keys: {k: int64}}]
@@ -58,11 +60,10 @@ services:
       - {name: g, type: float64, sql: "sqroot(v.m_1h)"}
       - {name: h, type: float64, sql: "v.m_1h * 2"}
 "#;
-    write(dir.path(), "d.yaml", text);
-    let (status, errors) = refused(&["check", &dir.path().display().to_string()]);
+    let errors = check_refuses("d.yaml", text);
     let places: Vec<&str> = errors.lines().map(|line| line.split(": ").next().unwrap_or_default()).collect();
     let lines: Vec<&str> = places.iter().map(|place| place.split(':').nth(1).unwrap_or_default()).collect();
-    assert_eq!((status, lines), (65, vec!["6", "8", "13", "15", "16", "18", "19", "21"]), "{errors}");
+    assert_eq!(lines, ["6", "8", "13", "15", "16", "18", "19", "21"], "{errors}");
     for part in
         ["unknown function `summ`", "r1.a -> r2.a", "derived.b -> derived.c", "not string", "not int64", "`sqroot`"]
     {
@@ -72,17 +73,13 @@ services:
 
 #[test]
 fn errors_in_sql_are_found_by_check() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
-    write(
-        dir.path(),
+    let errors = check_refuses(
         "views.yaml",
         "sources:\n  - {name: txn, stream: {log: {}}, schema: {card: int64, at: timestamp}, event_time: at}\n\
          entities:\n  - {name: card, keys: {card: int64}}\n\
          views:\n  - {name: v, source: txn, entity: card, where: \"crad > 1\", aggregates: [{name: n, fn: count, windows: [1h]}]}\n\
          services:\n  - {name: s, features: [\"v.*\"]}\n",
     );
-    let (status, errors) = refused(&["check", &dir.path().display().to_string()]);
-    assert_eq!(status, 65);
     assert!(errors.starts_with("views.yaml:6:") && errors.contains("did you mean `card`?"), "{errors}");
     assert_eq!(errors.lines().count(), 1, "{errors}");
 }
@@ -136,17 +133,13 @@ fn texts_that_could_grow_without_bound_are_refused_by_check() {
 
 #[test]
 fn patterns_that_come_from_events_are_refused_by_check() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
-    write(
-        dir.path(),
+    let errors = check_refuses(
         "views.yaml",
         "sources:\n  - {name: txn, stream: {log: {}}, schema: {card: int64, s: string, at: timestamp}, event_time: at}\n\
          entities:\n  - {name: card, keys: {card: int64}}\n\
          views:\n  - {name: v, source: txn, entity: card, where: \"card > 1 and regexp_like(s, s)\", aggregates: [{name: n, fn: count, windows: [1h]}]}\n\
          services:\n  - {name: s, features: [v], request: {x: string}, derived: [{name: d, type: bool, sql: request.x ~ request.x}, {name: e, type: bool, sql: \"request.x ~ '(x{1000}){1000}'\"}]}\n",
     );
-    let (status, errors) = refused(&["check", &dir.path().display().to_string()]);
-    assert_eq!(status, 65);
     assert_eq!(
         errors.lines().collect::<Vec<_>>(),
         [
@@ -162,28 +155,20 @@ fn patterns_that_come_from_events_are_refused_by_check() {
 
 #[test]
 fn errors_in_sql_over_several_lines_name_the_line() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
-    write(
-        dir.path(),
-        "views.yaml",
-        "sources:\n  - {name: txn, stream: {log: {}}, schema: {card: int64, at: timestamp}, event_time: at}\n\
+    let text = "sources:\n  - {name: txn, stream: {log: {}}, schema: {card: int64, at: timestamp}, event_time: at}\n\
          entities:\n  - {name: card, keys: {card: int64}}\n\
          views:\n  - name: v\n    source: txn\n    entity: card\n    where: |\n      card > 1\n        and crad < 9\n\
          \x20   aggregates:\n      - name: n\n        fn: count\n        windows: [1h]\n        where: >\n          card > 1\n\
-         \x20         and card < crad\n",
-    );
-    let (_, errors) = refused(&["check", &dir.path().display().to_string()]);
+         \x20         and card < crad\n";
+    let errors = check_refuses("views.yaml", text);
     let places: Vec<&str> = errors.lines().filter_map(|line| line.split(": ").next()).collect();
     assert_eq!(places, ["views.yaml:11:13", "views.yaml:18:22"], "{errors}");
-    let sound = fs::read_to_string(dir.path().join("views.yaml")).expect("the file").replace("and crad", "and card");
-    write(dir.path(), "views.yaml", &sound);
-    let (_, errors) = refused(&["check", &dir.path().display().to_string()]);
+    let errors = check_refuses("views.yaml", &text.replace("and crad", "and card"));
     assert!(errors.starts_with("views.yaml:18:22: "), "{errors}");
 }
 
 #[test]
 fn every_error_of_definitions_comes_at_once_whatever_stage_finds_it() {
-    let dir = tempfile::tempdir().unwrap();
     let text = r#"sources:
   - name: txns
     stream: {log: {}}
@@ -208,9 +193,7 @@ services:
   - {name: s, features: [card_txns]}
 "#;
     let check = |text: &str| {
-        std::fs::write(dir.path().join("d.yaml"), text).unwrap();
-        let (status, errors) = refused(&["check", &dir.path().display().to_string()]);
-        assert_eq!(status, 65, "{errors}");
+        let errors = check_refuses("d.yaml", text);
         errors.lines().map(|line| line.split(' ').next().unwrap_or_default().to_string()).collect::<Vec<_>>()
     };
     let sql = ["d.yaml:7:29:", "d.yaml:9:41:", "d.yaml:16:13:", "d.yaml:18:37:", "d.yaml:19:36:"];
@@ -226,7 +209,6 @@ services:
 
 #[test]
 fn sql_is_checked_over_what_is_known_of_a_source() {
-    let dir = tempfile::tempdir().unwrap();
     let text = r#"sources:
   - name: txns
     history: {parquet: {pat: "data/"}}
@@ -253,9 +235,7 @@ views:
     aggregates:
       - {name: n, fn: count, where: "(", windows: [1h]}
 "#;
-    write(dir.path(), "d.yaml", text);
-    let (status, errors) = refused(&["check", &dir.path().display().to_string()]);
-    assert_eq!(status, 65);
+    let errors = check_refuses("d.yaml", text);
     let found: Vec<&str> = errors.lines().collect();
     let expected = [
         "d.yaml:3:25: unknown field `pat` in a path",
@@ -480,7 +460,6 @@ fn messages_on_sql_speak_of_the_types_of_columns_and_say_what_to_do() {
 /// What has a name that was given before is checked like everything else.
 #[test]
 fn faults_inside_of_what_is_defined_twice_come_at_once() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
     let text = "\
 sources:
   - {name: s, stream: {log: {}}, schema: {k: int64, v: float64, at: timestamp}, event_time: at}
@@ -501,9 +480,7 @@ services:
   - {name: t, features: [v]}
   - {name: t, features: [w]}
 ";
-    write(dir.path(), "d.yaml", text);
-    let (status, errors) = refused(&["check", &dir.path().display().to_string()]);
-    assert_eq!(status, 65);
+    let errors = check_refuses("d.yaml", text);
     for needle in [
         "no column `ta`",
         "unknown type `int46`",

@@ -11,15 +11,12 @@ use crate::resolve::tables::Columns;
 pub fn unwrap_type(owner: &str, raw: &mut RawSource, errors: &mut Diagnostics) {
     let Some(explode) = &raw.explode else { return };
     if explode.value.column.place.lost {
-        // Which of the lists it is is not known.
-        let lists = raw.schema.entries.iter_mut().filter(|(_, of)| of.value.starts_with("array<"));
-        return lists.for_each(|(_, of)| of.place.lost = true);
+        return lose_lists(raw);
     }
     let wanted = &explode.value.column.value;
     let Some((_, written)) = raw.schema.entries.iter_mut().find(|(name, _)| name.value == *wanted) else {
-        // That name is refused later; a list is what may be meant by it.
-        let lists = raw.schema.entries.iter_mut().filter(|(_, of)| of.value.starts_with("array<"));
-        return lists.for_each(|(_, of)| of.place.lost = true);
+        // That name is refused later.
+        return lose_lists(raw);
     };
     match written.value.strip_prefix("array<").and_then(|inner| inner.strip_suffix('>')) {
         Some(inner) if inner.trim().starts_with("array<") => {
@@ -38,6 +35,12 @@ pub fn unwrap_type(owner: &str, raw: &mut RawSource, errors: &mut Diagnostics) {
             errors.push(Diagnostic::new(&written.place, "DEF-TYPE", message).hint(hint));
         }
     }
+}
+
+/// Which of the lists is exploded is not known.
+fn lose_lists(raw: &mut RawSource) {
+    let lists = raw.schema.entries.iter_mut().filter(|(_, of)| of.value.starts_with("array<"));
+    lists.for_each(|(_, of)| of.place.lost = true);
 }
 
 /// Resolves the step; `event` gets the element's name in place of the column's.

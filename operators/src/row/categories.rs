@@ -1,8 +1,9 @@
 //! The row of a key of a view by category: one row per category, and how they are read together.
 //!
 //! Law: a row answers for the instants that all its members answer for. Categories stand in ascending order, and only
-//! those that some window may still see. A window with more than are allowed has no values: whoever reads a row counts. Of a key
-//! with very many, a row says until when which windows have too many, and holds those only that are seen by others or later.
+//! those that some window may still see. A window with more than are allowed has no values: whoever reads a row counts. Of
+//! a key with very many, a row says until when which windows have too many, and holds those only that are seen by others
+//! or later.
 //!
 //! ```text
 //! [version u8][3][layout tag u32][as_of i64][number of categories << 1 | some were dropped, varint]

@@ -235,10 +235,9 @@ impl CategoryStore {
 
     /// Looks at keys that may have too many categories no longer, or from now on: for the figures, the rows say so.
     fn look_again(&mut self) {
-        while let Some(place) = self.crowded.due(self.clock) {
+        while let Some(place) = self.crowded.take_due(self.clock) {
             let Some(key) = &mut self.keys[place as usize] else { continue };
-            let crowded =
-                (key.members.len() > self.plan.limit).then(|| Crowded::of(&key.members, &self.plan, self.clock));
+            let crowded = Crowded::of(&key.members, &self.plan, self.clock);
             self.crowded.note(place, &mut key.watched, crowded.as_ref());
         }
     }
@@ -252,10 +251,9 @@ impl CategoryStore {
             key.drop_expired(self.members.reach);
             self.row_bytes = key.count_bytes(self.row_bytes);
             let buffer = &mut self.buffer;
-            let crowded =
-                (key.members.len() > self.plan.limit).then(|| Crowded::of(&key.members, &self.plan, self.clock));
-            match &crowded {
-                Some(crowded) => crowded.write(&key.members, self.tag, self.clock, key.trimmed, buffer),
+            let crowded = Crowded::of(&key.members, &self.plan, self.clock);
+            match crowded.as_ref().filter(|crowded| crowded.is_any()) {
+                Some(crowded) => crowded.write(&key.members, self.tag, self.clock, buffer),
                 None => {
                     rows_of_categories::put_head(buffer, self.tag, self.clock, key.members.len(), key.trimmed);
                     key.members.write(buffer);

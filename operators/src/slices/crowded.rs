@@ -1,14 +1,14 @@
 //! Keys with more categories than a window may see.
 //!
-//! Law: whoever reads a row counts the categories that a window sees, so a row holds those that some window may see from now
-//! on, as far as it matters. It does not while a window certainly has too many: while more than are allowed had their newest slice in
-//! it, or more than are kept had theirs at its beginning or later. Of a category with slices behind a window nothing is certain,
-//! for what is known here of its other slices is nothing.
+//! Law: whoever reads a row counts the categories that a window sees, so a row holds those that some window may see from
+//! now on, as far as it matters. It does not while a window certainly has too many: while more than are allowed had their
+//! newest slice in it, or more than are kept had theirs at its beginning or later. Of a category with slices behind a
+//! window nothing is certain, for what is known here of its other slices is nothing.
 
 use std::collections::BTreeSet;
 
 use super::members::Members;
-use crate::row::categories::{put_crowded_head, put_head};
+use crate::row::categories::put_crowded_head;
 use crate::row::codec::RowBuffer;
 use crate::view::CategoryPlan;
 
@@ -26,7 +26,11 @@ pub(super) struct Crowded {
 }
 
 impl Crowded {
-    pub fn of(members: &Members, plan: &CategoryPlan, clock: i64) -> Crowded {
+    /// `None` of a key with as many as any window may see.
+    pub fn of(members: &Members, plan: &CategoryPlan, clock: i64) -> Option<Crowded> {
+        if members.len() <= plan.limit {
+            return None;
+        }
         let view = &plan.member;
         let mut newest: Vec<i64> = members.newest().collect();
         let bound_of_kept = nth_newest(&mut newest, plan.most_kept);
@@ -48,22 +52,17 @@ impl Crowded {
             since = since.min(last.map_or(lower, |last| view.lower(w, last.saturating_add(1))));
             until.push(last);
         }
-        Crowded { until, changes_at, since }
+        Some(Crowded { until, changes_at, since })
     }
 
     pub fn is_any(&self) -> bool {
         self.until.iter().any(Option::is_some)
     }
 
-    pub fn write(&self, members: &Members, tag: u32, clock: i64, trimmed: bool, row: &mut RowBuffer) {
-        if self.is_any() {
-            let count = members.newest().filter(|newest| *newest >= self.since).count();
-            put_crowded_head(row, tag, clock, &self.until, count);
-            members.write_since(self.since, row);
-        } else {
-            put_head(row, tag, clock, members.len(), trimmed);
-            members.write(row);
-        }
+    pub fn write(&self, members: &Members, tag: u32, clock: i64, row: &mut RowBuffer) {
+        let count = members.newest().filter(|newest| *newest >= self.since).count();
+        put_crowded_head(row, tag, clock, &self.until, count);
+        members.write_since(self.since, row);
     }
 }
 
@@ -118,8 +117,8 @@ impl CrowdedKeys {
         self.over = self.over + u64::from(now.is_over) - u64::from(before.is_over);
     }
 
-    /// A key to be looked at again.
-    pub fn due(&self, clock: i64) -> Option<u32> {
-        self.due.first().filter(|(due, _)| *due <= clock).map(|(_, place)| *place)
+    /// Takes a key that is to be looked at again.
+    pub fn take_due(&mut self, clock: i64) -> Option<u32> {
+        self.due.first().is_some_and(|(due, _)| *due <= clock).then(|| self.due.pop_first())?.map(|(_, place)| place)
     }
 }

@@ -5,27 +5,21 @@
 
 use arrow::datatypes::DataType;
 use datafusion_common::DFSchema;
-use datafusion_common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion_expr::expr::{Between, Case, InList, ScalarFunction};
 use datafusion_expr::{BinaryExpr, Expr, ExprSchemable, Operator};
 
 use super::error::{SqlError, SqlErrorKind};
 use super::plan::type_name;
+use super::walk::first_error;
 use super::words::a;
 use super::{sql_name, types};
 
 /// The first comparison or choice, from the outside in, of a string that comes from an event and what is none.
 pub(super) fn check(expression: &Expr, columns: &DFSchema) -> Result<(), SqlError> {
-    let mut refused = None;
-    let walked = expression.apply(|node| {
-        let met = [compared(node), chosen(node)];
-        refused = met.into_iter().flatten().find_map(|met| met.check(columns).err());
-        refused = refused.take().or_else(|| check_conditions(node, columns).err());
-        Ok(if refused.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
-    });
-    // Nothing in the walk fails by itself.
-    debug_assert!(walked.is_ok());
-    refused.map_or(Ok(()), Err)
+    first_error(expression, |node| {
+        [compared(node), chosen(node)].into_iter().flatten().try_for_each(|met| met.check(columns))?;
+        check_conditions(node, columns)
+    })
 }
 
 /// Values that one type must hold.

@@ -5,13 +5,14 @@
 
 use arrow::datatypes::DataType;
 use datafusion_common::DFSchema;
-use datafusion_common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion_expr::expr::{Like, ScalarFunction};
 use datafusion_expr::{BinaryExpr, Expr, ExprSchemable, Operator};
 
 use super::alike::{chosen, compared};
 use super::error::{SqlError, SqlErrorKind};
+use super::patterns::{is_like, is_match};
 use super::plan::type_name;
+use super::walk::first_error;
 use super::words::a;
 
 /// What to do with bytes where a text is wanted.
@@ -41,14 +42,7 @@ pub(super) fn is_bytes(data_type: &DataType) -> bool {
 
 /// The first use of bytes, from the outside in, as what they are not.
 pub(super) fn check(expression: &Expr, columns: &DFSchema) -> Result<(), SqlError> {
-    let mut refused = None;
-    let walked = expression.apply(|node| {
-        refused = check_node(node, columns).err();
-        Ok(if refused.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
-    });
-    // Nothing in the walk fails by itself.
-    debug_assert!(walked.is_ok());
-    refused.map_or(Ok(()), Err)
+    first_error(expression, |node| check_node(node, columns))
 }
 
 fn check_node(node: &Expr, columns: &DFSchema) -> Result<(), SqlError> {
@@ -66,7 +60,9 @@ fn check_node(node: &Expr, columns: &DFSchema) -> Result<(), SqlError> {
             let takes_bytes = TAKING_BYTES.contains(&func.name());
             (func.name().to_string(), if takes_bytes { Vec::new() } else { args.iter().collect() })
         }
-        Expr::BinaryExpr(BinaryExpr { left, op, right }) if of_text(*op) => {
+        Expr::BinaryExpr(BinaryExpr { left, op, right })
+            if *op == Operator::StringConcat || is_match(*op) || is_like(*op) =>
+        {
             (op.to_string(), vec![left.as_ref(), right.as_ref()])
         }
         Expr::Like(Like { expr, pattern, .. }) => ("like".to_string(), vec![expr.as_ref(), pattern.as_ref()]),
@@ -79,23 +75,4 @@ fn check_node(node: &Expr, columns: &DFSchema) -> Result<(), SqlError> {
         true => Err(SqlError::new(SqlErrorKind::Type, format!("`{name}` takes no binary")).hint(ADVICE)),
         false => Ok(()),
     }
-}
-
-fn of_text(operator: Operator) -> bool {
-    use Operator::{
-        ILikeMatch, LikeMatch, NotILikeMatch, NotLikeMatch, RegexIMatch, RegexMatch, RegexNotIMatch, RegexNotMatch,
-        StringConcat,
-    };
-    matches!(
-        operator,
-        StringConcat
-            | LikeMatch
-            | ILikeMatch
-            | NotLikeMatch
-            | NotILikeMatch
-            | RegexMatch
-            | RegexIMatch
-            | RegexNotMatch
-            | RegexNotIMatch
-    )
 }

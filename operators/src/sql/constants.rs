@@ -9,7 +9,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{DataType, Field, Schema};
 use chrono::format::{Item, StrftimeItems};
-use datafusion_common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion_common::tree_node::{Transformed, TreeNode};
 use datafusion_common::{DFSchema, DataFusionError, Result, ScalarValue};
 use datafusion_expr::expr::ScalarFunction;
 use datafusion_expr::simplify::SimplifyContext;
@@ -19,6 +19,7 @@ use datafusion_optimizer::simplify_expressions::ExprSimplifier;
 use super::error::{SqlError, SqlErrorKind, describe};
 use super::evaluate::evaluate_whole;
 use super::plan::checked;
+use super::walk::first_error;
 
 /// Most sets of values that are tried; the first that works ends the search.
 const MOST_TRIED: usize = 1024;
@@ -47,14 +48,7 @@ pub(super) fn fold(expression: Expr) -> std::result::Result<Expr, SqlError> {
 
 /// The first call, operator or cast, from the outside in, that always fails because of its constants.
 pub(super) fn check(expression: &Expr, columns: &DFSchema) -> std::result::Result<(), SqlError> {
-    let mut refused = None;
-    let walked = expression.apply(|node| {
-        refused = check_node(node, columns);
-        Ok(if refused.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
-    });
-    // Nothing in the walk fails by itself.
-    debug_assert!(walked.is_ok());
-    refused.map_or(Ok(()), Err)
+    first_error(expression, |node| check_node(node, columns).map_or(Ok(()), Err))
 }
 
 fn check_node(node: &Expr, columns: &DFSchema) -> Option<SqlError> {

@@ -2,11 +2,11 @@
 //!
 //! The functions read it once, and fail on every row where it comes from the event.
 
-use datafusion_common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion_expr::Expr;
 use datafusion_expr::expr::ScalarFunction;
 
 use super::error::{SqlError, SqlErrorKind};
+use super::walk::first_error;
 
 /// A function, which of its arguments says how it works, what that is, and one of its values.
 const MANNERS: [(&str, usize, &str, &str); 5] = [
@@ -19,16 +19,10 @@ const MANNERS: [(&str, usize, &str, &str); 5] = [
 
 /// The first call that takes from the event how it works.
 pub(super) fn check(expression: &Expr) -> Result<(), SqlError> {
-    let mut refused = None;
-    let walked = expression.apply(|node| {
-        if let Expr::ScalarFunction(call) = node {
-            refused = check_call(call).err();
-        }
-        Ok(if refused.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
-    });
-    // Nothing in the walk fails by itself.
-    debug_assert!(walked.is_ok());
-    refused.map_or(Ok(()), Err)
+    first_error(expression, |node| match node {
+        Expr::ScalarFunction(call) => check_call(call),
+        _ => Ok(()),
+    })
 }
 
 fn check_call(call: &ScalarFunction) -> Result<(), SqlError> {

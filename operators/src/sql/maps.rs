@@ -4,7 +4,7 @@
 
 use arrow::datatypes::DataType;
 use datafusion_common::tree_node::{Transformed, TreeNode};
-use datafusion_common::{DFSchema, Result};
+use datafusion_common::{DFSchema, Result, plan_err};
 use datafusion_expr::expr::ScalarFunction;
 use datafusion_expr::{Expr, ExprSchemable, lit};
 use datafusion_functions_nested::extract::array_element_udf;
@@ -25,9 +25,7 @@ fn is_lookup(call: &ScalarFunction) -> bool {
 
 fn looked_up(call: ScalarFunction, columns: &DFSchema) -> Result<Expr> {
     let mut args = call.args.into_iter();
-    let Some(mut value) = args.next() else {
-        return Ok(Expr::ScalarFunction(ScalarFunction { func: call.func, args: vec![] }));
-    };
+    let Some(mut value) = args.next() else { return plan_err!("a key of no map") };
     for key in args {
         value = match value.get_type(columns)? {
             DataType::Map(..) => array_element_udf().call(vec![map_extract_udf().call(vec![value, key]), lit(1i64)]),

@@ -28,6 +28,7 @@ mod plan;
 mod signature;
 mod spans;
 mod types;
+mod walk;
 mod words;
 
 use std::sync::Arc;

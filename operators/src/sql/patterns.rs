@@ -4,12 +4,12 @@
 //! event could hold a worker for hours; a written pattern has one, and a mistake in it shows at once.
 
 use datafusion_common::ScalarValue;
-use datafusion_common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion_expr::expr::Like;
 use datafusion_expr::{BinaryExpr, Cast, Expr, Operator};
 use regex::RegexBuilder;
 
 use super::error::{SqlError, SqlErrorKind};
+use super::walk::first_error;
 
 /// Most bytes of a pattern that is compiled.
 const MOST_COMPILED_BYTES: usize = 1 << 20;
@@ -32,14 +32,7 @@ pub(super) enum Sought {
 
 /// The first pattern that comes from an event, cannot be read, or is too large.
 pub(super) fn check(expression: &Expr) -> Result<(), BadPattern> {
-    let mut bad = None;
-    let walked = expression.apply(|node| {
-        bad = Pattern::of(node).and_then(|pattern| pattern.check().err());
-        Ok(if bad.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
-    });
-    // Nothing in the walk fails by itself.
-    debug_assert!(walked.is_ok());
-    bad.map_or(Ok(()), Err)
+    first_error(expression, |node| Pattern::of(node).map_or(Ok(()), |pattern| pattern.check()))
 }
 
 /// What a function or operator looks for.
@@ -151,12 +144,12 @@ fn like(pattern: &str) -> String {
     format!("(?s)^{}$", pattern.chars().map(part).collect::<String>())
 }
 
-fn is_match(operator: Operator) -> bool {
+pub(super) fn is_match(operator: Operator) -> bool {
     use Operator::{RegexIMatch, RegexMatch, RegexNotIMatch, RegexNotMatch};
     matches!(operator, RegexMatch | RegexIMatch | RegexNotMatch | RegexNotIMatch)
 }
 
-fn is_like(operator: Operator) -> bool {
+pub(super) fn is_like(operator: Operator) -> bool {
     use Operator::{ILikeMatch, LikeMatch, NotILikeMatch, NotLikeMatch};
     matches!(operator, LikeMatch | ILikeMatch | NotLikeMatch | NotILikeMatch)
 }

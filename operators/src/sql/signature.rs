@@ -4,7 +4,6 @@
 
 use std::collections::BTreeSet;
 
-use datafusion_common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion_common::{DFSchema, DataFusionError};
 use datafusion_expr::expr::ScalarFunction;
 use datafusion_expr::type_coercion::functions::fields_with_udf;
@@ -14,20 +13,15 @@ use datafusion_expr::{
 
 use super::error::{SqlError, SqlErrorKind};
 use super::plan::type_name;
+use super::walk::first_error;
 use super::words::{a, types};
 
 /// The first call, from the outside in, whose arguments are known and do not fit.
 pub(super) fn check(expression: &Expr, columns: &DFSchema) -> Result<(), SqlError> {
-    let mut refused = None;
-    let walked = expression.apply(|node| {
-        if let Expr::ScalarFunction(call) = node {
-            refused = check_call(call, columns).err();
-        }
-        Ok(if refused.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
-    });
-    // Nothing in the walk fails by itself.
-    debug_assert!(walked.is_ok());
-    refused.map_or(Ok(()), Err)
+    first_error(expression, |node| match node {
+        Expr::ScalarFunction(call) => check_call(call, columns),
+        _ => Ok(()),
+    })
 }
 
 fn check_call(call: &ScalarFunction, columns: &DFSchema) -> Result<(), SqlError> {
