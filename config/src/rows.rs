@@ -62,8 +62,8 @@ impl RowBatch {
 }
 
 /// Rows are copied in pieces of so many bytes. The C library copies 2 KiB and more with one instruction (`rep movsb`) that
-/// takes several times as long on common processors where the places are not aligned to each other: on an AMD EPYC with glibc
-/// 2.36 it was a third of what views by category cost.
+/// takes several times as long on common processors where the places are not aligned to each other: on an AMD EPYC with
+/// glibc 2.36 it was a third of what views by category cost.
 const PIECE_BYTES: usize = 1024;
 
 /// Appends a row.

@@ -1,7 +1,7 @@
 //! Bytes, such as those of digests: digests and encodings take them, and they compare with bytes alone.
 //!
-//! The planner reads bytes as text where text is wanted, which nearly no digest is: a comparison would be false for ever, and a
-//! function would fail on every row.
+//! The planner reads bytes as text where text is wanted, which nearly no digest is: a comparison would be false for ever,
+//! and a function would fail on every row.
 
 use arrow::datatypes::DataType;
 use datafusion_common::DFSchema;
